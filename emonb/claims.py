@@ -1,0 +1,234 @@
+"""The claims ledger: what each claim says, when it counts as reproduced, when it holds, and what was measured.
+
+``data/claims.yml`` declares every claim with its criteria. Chapters record *quantities* (a name and a number) and ask
+for the verdict of a claim; a verdict is computed from the criteria and the quantities, never typed.
+"""
+
+import fnmatch
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emonb.artifacts import write_text
+from emonb.errors import ClaimError
+
+Verdict = Literal["yes", "no", "untested"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Criterion(_Strict):
+    """One condition on a quantity: equal within a tolerance, above, or below; a bound may name another quantity."""
+
+    quantity: str
+    equals: float | None = None
+    within: float = Field(0.0, ge=0)
+    above: float | str | None = None
+    below: float | str | None = None
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Criterion":
+        if all(bound is None for bound in (self.equals, self.above, self.below)):
+            raise ValueError(f"criterion on {self.quantity} needs equals, above or below")
+        return self
+
+    def judge(self, quantities: dict[str, float]) -> Verdict:
+        """Judge the condition; 'untested' when a quantity it needs was not computed."""
+        above, below = (quantities.get(b) if isinstance(b, str) else b for b in (self.above, self.below))
+        value = quantities.get(self.quantity)
+        unknown = (above is None and self.above is not None) or (below is None and self.below is not None)
+        if value is None or unknown:
+            return "untested"
+        met = (
+            (self.equals is None or abs(value - self.equals) <= self.within)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+        return "yes" if met else "no"
+
+    def describe(self) -> str:
+        """Read the condition as text."""
+        parts = [f"= {self.equals:g} ± {self.within:g}"] if self.equals is not None else []
+        parts += [f"> {self.above}"] if self.above is not None else []
+        parts += [f"< {self.below}"] if self.below is not None else []
+        return f"{self.quantity} {' and '.join(parts)}"
+
+
+class Claim(_Strict):
+    """One claim of the paper, or of the control."""
+
+    id: str = Field(pattern=r"^[a-z-]+$")
+    title: str
+    sentence: str
+    measured: str
+    unit: str
+    chapter: str
+    headline: tuple[str, ...] = Field(min_length=1, description="quantities the claim's line shows")
+    reproduced: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    holds: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    discussion: str = ""
+
+
+class Tolerance(_Strict):
+    """How far a recomputed quantity may lie from the committed one: ``absolute + relative * |committed|``."""
+
+    match: str
+    absolute: float = Field(0.0, ge=0)
+    relative: float = Field(0.0, ge=0)
+
+
+class Declarations(_Strict):
+    """The whole of ``data/claims.yml``."""
+
+    abstract: tuple[dict[str, Any], ...]
+    claims: tuple[Claim, ...]
+    tolerances: tuple[Tolerance, ...]
+
+    def claim(self, name: str) -> Claim:
+        """Claim by id."""
+        for claim in self.claims:
+            if claim.id == name:
+                return claim
+        raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.claims)}")
+
+    def tolerance(self, quantity: str, committed: float) -> float:
+        """Allowed difference for a quantity; the first matching pattern counts."""
+        for rule in self.tolerances:
+            if fnmatch.fnmatchcase(quantity, rule.match):
+                return rule.absolute + rule.relative * abs(committed)
+        raise ClaimError(f"data/claims.yml has no tolerance for '{quantity}'; end the list with match: '*'")
+
+
+def read_declarations(path: Path) -> Declarations:
+    """Read and validate the ledger file."""
+    try:
+        return Declarations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ClaimError(f"{path}: {error}") from None
+
+
+def judge(criteria: tuple[Criterion, ...], quantities: dict[str, float]) -> Verdict:
+    """Judge all criteria together: 'no' if any fails, else 'untested' if any was not computed, else 'yes'."""
+    verdicts = {criterion.judge(quantities) for criterion in criteria}
+    return "no" if "no" in verdicts else "untested" if "untested" in verdicts else "yes"
+
+
+class Ledger:
+    """Record of one chapter's quantities and claims.
+
+    Parameters
+    ----------
+    declarations : Path
+        ``data/claims.yml``.
+    path : Path
+        JSON file this chapter's record is written to; an older record there is replaced.
+    chapter : str
+    """
+
+    def __init__(self, declarations: Path, path: Path, chapter: str) -> None:
+        self.declared = read_declarations(declarations)
+        self.path, self.chapter = path, chapter
+        self.quantities: dict[str, float] = {}
+        self.claims: dict[str, dict[str, Any]] = {}
+
+    def record(self, quantities: dict[str, float], prefix: str = "") -> None:
+        """Record named numbers.
+
+        Raises
+        ------
+        ClaimError
+            A value that is not a finite number, or a name recorded before with another value.
+        """
+        for name, number in quantities.items():
+            full, value = f"{prefix}{name}", float(number)
+            if not math.isfinite(value):
+                raise ClaimError(f"quantity '{full}' is {value}: only finite numbers are reported")
+            if full in self.quantities and self.quantities[full] != value:
+                raise ClaimError(f"quantity '{full}' was recorded as {self.quantities[full]}, now as {value}")
+            self.quantities[full] = value
+        self._save()
+
+    def claim(self, name: str) -> "ClaimLine":
+        """Judge a claim by what this chapter recorded, and keep the verdicts."""
+        claim = self.declared.claim(name)
+        if claim.chapter != self.chapter:
+            raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
+        missing = [quantity for quantity in claim.headline if quantity not in self.quantities]
+        if missing:
+            raise ClaimError(f"claim '{name}' needs the quantity '{missing[0]}': record it first")
+        line = ClaimLine(claim, self.quantities)
+        self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": claim.unit}
+        self._save()
+        return line
+
+    def _save(self) -> None:
+        write_text(json.dumps({"quantities": self.quantities, "claims": self.claims}, indent=1) + "\n", self.path)
+
+
+class ClaimLine:
+    """A claim with its verdicts, shown as one stable line and the table of its criteria."""
+
+    def __init__(self, claim: Claim, quantities: dict[str, float]) -> None:
+        self.claim = claim
+        self.quantities = {name: quantities[name] for name in claim.headline}
+        self.reproduced = judge(claim.reproduced, quantities)
+        self.holds = judge(claim.holds, quantities)
+        self._rows = [
+            (
+                kind,
+                criterion.describe(),
+                quantities.get(criterion.quantity),
+                criterion.judge(quantities),
+                criterion.because,
+            )
+            for kind, criteria in (("reproduced", claim.reproduced), ("holds", claim.holds))
+            for criterion in criteria
+        ]
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.quantities.items())
+        return (
+            f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds} "
+            f"({numbers}; unit of inference: {self.claim.unit})"
+        )
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        rows = "\n".join(
+            f"| {kind} | `{text}` | {'not computed' if value is None else f'{value:.4g}'} | **{verdict}** | {why} |"
+            for kind, text, value, verdict, why in self._rows
+        )
+        head = "| verdict | criterion | measured | met | why this criterion |\n|---|---|---|---|---|"
+        return (
+            f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}** "
+            f"(unit of inference: {self.claim.unit}).\n\n{head}\n{rows}"
+        )
+
+
+def merge_records(paths: list[Path]) -> dict[str, Any]:
+    """Merge the records of an edition's chapters.
+
+    Raises
+    ------
+    ClaimError
+        Two chapters recorded one name with different values.
+    """
+    merged: dict[str, Any] = {"claims": {}, "quantities": {}}
+    for path in sorted(paths):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for kind in ("claims", "quantities"):
+            for name, value in record[kind].items():
+                if merged[kind].get(name, value) != value:
+                    raise ClaimError(f"two chapters recorded '{name}' with different values")
+                merged[kind][name] = value
+    merged["claims"] = dict(sorted(merged["claims"].items()))
+    merged["quantities"] = dict(sorted(merged["quantities"].items()))
+    return merged

@@ -1,0 +1,89 @@
+"""GoEmotions (Demszky et al. 2020): comments with one or more of 27 emotions or neutral, and RDMs of the words alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from emonb.errors import LabelError
+from emonb.rdm import pair_coords, pattern_rdm
+from emonb.study import Study
+
+SPLITS = ("train", "dev", "test")
+
+
+def read_goemotions(study: Study, files: dict[str, Path]) -> pd.DataFrame:
+    """Read the simplified GoEmotions splits.
+
+    Parameters
+    ----------
+    study : Study
+        Its emotions, sorted, are label ids 0 ... 26; id 27 is neutral.
+    files : dict of split name to Path
+        Tab-separated: text, comma-separated label ids, comment id.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``split``, ``text`` and one boolean column an emotion.
+
+    Raises
+    ------
+    LabelError
+        A line that is not text, labels, id; a label id that is not known.
+    """
+    emotions = sorted(study.emotions)
+    tables = []
+    for split, path in files.items():
+        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
+        if any(len(row) != 3 for row in rows):
+            raise LabelError(f"{path}: a line is not text, labels, id separated by tabs; fetch the file again")
+        labels = np.zeros((len(rows), len(emotions) + 1), bool)
+        for r, row in enumerate(rows):
+            for label in row[1].split(","):
+                if not label.isdigit() or int(label) > len(emotions):
+                    raise LabelError(f"{path}: unknown label id '{label}'; known: 0 to {len(emotions)}")
+                labels[r, int(label)] = True
+        table = pd.DataFrame(labels[:, :-1], columns=emotions)
+        table.insert(0, "split", split)
+        table.insert(1, "text", [row[0] for row in rows])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def corpus_rdms(comments: pd.DataFrame, emotions: list[str]) -> xr.Dataset:
+    """RDMs made from the training comments alone, with no model.
+
+    ``tfidf``: 1 - cosine of the emotions' mean tf-idf vectors over their training comments (comments with several
+    emotions count for each). ``cooccurrence``: 1 - correlation of the emotions' label vectors over training comments
+    that have any emotion.
+
+    Parameters
+    ----------
+    comments : DataFrame
+        From :func:`read_goemotions`.
+    emotions : list of str
+        Order of the RDMs.
+
+    Returns
+    -------
+    Dataset
+        ``tfidf`` and ``cooccurrence`` (pair).
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    train = comments[comments["split"] == "train"]
+    labels = train[emotions].to_numpy(np.float64)  # [comment, emotion]
+    words = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(train["text"])
+    centroids = np.asarray((words.T @ labels).T) / labels.sum(0)[:, None]  # [emotion, word]
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    cosine = centroids @ centroids.T
+    i, j = np.triu_indices(len(emotions), 1)
+    return xr.Dataset(
+        {
+            "tfidf": ("pair", 1 - cosine[i, j]),
+            "cooccurrence": ("pair", pattern_rdm(labels[labels.any(1)].T, "correlation")),
+        },
+        coords=pair_coords(emotions),
+    )

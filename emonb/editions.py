@@ -1,0 +1,271 @@
+"""Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+
+from emonb import __version__, artifacts, claims
+from emonb.errors import EmonbError, StudyError
+from emonb.stages import Run
+from emonb.study import Study, data_dir, load_study
+
+CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
+FRONT = ("index", "deviations", "calibration")
+Log = Callable[[str], None]
+
+
+def chapters_dir() -> Path:
+    """Folder of the MyST sources: the checkout's ``book/chapters``, or the copy installed with the package."""
+    for folder in (data_dir().parent / "book" / "chapters", Path(__file__).resolve().parent / "_chapters"):
+        if folder.is_dir():
+            return folder
+    raise StudyError("no chapter sources beside the package: reinstall emonb, or run from a checkout")
+
+
+def book_dir() -> Path:
+    """Folder of the committed editions; where you are when the package is not in a checkout."""
+    root = data_dir().parent
+    return root / "book" if (root / "book").is_dir() else Path.cwd() / "book"
+
+
+def front_pages() -> list[str]:
+    """Executed pages around the editions that have a source."""
+    return [name for name in FRONT if (chapters_dir() / f"{name}.md").is_file()]
+
+
+def read_source(chapter: str) -> nbformat.NotebookNode:
+    """Read a chapter's MyST source as an unexecuted notebook with stable cell ids.
+
+    Raises
+    ------
+    StudyError
+        No such chapter.
+    """
+    path = chapters_dir() / f"{chapter}.md"
+    if not path.is_file():
+        raise StudyError(f"unknown chapter '{chapter}'; known: {', '.join(CHAPTERS)}")
+    notebook = jupytext.read(path)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{chapter}-{number}"
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.pop("jupytext", None)
+    return notebook
+
+
+def run_edition(
+    study: str,
+    parameters: dict[str, Any] | None = None,
+    chapters: tuple[str, ...] = CHAPTERS,
+    out: Path | None = None,
+    force: bool = False,
+    log: Log = lambda line: None,
+) -> Path:
+    """Execute the chapters of a study with papermill; chapters already executed and unchanged are kept.
+
+    Parameters
+    ----------
+    study : str
+        Name or YAML path.
+    parameters : dict, optional
+        Study fields to change. A changed study goes to its own folder under the run directory, so that the committed
+        edition is never overwritten by it.
+    chapters : tuple of str
+    out : Path, optional
+        Folder for the executed notebooks and ``claims.json``.
+    force : bool
+        Execute also what is unchanged.
+    log : callable
+        Receives one line per chapter.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StudyError
+        Unknown study, chapter or parameter, or a wrong type; before anything runs.
+    EmonbError
+        A chapter failed; the others' results are kept.
+    """
+    parameters = parameters or {}
+    configured = load_study(study, **parameters)
+    changed = configured.run_name != configured.name or study != configured.name
+    run = Run(configured)
+    out = out or (run.folder / "book" if changed else book_dir() / configured.name)
+    injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study}
+    for number, chapter in enumerate(chapters, 1):
+        state = "unchanged"
+        if force or not _is_current(run, chapter, injected, parameters, out):
+            _execute(run, chapter, injected, parameters, out)
+            state = "executed"
+        log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")
+    if set(chapters) == set(CHAPTERS):
+        record = claims.merge_records([_record_path(run, chapter) for chapter in chapters])
+        head = {"study": configured.name, "study_hash": configured.digest()[:12], "emonb": __version__}
+        artifacts.write_text(json.dumps({**head, **record}, indent=1) + "\n", out / "claims.json")
+    return out
+
+
+def run_front(log: Log = lambda line: None) -> None:
+    """Execute the pages around the editions (index, ...), which read the committed ledgers."""
+    for page in front_pages():
+        notebook = _papermill(read_source(page), {}, book_dir())
+        _write(notebook, book_dir() / f"{page}.ipynb")
+        log(f"{page}: executed -> {book_dir() / f'{page}.ipynb'}")
+
+
+def read_ledgers() -> dict[str, dict[str, Any]]:
+    """Committed ledgers by edition, the published one first."""
+    paths = sorted(book_dir().glob("*/claims.json"), key=lambda p: (p.parent.name != "published", p.parent.name))
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = lambda line: None) -> list[dict[str, Any]]:
+    """Re-execute a committed edition in a clean run directory and compare every quantity and verdict.
+
+    Returns
+    -------
+    list of dict
+        One row per quantity and verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
+
+    Raises
+    ------
+    StudyError
+        The edition has no committed ledger.
+    """
+    ledgers = read_ledgers()
+    load_study(study)
+    if study not in ledgers:
+        raise StudyError(f"no committed edition '{study}': {book_dir() / study / 'claims.json'} is missing; run it first")
+    declared = claims.read_declarations(data_dir() / "claims.yml")
+    with tempfile.TemporaryDirectory(prefix="emonb-check-") as folder, _environment("EMONB_RUNS", folder):
+        run_edition(study, chapters=chapters, out=Path(folder) / "book", log=log)
+        records = [_record_path(Run(load_study(study)), chapter) for chapter in chapters]
+        fresh = claims.merge_records(records)
+    return compare_ledgers(ledgers[study], fresh, declared)
+
+
+def compare_ledgers(
+    committed: dict[str, Any], fresh: dict[str, Any], declared: claims.Declarations
+) -> list[dict[str, Any]]:
+    """Compare two ledgers, quantity by quantity within the declared tolerances, verdicts exactly."""
+    rows = []
+    for name in sorted({*committed["quantities"], *fresh["quantities"]}):
+        old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
+        tolerance = declared.tolerance(name, old) if old is not None else 0.0
+        same = old is not None and new is not None and abs(new - old) <= tolerance
+        rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
+    for name in sorted({*committed["claims"], *fresh["claims"]}):
+        for kind in ("reproduced", "holds"):
+            old = committed["claims"].get(name, {}).get(kind)
+            new = fresh["claims"].get(name, {}).get(kind)
+            rows.append(
+                {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
+            )
+    return rows
+
+
+def _record_path(run: Run, chapter: str) -> Path:
+    return run.folder / "claims" / f"{chapter}.json"
+
+
+def _key(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any]) -> str:
+    package = Path(__file__).resolve().parent
+    code = [artifacts.code_digest(f"emonb.{path.stem}") for path in sorted(package.glob("*.py")) if path.stem != "cli"]
+    return artifacts.make_key(
+        source=(chapters_dir() / f"{chapter}.md").read_text(encoding="utf-8"),
+        ledger=(data_dir() / "claims.yml").read_text(encoding="utf-8"),
+        study=run.study.digest(),
+        parameters=[{k: str(v) for k, v in {**injected, **parameters}.items()}],
+        code=code,
+    )
+
+
+def _is_current(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> bool:
+    stamp, notebook = run.folder / "executed" / f"{chapter}.json", out / f"{chapter}.ipynb"
+    if not (stamp.is_file() and notebook.is_file() and _record_path(run, chapter).is_file()):
+        return False
+    done = json.loads(stamp.read_text(encoding="utf-8"))
+    return done == {"key": _key(run, chapter, injected, parameters), "sha256": _sha256(notebook)}
+
+
+def _execute(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> None:
+    notebook = read_source(chapter)
+    given = {**injected, **_split_parameters(notebook, parameters)}
+    notebook = _papermill(notebook, given, out)
+    _write(notebook, out / f"{chapter}.ipynb")
+    done = {"key": _key(run, chapter, injected, parameters), "sha256": _sha256(out / f"{chapter}.ipynb")}
+    artifacts.write_text(json.dumps(done), run.folder / "executed" / f"{chapter}.json")
+
+
+def _split_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters the chapter's parameter cell names are injected as they are; all others go into ``overrides``."""
+    (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    named = {line.split("=")[0].strip() for line in cell.source.splitlines() if "=" in line}
+    split = {key: value for key, value in parameters.items() if key in named}
+    rest = {key: value for key, value in parameters.items() if key not in named}
+    return {**split, "overrides": rest} if rest else split
+
+
+def _papermill(notebook: nbformat.NotebookNode, parameters: dict[str, Any], cwd: Path) -> nbformat.NotebookNode:
+    import papermill
+
+    with tempfile.TemporaryDirectory(prefix="emonb-chapter-") as folder:
+        source = Path(folder) / "chapter.ipynb"
+        nbformat.write(notebook, source)
+        try:
+            executed = papermill.execute_notebook(
+                str(source), str(Path(folder) / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False,
+                cwd=str(Path.cwd()),
+            )  # fmt: skip
+        except papermill.PapermillExecutionError as error:
+            raise EmonbError(f"a cell failed with {error.ename}: {error.evalue}") from None
+    return _clean(executed, parameters)
+
+
+def _clean(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
+    """Keep what was computed, drop what differs from run to run: times, paths, progress bars, ids, the made-up cell."""
+    notebook.metadata["papermill"] = {"parameters": parameters}
+    language = notebook.metadata.get("language_info", {})
+    language.pop("version", None)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr")]
+    return notebook
+
+
+def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    artifacts.write_text(nbformat.writes(notebook) + "\n", path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+__all__ = ["CHAPTERS", "Study", "check_edition", "read_ledgers", "read_source", "run_edition", "run_front"]

@@ -1,0 +1,21 @@
+"""Errors a reader or re-runner can act on: what was expected, what was found, what was done, what to do next."""
+
+
+class EmonbError(Exception):
+    """Base of every error this package raises on purpose; the command line prints its message and exits 2."""
+
+
+class StudyError(EmonbError):
+    """A study that does not exist, an unknown parameter, or a value of the wrong type."""
+
+
+class SourceError(EmonbError):
+    """Upstream data that cannot be had, or that is not what the registry says it is."""
+
+
+class LabelError(EmonbError):
+    """Labels (emotions, attributes, seeds, columns) that do not match those of the study."""
+
+
+class ClaimError(EmonbError):
+    """A claim or quantity the ledger does not know, or a criterion it cannot evaluate."""

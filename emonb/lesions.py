@@ -1,0 +1,112 @@
+"""Lesions: what silencing neurons does to emotion inference, and the paper's own statistics on it.
+
+Every function says which unit it treats as independent. The study's tests treat prompts (sharing a mask) or emotions
+(sharing the 14 masks) as independent; tests whose unit is the mask or the attribute are in :mod:`emonb.inference`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+import xarray as xr
+
+
+class Outcome(NamedTuple):
+    """A test's result: effect, t, degrees of freedom, two-sided p and 95 % interval, with its unit named."""
+
+    value: float
+    t: float
+    df: int
+    p: float
+    low: float
+    high: float
+    unit: str
+
+
+def selective_drop(accuracy: xr.DataArray) -> xr.DataArray:
+    """Random-mask accuracy minus selective-mask accuracy (positive: the attribute's neurons hurt more than others).
+
+    Parameters
+    ----------
+    accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
+
+    Returns
+    -------
+    DataArray, dims (attribute, size, seed, emotion)
+        Sizes that both kinds have.
+    """
+    both = accuracy.dropna("size", how="any")
+    return (both.sel(kind="random", drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
+
+
+def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:
+    """Mean accuracy (kind, size) over attributes, emotions and seeds."""
+    return accuracy.mean(("attribute", "seed", "emotion"))
+
+
+def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
+    """Pearson r over attributes between drop and importance, for every other label of ``drop``.
+
+    Parameters
+    ----------
+    drop : DataArray, dims (attribute, ...)
+    importance : DataArray, dims (attribute,)
+    """
+    drop, importance = xr.align(drop, importance, join="exact")
+    return xr.corr(drop, importance, dim="attribute").rename("r")
+
+
+def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Outcome:
+    """The paper's test of claim 4 (Li et al., causal contribution against human weight).
+
+    For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
+    t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks.
+
+    Parameters
+    ----------
+    drop : DataArray, dims (attribute, seed, emotion)
+        At one size.
+    importance : DataArray, dims (attribute,)
+
+    Returns
+    -------
+    Outcome
+        ``value`` is tanh of the mean z; the interval is transformed back likewise.
+    """
+    r = correlate_with_importance(drop.mean("seed"), importance)
+    z = np.arctanh(r.values)
+    result = scipy.stats.ttest_1samp(z, 0)
+    interval = result.confidence_interval()
+    return Outcome(
+        float(np.tanh(z.mean())),
+        float(result.statistic),
+        int(result.df),
+        float(result.pvalue),
+        float(np.tanh(interval.low)),
+        float(np.tanh(interval.high)),
+        "emotion",
+    )
+
+
+def paper_test_drop(drop: xr.DataArray) -> Outcome:
+    """The paper's paired t test of selective against random masks over prompts (emotion x seed x attribute).
+
+    Its unit is the prompt under one attribute's mask, although all prompts share that mask.
+
+    Parameters
+    ----------
+    drop : DataArray
+        Differences; every entry counts as independent.
+    """
+    values = drop.values.ravel()
+    result = scipy.stats.ttest_1samp(values, 0)
+    interval = result.confidence_interval()
+    return Outcome(
+        float(values.mean()),
+        float(result.statistic),
+        int(result.df),
+        float(result.pvalue),
+        float(interval.low),
+        float(interval.high),
+        "prompt",
+    )

@@ -1,0 +1,135 @@
+"""Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is."""
+
+import numpy as np
+import scipy.stats
+import xarray as xr
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from emonb.rdm import to_square
+
+
+def compare(a: np.ndarray, b: np.ndarray, measure: str = "tau") -> float:
+    """Compare two RDM vectors.
+
+    Parameters
+    ----------
+    a, b : array, shape (n_pairs,)
+    measure : {'tau', 'rho'}
+        Kendall's tau-b or Spearman's rho.
+
+    Returns
+    -------
+    float
+        The descriptive statistic only; its p value needs :mod:`emonb.inference`, because RDM entries share items.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"RDMs of shapes {a.shape} and {b.shape} cannot be compared; give two vectors over one pair axis")
+    if measure == "tau":
+        return float(scipy.stats.kendalltau(a, b).statistic)
+    if measure == "rho":
+        return float(scipy.stats.spearmanr(a, b).statistic)
+    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
+
+
+def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
+    """Compare every RDM of a labelled stack [..., pair] with one human RDM (pair), by tau-b and Spearman.
+
+    Returns
+    -------
+    Dataset
+        ``tau`` and ``rho`` over the other dimensions of ``rdms``.
+    """
+    rdms, human = xr.align(rdms, human, join="exact")
+    others = [str(dim) for dim in rdms.dims if dim != "pair"]
+    stacked = rdms.transpose(*others, "pair")
+    rows = stacked.to_numpy().reshape(-1, rdms.sizes["pair"])
+    shape = [rdms.sizes[dim] for dim in others]
+    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
+    return xr.Dataset(
+        {
+            measure: (others, np.array([compare(row, human.values, measure) for row in rows]).reshape(shape))
+            for measure in ("tau", "rho")
+        },
+        coords=coords,
+    )
+
+
+def noise_ceiling(judgments: np.ndarray) -> tuple[float, float]:
+    """Noise ceiling of a human RDM (Nili et al. 2014, PLoS Comput Biol 10:e1003553), Spearman.
+
+    Parameters
+    ----------
+    judgments : array, shape (n_judges, n_pairs)
+
+    Returns
+    -------
+    lower, upper : float
+        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all.
+    """
+    judgments = np.asarray(judgments, np.float64)
+    if judgments.ndim != 2 or len(judgments) < 2:
+        raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
+    total, n = judgments.sum(0), len(judgments)
+    lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
+    upper = np.mean([compare(judge, total / n, "rho") for judge in judgments])
+    return float(lower), float(upper)
+
+
+def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
+    """How alike an emotion's vectors of different seeds are, against vectors of other emotions.
+
+    Each neuron is centred over emotions within its seed first, since most of a pattern is common to all emotions.
+
+    Returns
+    -------
+    Dataset
+        ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds;
+        ``other`` (emotion): the same with every other emotion's vectors of a different seed.
+    """
+    values = activations.transpose("emotion", "seed", "layer", "neuron").to_numpy()
+    n_emotions, n_seeds = values.shape[:2]
+    values = values.reshape(n_emotions, n_seeds, -1).astype(np.float64)
+    values = values - values.mean(0)
+    values -= values.mean(-1, keepdims=True)
+    values /= np.linalg.norm(values, axis=-1, keepdims=True)
+    flat = values.reshape(n_emotions * n_seeds, -1)
+    r = (flat @ flat.T).reshape(n_emotions, n_seeds, n_emotions, n_seeds)
+    different_seed = ~np.eye(n_seeds, dtype=bool)
+    between = r.transpose(0, 2, 1, 3)[:, :, different_seed].mean(-1)  # [emotion, emotion]
+    same = np.diag(between)
+    other = (between.sum(1) - same) / (n_emotions - 1)
+    return xr.Dataset(
+        {"same": ("emotion", same), "other": ("emotion", other)}, coords={"emotion": activations.emotion.values}
+    )
+
+
+def map_emotions(rdm: np.ndarray) -> np.ndarray:
+    """Classical multidimensional scaling (Torgerson 1952) of an RDM vector to two dimensions, shape (n, 2).
+
+    The sign of each axis is fixed so that the largest coordinate is positive.
+    """
+    square = to_square(rdm)
+    n = len(square)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-0.5 * centring @ square**2 @ centring)
+    points = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0))
+    return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
+
+
+def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
+    points, target = points - points.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(points.T @ target)
+    return points @ (u @ vt) * (s.sum() / (points**2).sum())
+
+
+def cluster(rdm: np.ndarray) -> np.ndarray:
+    """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
+    return linkage(squareform(to_square(rdm), checks=False), "average", optimal_ordering=True)
+
+
+def leaf_order(rdm: np.ndarray) -> np.ndarray:
+    """Positions of the items in the order of the dendrogram's leaves."""
+    return leaves_list(cluster(rdm))

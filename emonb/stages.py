@@ -1,0 +1,231 @@
+"""The stages of a study and what each is made from; asking for one computes what it needs upstream and nothing else."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from emonb import artifacts, corpora, humans, rdm, released, searchlight, sources
+from emonb.claims import Ledger
+from emonb.errors import StudyError
+from emonb.study import Study, data_dir, load_study, runs_dir
+
+Inputs = Mapping[str, xr.Dataset]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: the artifacts it needs, the study fields it reads, the upstream files it reads, how it is made."""
+
+    make: Callable[["Run", Inputs], xr.Dataset]
+    needs: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    files: Callable[[Study], list[str]] = lambda study: []
+    module: str = "emonb.stages"
+
+
+class Run:
+    """One study with its run directory: loads artifacts by name, computing what is missing.
+
+    Parameters
+    ----------
+    study : Study
+    chapter : str, optional
+        Name of the chapter that records quantities and claims through :attr:`ledger`.
+    progress : bool
+        Show progress bars.
+    """
+
+    def __init__(self, study: Study, chapter: str | None = None, progress: bool = True) -> None:
+        self.study = study
+        self.chapter = chapter
+        self.progress = progress
+        self.folder = runs_dir() / study.run_name
+        self._loaded: dict[str, xr.Dataset] = {}
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The claims ledger, recording under this run's directory for this chapter."""
+        if self.chapter is None:
+            raise StudyError("only a chapter records claims: open the run with chapter='NAME'")
+        return Ledger(data_dir() / "claims.yml", self.folder / "claims" / f"{self.chapter}.json", self.chapter)
+
+    def path(self, name: str) -> Path:
+        """Path of an artifact's netCDF file, computed first if it is missing.
+
+        Raises
+        ------
+        StudyError
+            No such artifact.
+        SourceError, LabelError
+            Upstream files that cannot be had or do not fit the study.
+        """
+        stage, path = _stage(name), self.folder / f"{name}-{self.key(name)}.nc"
+        if not path.is_file():
+            inputs = {need: self.load(need) for need in stage.needs}
+            dataset = stage.make(self, inputs)
+            dataset.attrs.update(study=self.study.name, stage=name, key=self.key(name))
+            artifacts.write(dataset, path)
+        return path
+
+    def load(self, name: str) -> xr.Dataset:
+        """Load an artifact into memory, computed first if it is missing."""
+        if name not in self._loaded:
+            self._loaded[name] = artifacts.read(self.path(name))
+        return self._loaded[name]
+
+    def key(self, name: str) -> str:
+        """Hash of all that makes an artifact: study fields, code, upstream files, upstream artifacts."""
+        stage, fields = _stage(name), self.study.model_dump(mode="json")
+        return artifacts.make_key(
+            stage=name,
+            fields={field: fields[field] for field in stage.fields},
+            code=artifacts.code_digest(stage.module),
+            files={path: sources.registry()[path].sha256 for path in stage.files(self.study)},
+            needs={need: self.key(need) for need in stage.needs},
+        )
+
+    def fetch(self, names: list[str]) -> dict[str, Path]:
+        """Local paths of upstream files."""
+        return sources.fetch(names, progress=self.progress)
+
+    def _repr_markdown_(self) -> str:
+        from emonb import __version__
+
+        s = self.study
+        rows = [
+            ("study", f"`{s.name}`: {s.title}"),
+            ("emotions, attributes", f"{len(s.emotions)}, {len(s.attributes)}"),
+            ("seeds", ", ".join(map(str, s.seeds))),
+            ("model", f"{s.layers} layers × {s.neurons} FFN neurons"),
+            ("distance, size N", f"{s.distance}, {s.size}"),
+            ("made by", f"emonb {__version__}"),
+        ]
+        return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+def open_run(study: str | Study, chapter: str | None = None, progress: bool = True, **parameters: Any) -> Run:
+    """Open a study for a chapter or a script; parameters that are ``None`` keep the study's own value.
+
+    Raises
+    ------
+    StudyError
+        Unknown study, unknown parameter or wrong type.
+    """
+    return Run(load_study(study, **parameters), chapter, progress)
+
+
+def study_files(study: Study) -> list[str]:
+    """Every upstream file the study's stages read, without duplicates."""
+    return list(dict.fromkeys(path for stage in STAGES.values() for path in stage.files(study)))
+
+
+def _stage(name: str) -> Stage:
+    if name not in STAGES:
+        raise StudyError(f"unknown artifact '{name}'; known: {', '.join(STAGES)}")
+    return STAGES[name]
+
+
+def _human_files(study: Study) -> list[str]:
+    return list(humans.human_files(study).values())
+
+
+def _make_humans(run: Run, inputs: Inputs) -> xr.Dataset:
+    files = humans.human_files(run.study)
+    paths = run.fetch(list(files.values()))
+    return humans.read_humans(run.study, {field: paths[path] for field, path in files.items()})
+
+
+def _accuracy_files(study: Study) -> list[str]:
+    return [study.released.accuracy] if study.released else []
+
+
+def _make_prompts(run: Run, inputs: Inputs) -> xr.Dataset:
+    (path,) = run.fetch(_accuracy_files(run.study)).values()
+    return released.read_accuracy(run.study, path).to_dataset()
+
+
+def _activation_files(study: Study) -> list[str]:
+    return list(released.released_files(study, "activations").values())
+
+
+def _make_activations(run: Run, inputs: Inputs) -> xr.Dataset:
+    files = released.released_files(run.study, "activations")
+    paths = run.fetch(list(files.values()))
+    array = released.read_activations(run.study, {key: paths[path] for key, path in files.items()}, run.progress)
+    return array.to_dataset()
+
+
+def _make_rdms(run: Run, inputs: Inputs) -> xr.Dataset:
+    return rdm.compute_rdms(inputs["activations"].activation, inputs["humans"])
+
+
+def _make_searchlight(run: Run, inputs: Inputs) -> xr.Dataset:
+    order = list(inputs["humans"].emotion.values)
+    return searchlight.search_neurons(inputs["activations"].activation, inputs["humans"].attribute_rdm, order)
+
+
+def _rank_files(study: Study) -> list[str]:
+    return [study.released.ranks] if study.released else []
+
+
+def _make_ranks(run: Run, inputs: Inputs) -> xr.Dataset:
+    (path,) = run.fetch(_rank_files(run.study)).values()
+    return released.read_ranks(run.study, path).to_dataset()
+
+
+def _lesion_files(study: Study) -> list[str]:
+    kinds = ("lesions_selective", "lesions_random")
+    return [path for kind in kinds for path in released.released_files(study, kind).values()]
+
+
+def _make_lesions(run: Run, inputs: Inputs) -> xr.Dataset:
+    paths = run.fetch(_lesion_files(run.study))
+    files = {
+        kind: {key: paths[path] for key, path in released.released_files(run.study, f"lesions_{kind}").items()}
+        for kind in ("selective", "random")
+    }
+    return released.read_lesions(run.study, files)
+
+
+def _make_searchlight_null(run: Run, inputs: Inputs) -> xr.Dataset:
+    s = run.study.inference
+    order = list(inputs["humans"].emotion.values)
+    activations = inputs["activations"].activation.sel(emotion=order)
+    return searchlight.assess_neurons(
+        activations, inputs["humans"].attribute_rdm, s.searchlight_permutations, s.seed, run.progress
+    )
+
+
+def _corpus_files(study: Study) -> list[str]:
+    return list(study.corpus.model_dump().values())
+
+
+def _make_corpus(run: Run, inputs: Inputs) -> xr.Dataset:
+    paths = run.fetch(_corpus_files(run.study))
+    files = {split: paths[path] for split, path in run.study.corpus.model_dump().items()}
+    comments = corpora.read_goemotions(run.study, files)
+    return corpora.corpus_rdms(comments, list(inputs["humans"].emotion.values))
+
+
+_LABELS = ("emotions", "attributes", "seeds")
+_MODEL = ("layers", "neurons")
+
+STAGES: dict[str, Stage] = {
+    "humans": Stage(_make_humans, (), ("emotions", "attributes", "humans"), _human_files, "emonb.humans"),
+    "prompts": Stage(_make_prompts, (), (*_LABELS, "stages"), _accuracy_files, "emonb.released"),
+    "activations": Stage(_make_activations, (), (*_LABELS, *_MODEL, "stages"), _activation_files, "emonb.released"),
+    "rdms": Stage(_make_rdms, ("activations", "humans"), (), module="emonb.rdm"),
+    "searchlight": Stage(_make_searchlight, ("activations", "humans"), (), module="emonb.searchlight"),
+    "searchlight_null": Stage(
+        _make_searchlight_null, ("activations", "humans"), ("inference",), module="emonb.searchlight"
+    ),
+    "corpus_rdms": Stage(_make_corpus, ("humans",), ("emotions", "corpus"), _corpus_files, "emonb.corpora"),
+    "published_ranks": Stage(_make_ranks, (), (*_LABELS, *_MODEL), _rank_files, "emonb.released"),
+    "lesions": Stage(_make_lesions, (), (*_LABELS, "sizes", "released"), _lesion_files, "emonb.released"),
+}
+
+__all__ = ["STAGES", "Run", "Stage", "open_run", "study_files"]

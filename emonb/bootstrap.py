@@ -56,9 +56,9 @@ def bootstrap_fit(
     first, second = pair_index(n)
     fits, ceilings = np.empty((n_bootstraps, len(models))), np.empty(n_bootstraps)
     for b in range(n_bootstraps):
-        emotions: np.ndarray = rng.integers(n, size=n) if over != "judges" else np.arange(n)
+        emotions = np.array(rng.choice(n, n) if over != "judges" else range(n))
         n_judges = len(judgments)
-        judges: np.ndarray = rng.integers(n_judges, size=n_judges) if over != "emotions" else np.arange(n_judges)
+        judges = np.array(rng.choice(n_judges, n_judges) if over != "emotions" else range(n_judges))
         i, j = emotions[first], emotions[second]
         i, j = i[i != j], j[i != j]
         human = judge_squares[judges][:, i, j]

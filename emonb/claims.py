@@ -7,6 +7,7 @@ for the verdict of a claim; a verdict is computed from the criteria and the quan
 import fnmatch
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -73,7 +74,7 @@ class Claim(_Strict):
     headline: tuple[str, ...] = Field(min_length=1, description="quantities the claim's line shows")
     reproduced: Annotated[tuple[Criterion, ...], Field(min_length=1)]
     holds: Annotated[tuple[Criterion, ...], Field(min_length=1)]
-    discussion: str = ""
+    discussion: dict[Literal["yes", "no"], str] = Field(description="how the verdict reads, for either outcome")
 
 
 class Tolerance(_Strict):
@@ -84,10 +85,17 @@ class Tolerance(_Strict):
     relative: float = Field(0.0, ge=0)
 
 
+class Sentence(_Strict):
+    """A sentence of the paper's abstract and the claims it makes."""
+
+    text: str
+    claims: tuple[str, ...]
+
+
 class Declarations(_Strict):
     """The whole of ``data/claims.yml``."""
 
-    abstract: tuple[dict[str, Any], ...]
+    abstract: tuple[Sentence, ...]
     claims: tuple[Claim, ...]
     tolerances: tuple[Tolerance, ...]
 
@@ -138,8 +146,8 @@ class Ledger:
         self.quantities: dict[str, float] = {}
         self.claims: dict[str, dict[str, Any]] = {}
 
-    def record(self, quantities: dict[str, float], prefix: str = "") -> None:
-        """Record named numbers.
+    def record(self, quantities: Mapping[str, float], prefix: str = "", suffix: str = "") -> None:
+        """Record named numbers under ``prefix + name + suffix``.
 
         Raises
         ------
@@ -147,7 +155,7 @@ class Ledger:
             A value that is not a finite number, or a name recorded before with another value.
         """
         for name, number in quantities.items():
-            full, value = f"{prefix}{name}", float(number)
+            full, value = f"{prefix}{name}{suffix}", float(number)
             if not math.isfinite(value):
                 raise ClaimError(f"quantity '{full}' is {value}: only finite numbers are reported")
             if full in self.quantities and self.quantities[full] != value:
@@ -160,9 +168,6 @@ class Ledger:
         claim = self.declared.claim(name)
         if claim.chapter != self.chapter:
             raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
-        missing = [quantity for quantity in claim.headline if quantity not in self.quantities]
-        if missing:
-            raise ClaimError(f"claim '{name}' needs the quantity '{missing[0]}': record it first")
         line = ClaimLine(claim, self.quantities)
         self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": claim.unit}
         self._save()
@@ -177,7 +182,7 @@ class ClaimLine:
 
     def __init__(self, claim: Claim, quantities: dict[str, float]) -> None:
         self.claim = claim
-        self.quantities = {name: quantities[name] for name in claim.headline}
+        self.quantities = {name: quantities[name] for name in claim.headline if name in quantities}
         self.reproduced = judge(claim.reproduced, quantities)
         self.holds = judge(claim.holds, quantities)
         self._rows = [

@@ -141,7 +141,7 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
 
 
 @intrinsic
-def _popcount(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
     return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
 
 

@@ -1,5 +1,6 @@
 """What is left of a fit once other RDMs are taken into account: partial rank RSA, unique variance, joint regression."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return scipy.optimize.nnls((x - x.mean(1, keepdims=True)).T, y - y.mean())[0]
 
 
-def _residual_maker(covariates: np.ndarray):  # type: ignore[no-untyped-def]
+def _residual_maker(covariates: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     ranks = scipy.stats.rankdata(covariates, axis=1)
     basis, _ = np.linalg.qr(np.vstack([np.ones(ranks.shape[1]), ranks]).T)
     return lambda rows: rows - (rows @ basis) @ basis.T

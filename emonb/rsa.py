@@ -3,9 +3,10 @@
 import numpy as np
 import scipy.stats
 import xarray as xr
-from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from emonb.kendall import tau_b
 from emonb.rdm import to_square
 
 
@@ -54,6 +55,14 @@ def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
         },
         coords=coords,
     )
+
+
+def compare_all(rdms: xr.DataArray) -> xr.DataArray:
+    """Kendall tau-b between every two RDMs of a stack (label, pair); dims (label, other)."""
+    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    values = rdms.transpose(label, "pair").to_numpy()
+    names = rdms[label].values
+    return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
 
 
 def noise_ceiling(judgments: np.ndarray) -> tuple[float, float]:
@@ -105,6 +114,50 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     )
 
 
+def reliability_by_seeds(activations: xr.DataArray, human: np.ndarray, n_splits: int, seed: int) -> xr.Dataset:
+    """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+        Emotions in the order behind ``human``.
+    human : array, shape (n_pairs,)
+    n_splits, seed : int
+        Random draws of disjoint groups of seeds, for every group size.
+
+    Returns
+    -------
+    Dataset
+        Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
+        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
+    """
+    rng = np.random.default_rng(seed)
+    values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
+    n_seeds, n_emotions = values.shape[:2]
+    flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
+    flat = flat - flat.mean(1, keepdims=True)
+    gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
+    i, j = np.triu_indices(n_emotions, 1)
+
+    def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
+        inner = gram[group][:, :, group].sum((0, 2))
+        length = np.sqrt(np.diag(inner))
+        return (1 - inner / length / length[:, None])[i, j]
+
+    sizes = np.arange(1, n_seeds // 2 + 1)
+    rows = []
+    for size in sizes:
+        draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
+        rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
+        fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
+        rows.append((np.mean([compare(a, b, "rho") for a, b in rdms]), np.mean(fits), np.std(fits)))
+    names = ("reliability", "fit", "fit_sd")
+    return xr.Dataset(
+        {name: ("n_seeds", np.array(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
+        coords={"n_seeds": sizes},
+    )
+
+
 def map_emotions(rdm: np.ndarray) -> np.ndarray:
     """Classical multidimensional scaling (Torgerson 1952) of an RDM vector to two dimensions, shape (n, 2).
 
@@ -130,6 +183,6 @@ def cluster(rdm: np.ndarray) -> np.ndarray:
     return linkage(squareform(to_square(rdm), checks=False), "average", optimal_ordering=True)
 
 
-def leaf_order(rdm: np.ndarray) -> np.ndarray:
-    """Positions of the items in the order of the dendrogram's leaves."""
-    return leaves_list(cluster(rdm))
+def cut_clusters(rdm: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``."""
+    return fcluster(cluster(rdm), n_clusters, "maxclust")

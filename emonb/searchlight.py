@@ -7,7 +7,7 @@ import xarray as xr
 from emonb.errors import LabelError
 from emonb.inference import benjamini_hochberg, mantel_test, paper_q, parametric_tau_p
 from emonb.kendall import pack_signs, tau_b
-from emonb.rdm import average_neuron_rdms
+from emonb.rdm import average_neuron_rdms, pair_index
 
 
 def search_neurons(activations: xr.DataArray, attribute_rdm: xr.DataArray, emotions: list[str]) -> xr.Dataset:
@@ -127,3 +127,48 @@ def overlap(mask: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(
         flat @ flat.T / flat.sum(1)[:, None], dims=("attribute", "other"), coords={"attribute": names, "other": names}
     )
+
+
+def own_attribute_wins(tau: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
+    """Share of each attribute's selected neurons whose highest tau is with that attribute; dims (attribute,)."""
+    tau, mask = xr.align(tau, mask, join="exact")
+    best = tau.fillna(-np.inf).argmax("attribute")
+    own = xr.DataArray(np.arange(tau.sizes["attribute"]), dims="attribute", coords={"attribute": tau.attribute})
+    return ((best == own) & mask).sum(("layer", "neuron")) / mask.sum(("layer", "neuron"))
+
+
+def simulate_wins(score: xr.DataArray, target_tau: xr.DataArray, n: int, seed: int) -> xr.DataArray:
+    """What :func:`own_attribute_wins` gives for neurons that carry exactly one attribute and noise.
+
+    Attributes correlate, so a neuron that only knows valence also resembles happy-face. For every attribute ``n``
+    surrogate neurons respond with that attribute's score plus normal noise; the noise is set so that their mean tau
+    with their own attribute is that of the real selected neurons.
+
+    Parameters
+    ----------
+    score : DataArray, dims (emotion, attribute)
+    target_tau : DataArray, dims (attribute,)
+        Mean tau of the selected neurons with their attribute.
+    n, seed : int
+
+    Returns
+    -------
+    DataArray, dims (attribute,)
+    """
+    rng = np.random.default_rng(seed)
+    values = score.transpose("attribute", "emotion").to_numpy()
+    i, j = pair_index(values.shape[1])
+    attributes = pack_signs(np.abs(values[:, i] - values[:, j]))
+    noise = rng.normal(size=(n, values.shape[1]))
+    levels = np.geomspace(0.02, 5, 25)
+    wins = []
+    for k, name in enumerate(score.attribute.values):
+        taus = [tau_b(_noisy_rdms(values[k], level * noise, i, j), attributes) for level in levels]
+        nearest = np.argmin([abs(t[:, k].mean() - float(target_tau.sel(attribute=name))) for t in taus])
+        wins.append((taus[nearest].argmax(1) == k).mean())
+    return xr.DataArray(wins, dims="attribute", coords={"attribute": score.attribute.values})
+
+
+def _noisy_rdms(score: np.ndarray, noise: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    response = score / score.std() + noise
+    return np.abs(response[:, i] - response[:, j])

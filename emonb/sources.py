@@ -237,6 +237,6 @@ def _unreachable(missing: list[str], mirror: Path | None) -> str:
     listed = ", ".join(missing[:2]) + (f" and {len(missing) - 2} more" if len(missing) > 2 else "")
     where = f"the mirror {mirror} has no such file and " if mirror else "no mirror was given and "
     return (
-        f"{len(missing)} upstream file{'s' * (len(missing) > 1)} ({megabytes:.1f} MB) cannot be had: {where}"
+        f"{len(missing)} upstream file{'s' * (len(missing) > 1)} ({megabytes:.3g} MB) cannot be had: {where}"
         f"the network does not answer. Missing: {listed}. Go online, or {MIRROR_HINT}"
     )

@@ -87,7 +87,7 @@ class Inference(_Strict):
     seed: int = 20230219
     permutations: int = Field(9_999, ge=99)
     searchlight_permutations: int = Field(1_000, ge=19)
-    bootstraps: int = Field(2_000, ge=99)
+    bootstraps: int = Field(1_000, ge=99)
     alpha: float = Field(0.05, gt=0, lt=1)
 
 
@@ -99,9 +99,10 @@ class Study(_Strict):
     description: str
     emotions: Labels
     attributes: Labels
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="at least two: reliability is between seeds")]
     layers: int = Field(ge=1)
     neurons: int = Field(ge=1, description="FFN neurons per layer")
+    prompt_length: int = Field(ge=1, description="soft-prompt vectors")
     sizes: Annotated[tuple[int, ...], Field(min_length=1, description="numbers of neurons silenced")]
     size: int = Field(description="the size N that single-size figures and tests use; one of `sizes`")
     distance: Literal["correlation", "euclidean"] = "correlation"

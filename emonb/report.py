@@ -1,0 +1,67 @@
+"""The ledger as the reader sees it: the abstract sentence by sentence, and each claim weighed against its verdict."""
+
+import html
+from typing import Any
+
+from emonb.claims import Declarations
+
+MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– untested", None: "–"}
+
+
+class Html(str):
+    """A string that notebooks show as HTML."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> Html:
+    """Table of the abstract's sentences with both verdicts of each claim in every edition, linked to its cell.
+
+    Parameters
+    ----------
+    declared : Declarations
+    ledgers : dict of edition to ledger
+        From :func:`emonb.editions.read_ledgers`.
+    """
+    head = "".join(f"<th>{edition}: reproduced</th><th>{edition}: holds</th>" for edition in ledgers)
+    rows = []
+    for sentence in declared.abstract:
+        for name in sentence.claims:
+            claim = declared.claim(name)
+            cells = "".join(
+                f'<td><a href="{edition}/{claim.chapter}.html#claim-{name}">{MARKS[_verdict(ledger, name, kind)]}</a></td>'
+                for edition, ledger in ledgers.items()
+                for kind in ("reproduced", "holds")
+            )
+            rows.append(
+                f"<tr><td>“{html.escape(sentence.text)}”</td><td><b>{claim.title}</b>: {html.escape(claim.measured)} "
+                f"(unit: {claim.unit})</td>{cells}</tr>"
+            )
+    return Html(
+        '<table class="verdicts"><thead><tr><th>the abstract says</th><th>measured as</th>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition: str) -> Html:
+    """Each claim of an edition in words, chosen by its verdict, with the numbers it rests on."""
+    ledger = ledgers[edition]
+    parts = []
+    for claim in declared.claims:
+        verdict = _verdict(ledger, claim.id, "holds")
+        if verdict not in ("yes", "no"):
+            continue
+        numbers = ", ".join(f"{q} = {ledger['quantities'][q]:.4g}" for q in claim.headline if q in ledger["quantities"])
+        parts.append(
+            f"<dt><b>{claim.title}</b>: {html.escape(claim.sentence)}</dt><dd>Reproduced: "
+            f"{_verdict(ledger, claim.id, 'reproduced')}. Holds: {verdict}. {html.escape(claim.discussion[verdict])} "
+            f"<small>({numbers})</small></dd>"
+        )
+    return Html(f"<dl>{''.join(parts)}</dl>")
+
+
+def _verdict(ledger: dict[str, Any], claim: str, kind: str) -> Any:
+    return ledger["claims"].get(claim, {}).get(kind)

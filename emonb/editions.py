@@ -15,7 +15,7 @@ import nbformat
 from emonb import __version__, artifacts, claims
 from emonb.errors import EmonbError, StudyError
 from emonb.stages import Run
-from emonb.study import Study, data_dir, load_study
+from emonb.study import Study, data_dir, load_study, runs_dir
 
 CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
 FRONT = ("index", "deviations", "calibration")
@@ -117,11 +117,21 @@ def run_edition(
 
 
 def run_front(log: Log = lambda line: None) -> None:
-    """Execute the pages around the editions (index, ...), which read the committed ledgers."""
+    """Execute the pages around the editions (index, ...) where what they read has changed."""
     for page in front_pages():
-        notebook = _papermill(read_source(page), {}, book_dir())
-        _write(notebook, book_dir() / f"{page}.ipynb")
-        log(f"{page}: executed -> {book_dir() / f'{page}.ipynb'}")
+        path, stamp = book_dir() / f"{page}.ipynb", runs_dir() / "front" / f"{page}.json"
+        key = artifacts.make_key(
+            source=(chapters_dir() / f"{page}.md").read_text(encoding="utf-8"),
+            ledger=(data_dir() / "claims.yml").read_text(encoding="utf-8"),
+            editions=read_ledgers(),
+            code=_package_digest(),
+        )
+        state = "unchanged"
+        if not _stamped(stamp, key, path):
+            _write(_papermill(read_source(page), {}), path)
+            _stamp(stamp, key, path)
+            state = "executed"
+        log(f"{page}: {state} -> {path}")
 
 
 def read_ledgers() -> dict[str, dict[str, Any]]:
@@ -175,37 +185,48 @@ def compare_ledgers(
     return rows
 
 
+def _package_digest() -> list[str]:
+    package = Path(__file__).resolve().parent
+    return [artifacts.code_digest(f"emonb.{path.stem}") for path in sorted(package.glob("*.py")) if path.stem != "cli"]
+
+
+def _stamp(stamp: Path, key: str, notebook: Path) -> None:
+    """Note what made a notebook, and the notebook's hash."""
+    artifacts.write_text(json.dumps({"key": key, "sha256": _sha256(notebook)}), stamp)
+
+
+def _stamped(stamp: Path, key: str, notebook: Path) -> bool:
+    """Tell whether the notebook is there, unchanged, and was made by what this key hashes."""
+    if not (stamp.is_file() and notebook.is_file()):
+        return False
+    return bool(json.loads(stamp.read_text(encoding="utf-8")) == {"key": key, "sha256": _sha256(notebook)})
+
+
 def _record_path(run: Run, chapter: str) -> Path:
     return run.folder / "claims" / f"{chapter}.json"
 
 
 def _key(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any]) -> str:
-    package = Path(__file__).resolve().parent
-    code = [artifacts.code_digest(f"emonb.{path.stem}") for path in sorted(package.glob("*.py")) if path.stem != "cli"]
     return artifacts.make_key(
         source=(chapters_dir() / f"{chapter}.md").read_text(encoding="utf-8"),
         ledger=(data_dir() / "claims.yml").read_text(encoding="utf-8"),
         study=run.study.digest(),
         parameters=[{k: str(v) for k, v in {**injected, **parameters}.items()}],
-        code=code,
+        code=_package_digest(),
     )
 
 
 def _is_current(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> bool:
-    stamp, notebook = run.folder / "executed" / f"{chapter}.json", out / f"{chapter}.ipynb"
-    if not (stamp.is_file() and notebook.is_file() and _record_path(run, chapter).is_file()):
-        return False
-    done = json.loads(stamp.read_text(encoding="utf-8"))
-    return done == {"key": _key(run, chapter, injected, parameters), "sha256": _sha256(notebook)}
+    stamp, key = run.folder / "executed" / f"{chapter}.json", _key(run, chapter, injected, parameters)
+    return _record_path(run, chapter).is_file() and _stamped(stamp, key, out / f"{chapter}.ipynb")
 
 
 def _execute(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> None:
     notebook = read_source(chapter)
     given = {**injected, **_split_parameters(notebook, parameters)}
-    notebook = _papermill(notebook, given, out)
-    _write(notebook, out / f"{chapter}.ipynb")
-    done = {"key": _key(run, chapter, injected, parameters), "sha256": _sha256(out / f"{chapter}.ipynb")}
-    artifacts.write_text(json.dumps(done), run.folder / "executed" / f"{chapter}.json")
+    _write(_papermill(notebook, given), out / f"{chapter}.ipynb")
+    stamp, key = run.folder / "executed" / f"{chapter}.json", _key(run, chapter, injected, parameters)
+    _stamp(stamp, key, out / f"{chapter}.ipynb")
 
 
 def _split_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +238,7 @@ def _split_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, Any
     return {**split, "overrides": rest} if rest else split
 
 
-def _papermill(notebook: nbformat.NotebookNode, parameters: dict[str, Any], cwd: Path) -> nbformat.NotebookNode:
+def _papermill(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
     import papermill
 
     with tempfile.TemporaryDirectory(prefix="emonb-chapter-") as folder:

@@ -20,6 +20,7 @@ from emonb import rsa
 from emonb.rdm import to_square
 
 SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
+Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 sns.set_theme(
     context="notebook",
     style="ticks",
@@ -87,7 +88,7 @@ def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = N
     if floor is not None:
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
     ax.set(xlabel="layer", ylabel=ylabel, xticks=quantiles.index)
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return _done(fig)
 
 
@@ -108,12 +109,15 @@ def draw_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
 
 
 def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.ndarray) -> Figure:
-    """Draw two-dimensional maps (classical scaling) of RDMs, later ones rotated onto the first, items coloured by group."""
+    """Draw two-dimensional maps (classical scaling of rank percentiles), later ones rotated onto the first.
+
+    Ranks keep a few outlying items from squeezing all others into one corner. Items are coloured by group.
+    """
     fig, axes = plt.subplots(1, len(rdms), figsize=(5.4 * len(rdms), 5), layout="constrained")
     first = None
     colours = sns.color_palette("colorblind")
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
-        points = rsa.map_emotions(rdm)
+        points = rsa.map_emotions(rankdata(rdm) / len(rdm))
         points = points if first is None else rsa.align_map(points, first)
         first = points if first is None else first
         for group in np.unique(groups):
@@ -159,8 +163,9 @@ def draw_matrix(
     """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
     rows, columns = values.shape
     fig, ax = plt.subplots(figsize=(min(0.55 * columns + 3, 10.5), height or 0.3 * rows + 1.6))
+    shown = values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas()  # no "-0"
     sns.heatmap(
-        values.to_pandas(), ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
+        shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
         fmt=f".{max(digits, 0)}f", annot_kws={"size": 7}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
@@ -240,13 +245,25 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
 
 
 def _name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
-    """Write names beside points, on the side that is away from the nearest neighbour above or below."""
-    span = np.ptp(y) or 1.0
-    for k, name in enumerate(names):
-        near = [j for j in range(len(names)) if j != k and abs(x[j] - x[k]) < 0.12 * np.ptp(x)]
-        crowded = any(0 < y[j] - y[k] < 0.035 * span for j in near)
-        offset, side = ((4, -3), "top") if crowded else ((4, 2), "baseline")
-        ax.annotate(name, (x[k], y[k]), xytext=offset, textcoords="offset points", fontsize=7, va=side)
+    """Write names beside points, each where it covers least of the points and of the names already written."""
+    ax.margins(0.08)
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    points = np.asarray(ax.transData.transform(np.column_stack([x, y])))
+    taken: list[Box] = [(px - 4, py - 4, px + 4, py + 4) for px, py in points]
+    for k in np.argsort(-points[:, 1]):
+        px, py, w = float(points[k, 0]), float(points[k, 1]), 5.6 * len(names[k])
+        spots = [(6, -4), (6, 4), (6, -12), (-w - 6, -4), (-w - 6, 4), (-w - 6, -12), (-w / 2, 7), (-w / 2, -17)]
+        boxes: list[Box] = [(px + dx, py + dy, px + dx + w, py + dy + 10) for dx, dy in spots]
+        best = int(np.argmin([sum(_overlap(box, other) for other in taken) for box in boxes]))
+        taken.append(boxes[best])
+        dx, dy = (value * 72 / figure.dpi for value in spots[best])
+        ax.annotate(names[k], (x[k], y[k]), xytext=(dx, dy), textcoords="offset points", fontsize=7)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _done(fig: Figure) -> Figure:

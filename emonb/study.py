@@ -144,7 +144,7 @@ def list_studies() -> list[str]:
     return sorted(path.stem for path in (data_dir() / "studies").glob("*.yml"))
 
 
-def load_study(name: "str | Path | Study", **parameters: Any) -> Study:
+def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     """Load a study by name or YAML path, with parameters changed.
 
     Parameters

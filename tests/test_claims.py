@@ -1,0 +1,104 @@
+import html
+import json
+from pathlib import Path
+
+import pytest
+
+from emonb import claims, report
+from emonb.editions import compare_ledgers
+from emonb.errors import ClaimError
+from emonb.study import data_dir
+
+DECLARED = claims.read_declarations(data_dir() / "claims.yml")
+
+
+def _criterion(**bounds: object) -> claims.Criterion:
+    return claims.Criterion(quantity="q", **bounds)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "quantities", "verdict"),
+    [
+        ({"equals": 0.351, "within": 0.001}, {"q": 0.3515}, "yes"),
+        ({"equals": 0.351, "within": 0.001}, {"q": 0.353}, "no"),
+        ({"above": 0.97}, {"q": 0.97}, "no"),
+        ({"below": 0.05}, {"q": 0.049}, "yes"),
+        ({"above": "other"}, {"q": 2.0, "other": 1.0}, "yes"),
+        ({"above": "other"}, {"q": 2.0}, "untested"),
+        ({"above": 1}, {}, "untested"),
+        ({"above": 0, "below": 1}, {"q": 1.5}, "no"),
+    ],
+)
+def test_criteria(bounds: dict, quantities: dict, verdict: str) -> None:
+    assert _criterion(**bounds).judge(quantities) == verdict
+
+
+def test_a_criterion_needs_a_bound() -> None:
+    with pytest.raises(ValueError, match="needs equals, above or below"):
+        _criterion()
+
+
+def test_all_criteria_together() -> None:
+    pair = (claims.Criterion(quantity="a", above=0), claims.Criterion(quantity="b", above=0))
+    assert claims.judge(pair, {"a": 1, "b": 1}) == "yes"
+    assert claims.judge(pair, {"a": 1, "b": -1}) == "no"
+    assert claims.judge(pair, {"a": 1}) == "untested"
+    assert claims.judge(pair, {"b": -1}) == "no"
+
+
+def test_the_verdict_follows_the_number(tmp_path: Path) -> None:
+    for p, expected in ((0.01, "yes"), (0.2, "no")):
+        ledger = claims.Ledger(data_dir() / "claims.yml", tmp_path / f"{p}.json", "lesions")
+        ledger.record({"lesions.selective.4000": 0.69928, "lesions.random.4000": 0.728, "lesions.paper_p": 1e-9})
+        ledger.record({"lesions.difference": 0.03, "lesions.mask_p": p})
+        line = ledger.claim("lesions")
+        assert (line.reproduced, line.holds) == ("yes", expected)
+        assert f"holds {expected}" in str(line)
+        saved = json.loads((tmp_path / f"{p}.json").read_text())
+        assert saved["claims"]["lesions"]["holds"] == expected
+        ledgers = {"published": saved}
+        table = report.abstract_table(DECLARED, ledgers)
+        assert 'href="published/lesions.html#claim-lesions"' in table
+        words = report.discuss(DECLARED, ledgers, "published")
+        assert DECLARED.claim("lesions").discussion[expected][:40] in html.unescape(words)
+
+
+def test_wrong_records_are_refused(tmp_path: Path) -> None:
+    ledger = claims.Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "structure")
+    with pytest.raises(ClaimError, match="only finite numbers"):
+        ledger.record({"a": float("nan")})
+    ledger.record({"a": 1.0}, "p.", ".tau")
+    assert ledger.quantities == {"p.a.tau": 1.0}
+    with pytest.raises(ClaimError, match="was recorded as"):
+        ledger.record({"p.a.tau": 2.0})
+    with pytest.raises(ClaimError, match="belongs to chapter 'lesions'"):
+        ledger.claim("lesions")
+    with pytest.raises(ClaimError, match="knows no claim 'nope'"):
+        ledger.claim("nope")
+
+
+def test_two_chapters_may_not_disagree(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, value in zip(paths, (1.0, 2.0), strict=True):
+        path.write_text(json.dumps({"quantities": {"q": value}, "claims": {}}))
+    with pytest.raises(ClaimError, match="two chapters recorded 'q'"):
+        claims.merge_records(paths)
+
+
+def test_ledgers_are_compared_within_tolerance_and_verdicts_exactly() -> None:
+    old = {"quantities": {"a": 1.0, "gone": 1.0}, "claims": {"lesions": {"reproduced": "yes", "holds": "no"}}}
+    new = {"quantities": {"a": 1.0 + 1e-8, "new": 1.0}, "claims": {"lesions": {"reproduced": "yes", "holds": "yes"}}}
+    same = {row["name"]: row["same"] for row in compare_ledgers(old, new, DECLARED)}
+    assert same == {"a": True, "gone": False, "new": False, "lesions: reproduced": True, "lesions: holds": False}
+    off = compare_ledgers(old, {**old, "quantities": {"a": 1.01, "gone": 1.0}}, DECLARED)
+    assert [row["name"] for row in off if not row["same"]] == ["a"]
+
+
+def test_every_claim_is_in_the_abstract_and_in_its_chapter() -> None:
+    named = [name for sentence in DECLARED.abstract for name in sentence.claims]
+    assert sorted(named) == sorted(claim.id for claim in DECLARED.claims)
+    chapters = data_dir().parent / "book" / "chapters"
+    for claim in DECLARED.claims:
+        text = (chapters / f"{claim.chapter}.md").read_text()
+        assert f":tags: [claim-{claim.id}]" in text
+        assert f"## Claim: {claim.id}\n" in text  # the index links to this heading

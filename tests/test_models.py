@@ -1,0 +1,146 @@
+"""Bootstrap, partial RSA, regression of RDMs, masks: against closed forms, statistics libraries and known truth."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from emonb import bootstrap, masks, partial, rdm, rsa, searchlight
+
+
+def _rdm_of(points: np.ndarray) -> np.ndarray:
+    return rdm.pattern_rdm(points, "euclidean")
+
+
+def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resampled() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(12, 3))
+    truth = _rdm_of(points)
+    judgments = truth + rng.normal(size=(20, len(truth)))
+    model = _rdm_of(points + 0.5 * rng.normal(size=points.shape))
+    widths = {}
+    for over in ("judges", "emotions", "both"):
+        result = bootstrap.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over)
+        fit = result["fit"][0]
+        assert fit.value == pytest.approx(rsa.compare(model, judgments.mean(0), "rho"), abs=1e-9)
+        assert fit.low < fit.value < fit.high
+        assert result["difference"][0] == (0, 0, 0)
+        assert result["difference"][1].high < 0  # the truth fits better than the noisy model
+        widths[over] = fit.high - fit.low
+    assert widths["judges"] < widths["emotions"]
+    with pytest.raises(ValueError, match="over must be"):
+        bootstrap.bootstrap_fit(model, judgments, 10, 0, "pairs")
+
+
+def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
+    rng = np.random.default_rng(1)
+    a, b, c = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(3))
+    rab, rac, rbc = (rsa.compare(u, v, "rho") for u, v in ((a, b), (a, c), (b, c)))
+    expected = (rab - rac * rbc) / np.sqrt((1 - rac**2) * (1 - rbc**2))
+    assert partial.partial_mantel(a, b, c, 99, 0).rho == pytest.approx(expected, abs=1e-12)
+    assert masks.partial_correlation(*(np.argsort(np.argsort(v)) for v in (a, b, c))) == pytest.approx(expected, abs=1e-12)
+
+
+def test_partial_mantel_finds_what_is_beyond_the_covariate_and_nothing_else() -> None:
+    rng = np.random.default_rng(2)
+    shared, own = rng.normal(size=(16, 2)), rng.normal(size=(16, 2))
+    covariate = _rdm_of(shared)
+    human = _rdm_of(np.hstack([shared, own]))
+    beyond = _rdm_of(np.hstack([rng.normal(size=(16, 1)) * 0.2, own]))
+    only = _rdm_of(shared + 0.05 * rng.normal(size=shared.shape))
+    assert partial.partial_mantel(beyond, human, covariate, 499, 0).p < 0.01
+    assert partial.partial_mantel(only, human, covariate, 499, 0).p > 0.05
+    variance = partial.unique_variance(beyond, human, covariate, 1.0)
+    assert variance["both"] > variance["covariates"]
+    assert variance["unique"] == pytest.approx(variance["both"] - variance["covariates"])
+
+
+def test_joint_regression_recovers_planted_weights() -> None:
+    rng = np.random.default_rng(3)
+    attributes = np.stack([np.abs(np.subtract.outer(s, s))[np.triu_indices(20, 1)] for s in rng.normal(size=(4, 20))])
+    target = 2 * attributes[0] + 1 * attributes[2] + 0.05 * rng.normal(size=attributes.shape[1])
+    weights, spread, r = partial.fit_attributes(target, attributes, 30, 0)
+    assert weights[0] > weights[2] > 5 * max(weights[1], weights[3])
+    assert r > 0.95
+    assert (spread[0] <= weights).all() or spread.shape == (2, 4)
+
+
+def test_variance_components_recover_planted_shares() -> None:
+    rng = np.random.default_rng(4)
+    sizes = {"attribute": 40, "seed": 30, "emotion": 40}
+    sd = {"attribute": 2.0, "seed": 1.0, "emotion": 3.0}
+    value = sum(xr.DataArray(sd[k] * rng.normal(size=n), dims=k) for k, n in sizes.items())
+    value = value + xr.DataArray(rng.normal(size=tuple(sizes.values())), dims=tuple(sizes))
+    shares = masks.variance_components(value)
+    assert sum(shares.values()) == pytest.approx(1)
+    total = 4 + 1 + 9 + 1
+    for name, variance in (("mask", 4), ("emotion", 9), ("seed", 1), ("residual", 1)):
+        assert shares[name] == pytest.approx(variance / total, abs=0.13)
+    assert max(shares[k] for k in ("mask:emotion", "mask:seed", "emotion:seed")) < 0.01
+
+
+def test_power_agrees_with_closed_forms() -> None:
+    from scipy.stats import norm
+
+    power = masks.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0, n=4000)[30]
+    assert power == pytest.approx(norm.sf(norm.isf(0.05) - 0.5 / np.sqrt(2 / 30)), abs=0.03)
+    assert masks.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
+    powers = masks.power_of_attributes(0.5, [10, 40], 0)
+    assert powers[10] < powers[40]
+
+
+def _light() -> tuple[xr.DataArray, xr.DataArray]:
+    rng = np.random.default_rng(6)
+    coords = {"attribute": ["a", "b"], "layer": [1, 2], "neuron": range(6)}
+    tau = xr.DataArray(rng.normal(size=(2, 2, 6)), dims=("attribute", "layer", "neuron"), coords=coords)
+    rank = xr.DataArray(
+        searchlight.rank_neurons(tau.values.reshape(2, -1)).reshape(tau.shape), dims=tau.dims, coords=coords
+    )
+    return tau, rank
+
+
+def test_masks_hold_the_highest_taus() -> None:
+    tau, rank = _light()
+    mask = searchlight.select_neurons(rank, 5)
+    assert (mask.sum(("layer", "neuron")) == 5).all()
+    for a in "ab":
+        mine, chosen = tau.sel(attribute=a), mask.sel(attribute=a)
+        assert float(mine.where(chosen).min()) > float(mine.where(~chosen).max())
+    assert float(searchlight.overlap(mask).sel(attribute="a", other="a")) == 1
+    assert float(masks.layer_profile(mask).sum("layer").mean()) == pytest.approx(1)
+    wins = searchlight.own_attribute_wins(tau, mask)
+    direct = (tau.sel(attribute="a") > tau.sel(attribute="b")).where(mask.sel(attribute="a")).sum() / 5
+    assert float(wins.sel(attribute="a")) == pytest.approx(float(direct))
+    with pytest.raises(ValueError, match="size must be"):
+        searchlight.select_neurons(rank, 13)
+
+
+def test_ties_share_their_mean_rank_and_missing_taus_rank_last() -> None:
+    ranks = searchlight.rank_neurons(np.array([[0.5, np.nan, 0.5, 0.9]]))
+    np.testing.assert_array_equal(ranks, [[2.5, 4, 2.5, 1]])
+
+
+def test_a_planted_neuron_is_found_where_it_was_planted() -> None:
+    rng = np.random.default_rng(9)
+    emotions = [f"e{k}" for k in range(14)]
+    score = rng.random(14)
+    values = rng.normal(size=(3, 14, 2, 20))
+    values[:, :, 1, 7] = 5 * score + 0.2 * rng.normal(size=(3, 14))
+    acts = xr.DataArray(values, dims=("seed", "emotion", "layer", "neuron"),
+                        coords={"seed": [1, 2, 3], "emotion": emotions, "layer": [1, 2], "neuron": range(20)})  # fmt: skip
+    i, j = np.triu_indices(14, 1)
+    attribute = xr.DataArray(np.abs(score[i] - score[j])[None], dims=("attribute", "pair"),
+                             coords={"attribute": ["x"], "pair": rdm.pair_coords(emotions)["pair"]})  # fmt: skip
+    shuffled = acts.isel(emotion=rng.permutation(14))  # selected by name, so order must not matter
+    light = searchlight.search_neurons(shuffled, attribute, emotions)
+    assert float(light["rank"].sel(attribute="x", layer=2, neuron=7)) == 1
+    test = searchlight.assess_neurons(acts, attribute, 199, 0)
+    assert float(test.p_fwe.sel(attribute="x", layer=2, neuron=7)) == 1 / 200
+    assert int((test.p_fwe < 0.05).sum()) <= 2
+
+
+def test_surrogates_of_uncorrelated_attributes_prefer_their_own() -> None:
+    rng = np.random.default_rng(10)
+    score = xr.DataArray(rng.random((27, 3)), dims=("emotion", "attribute"), coords={"attribute": list("abc")})
+    target = xr.DataArray([0.4, 0.4, 0.4], dims="attribute", coords={"attribute": list("abc")})
+    wins = searchlight.simulate_wins(score, target, 100, 0)
+    assert (wins > 0.8).all()

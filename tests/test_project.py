@@ -1,0 +1,74 @@
+"""The project's own promises: one environment described three times, nothing upstream committed, no machine's paths."""
+
+import hashlib
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from emonb import __version__, sources
+from emonb.study import data_dir
+
+ROOT = data_dir().parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+GIT = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+FILES = [ROOT / name for name in GIT.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def _constraints() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pairs = [line.split("==") for line in lines]
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+def test_constraints_satisfy_every_requirement() -> None:
+    pinned = _constraints()
+    extras = PROJECT["optional-dependencies"]
+    for text in [*PROJECT["dependencies"], *extras["book"], *extras["test"]]:
+        requirement = Requirement(text)
+        version = pinned[requirement.name.lower().replace("_", "-")]
+        assert requirement.specifier.contains(version), f"{text} against {version}"
+    assert pinned["torch"] == "2.13.0"
+    assert "+cpu" not in (ROOT / "constraints.txt").read_text()
+
+
+def test_environment_yml_describes_the_same_environment() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python="))
+    assert python.split("=")[1] in PROJECT["requires-python"]
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert "--constraint constraints.txt" in pip
+    extras = re.search(r"\[(.*)\]", next(p for p in pip if "--editable" in p)).group(1).split(",")
+    assert sorted(extras) == sorted(PROJECT["optional-dependencies"])
+
+
+def test_versions_agree() -> None:
+    assert PROJECT["version"] == __version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.skipif(not FILES, reason="not a git checkout")
+def test_nothing_upstream_is_committed_and_no_file_names_a_machine() -> None:
+    upstream = {entry.sha256 for entry in sources.registry().values()}
+    machine = re.compile(rb"/wor[k]/|/roo[t]/|/tmp/bash_job[s]|[.]pyen[v]/")
+    for path in FILES:
+        body = path.read_bytes()
+        assert hashlib.sha256(body).hexdigest() not in upstream, path
+        assert not machine.search(body), path
+
+
+def test_modules_are_short_and_import_downwards_only() -> None:
+    order = ["errors", "study", "sources", "labels", "artifacts", "rdm", "humans", "corpora", "released", "activations",
+             "kendall", "rsa", "inference", "bootstrap", "partial", "searchlight", "lesions", "masks", "claims", "report",
+             "stages", "deviations", "figures", "editions", "make", "cli"]  # fmt: skip
+    for path in sorted((ROOT / "emonb").glob("*.py")):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 320, path
+        if path.stem == "__init__":
+            continue
+        for name in re.findall(r"^from emonb\.(\w+) import", text, re.M):
+            assert order.index(name) < order.index(path.stem), f"{path.name} imports {name}"

@@ -1,0 +1,79 @@
+"""The numbers that must come out of the released files, through the package and by independent expressions."""
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
+
+from emonb import lesions, rsa, searchlight
+from emonb.stages import Run, open_run
+
+pytestmark = pytest.mark.published
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return open_run("published", progress=False)
+
+
+def test_accuracy(run: Run) -> None:
+    accuracy = run.load("prompts").accuracy
+    assert float(accuracy.mean()) == pytest.approx(0.8318, abs=5e-5)
+    baseline = run.load("lesions").baseline.sel(emotion=accuracy.emotion, seed=accuracy.seed)
+    np.testing.assert_allclose(accuracy, baseline, atol=1e-12)
+
+
+def test_structure(run: Run) -> None:
+    activations = run.load("activations").activation.mean("seed")
+    humans = run.load("humans")
+    patterns = activations.sel(emotion=humans.emotion).values.reshape(27, -1)
+    correlation = (1 - np.corrcoef(patterns))[np.triu_indices(27, 1)]
+    assert kendalltau(correlation, humans.dissimilarity).statistic == pytest.approx(0.351, abs=5e-4)
+    assert spearmanr(correlation, humans.dissimilarity).statistic == pytest.approx(0.502, abs=5e-4)
+    fit = rsa.compare_rdms(run.load("rdms").model, run.load("rdms").human)
+    assert float(fit.tau.sel(distance="correlation")) == pytest.approx(0.351, abs=5e-4)
+    assert float(fit.tau.sel(distance="euclidean")) == pytest.approx(0.322, abs=5e-4)
+    assert float(fit.rho.sel(distance="euclidean")) == pytest.approx(0.465, abs=5e-4)
+
+
+def test_noise_ceiling(run: Run) -> None:
+    lower, upper = rsa.noise_ceiling(run.load("humans").judgment.values)
+    assert lower == pytest.approx(0.740, abs=5e-4)
+    assert upper == pytest.approx(0.749, abs=5e-4)
+
+
+def test_searchlight_ranks_equal_the_published_ones(run: Run) -> None:
+    agreement = searchlight.rank_agreement(run.load("searchlight")["rank"], run.load("published_ranks")["rank"])
+    assert agreement["n"] == 516_096
+    assert agreement["equal"] >= 0.97
+    assert agreement["largest"] <= 300
+
+
+def test_searchlight_taus_equal_scipy(run: Run) -> None:
+    tau, humans = run.load("searchlight").tau, run.load("humans")
+    rng = np.random.default_rng(0)
+    values = run.load("activations").activation.sel(emotion=humans.emotion)
+    i, j = np.triu_indices(27, 1)
+    for layer, neuron in zip(rng.integers(1, 13, 20), rng.integers(0, 3072, 20), strict=True):
+        v = values.sel(layer=layer, neuron=neuron).values
+        mine = np.abs(v[:, i] - v[:, j]).mean(0)
+        for attribute in humans.attribute.values:
+            expected = kendalltau(mine, humans.attribute_rdm.sel(attribute=attribute)).statistic
+            assert float(tau.sel(attribute=attribute, layer=layer, neuron=neuron)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_lesions_and_the_paper_s_test(run: Run) -> None:
+    accuracy = run.load("lesions").accuracy
+    mean = lesions.mean_accuracy(accuracy).sel(size=4000)
+    assert float(mean.sel(kind="selective")) == pytest.approx(0.6993, abs=5e-5)
+    assert float(mean.sel(kind="random")) == pytest.approx(0.7280, abs=5e-5)
+    rdms = run.load("rdms")
+    importance = rsa.compare_rdms(rdms.attribute_rdm, rdms.human).tau
+    result = lesions.paper_test_importance(lesions.selective_drop(accuracy).sel(size=4000), importance)
+    at = accuracy.sel(size=4000).mean("seed")
+    drop = (at.sel(kind="random") - at.sel(kind="selective")).transpose("emotion", "attribute")
+    z = np.arctanh([pearsonr(row, importance.sel(attribute=drop.attribute)).statistic for row in drop.values])
+    assert np.tanh(z.mean()) == pytest.approx(0.474, abs=5e-4)
+    assert ttest_1samp(z, 0).statistic == pytest.approx(16.9, abs=0.05)
+    assert result.value == pytest.approx(np.tanh(z.mean()), abs=1e-12)
+    assert result.t == pytest.approx(ttest_1samp(z, 0).statistic, abs=1e-9)
+    assert (result.df, result.unit) == (26, "emotion")

@@ -1,0 +1,153 @@
+import hashlib
+import http.server
+import threading
+from pathlib import Path
+
+import pytest
+
+from emonb import sources
+from emonb.errors import SourceError
+
+FILES = {"a/one.txt": b"one", "a/two.txt": b"two" * 1000, "b/three.txt": b"three"}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A registry of three files, an empty cache, no mirror; returns the cache."""
+    path = tmp_path / "registry.txt"
+    path.write_text("# c\n" + "\n".join(f"{n} {hashlib.sha256(b).hexdigest()} {len(b)}" for n, b in FILES.items()))
+    entries = sources.registry(path)
+    monkeypatch.setattr(sources, "registry", lambda path=None: entries)
+    monkeypatch.delenv("EMONB_MIRROR", raising=False)
+    monkeypatch.setenv("EMONB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server():
+    """A local upstream; ``requests`` lists what was asked, ``replies`` overrides contents, ``fail`` counts 500s to give."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.lstrip("/")
+            server.requests.append(name)
+            if server.fail.get(name, 0) > 0:
+                server.fail[name] -= 1
+                self.send_response(500)
+                self.end_headers()
+                return
+            body = server.replies.get(name, FILES[name])
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests, server.replies, server.fail = [], {}, {}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"http://127.0.0.1:{server.server_port}/"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def _mirror(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(FILES[name])
+    return folder
+
+
+def test_files_are_fetched_once_verified_and_kept(registry: Path, server) -> None:
+    paths = sources.fetch(FILES, base_url=server.url, progress=False)
+    assert {n: p.read_bytes() for n, p in paths.items()} == FILES
+    assert all(p.is_relative_to(registry) for p in paths.values())
+    sources.fetch(FILES, base_url=server.url, progress=False)
+    assert sorted(server.requests) == sorted(FILES)
+    assert not list(registry.rglob("*.part"))
+
+
+def test_the_mirror_comes_first_and_the_rest_is_fetched(registry: Path, server, tmp_path: Path, monkeypatch) -> None:
+    mirror = _mirror(tmp_path / "mirror", ["a/one.txt"])
+    monkeypatch.setenv("EMONB_MIRROR", str(mirror))
+    paths = sources.fetch(FILES, base_url=server.url, progress=False)
+    assert paths["a/one.txt"] == mirror / "a/one.txt"
+    assert sorted(server.requests) == ["a/two.txt", "b/three.txt"]
+
+
+def test_a_failing_server_is_tried_again(registry: Path, server) -> None:
+    server.fail["a/one.txt"] = 2
+    sources.fetch(["a/one.txt"], base_url=server.url, progress=False)
+    assert server.requests == ["a/one.txt"] * 3
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(registry: Path, server) -> None:
+    server.fail["b/three.txt"] = 99
+    with pytest.raises(SourceError):
+        sources.fetch(FILES, base_url=server.url, workers=1, retries=0, progress=False)
+    server.fail.clear()
+    before = len(server.requests)
+    sources.fetch(FILES, base_url=server.url, progress=False)
+    assert server.requests[before:] == ["b/three.txt"]
+
+
+def test_no_network_and_no_mirror_says_which_files_how_much_and_what_to_do(registry: Path) -> None:
+    with pytest.raises(SourceError) as error:
+        sources.fetch(FILES, base_url="http://127.0.0.1:9/", retries=0, progress=False)
+    for words in ("3 upstream files", "MB)", "a/one.txt", "and 1 more", "EMONB_MIRROR=DIR", "no mirror was given"):
+        assert words in str(error.value)
+
+
+def test_a_file_missing_in_the_mirror_is_named(registry: Path, tmp_path: Path) -> None:
+    mirror = _mirror(tmp_path / "mirror", ["a/one.txt", "a/two.txt"])
+    with pytest.raises(SourceError) as error:
+        sources.fetch(FILES, mirror=mirror, base_url="http://127.0.0.1:9/", retries=0, progress=False)
+    assert "b/three.txt" in str(error.value)
+    assert f"the mirror {mirror} has no such file" in str(error.value)
+
+
+def test_a_wrong_download_is_removed_and_both_hashes_are_said(registry: Path, server) -> None:
+    server.replies["a/one.txt"] = b"eno"
+    with pytest.raises(SourceError) as error:
+        sources.fetch(["a/one.txt"], base_url=server.url, retries=0, progress=False)
+    for body in (b"one", b"eno"):
+        assert hashlib.sha256(body).hexdigest() in str(error.value)
+    assert "file removed" in str(error.value)
+    assert not [p for p in registry.rglob("*") if p.is_file()]
+
+
+def test_a_truncated_download_has_its_own_words(registry: Path, server) -> None:
+    server.replies["a/two.txt"] = FILES["a/two.txt"][:50]
+    with pytest.raises(SourceError, match="truncated: expected 3000 bytes, got 50; file removed"):
+        sources.fetch(["a/two.txt"], base_url=server.url, retries=0, progress=False)
+
+
+def test_a_damaged_cached_file_is_replaced(registry: Path, server) -> None:
+    path = sources.fetch(["a/one.txt"], base_url=server.url, progress=False)["a/one.txt"]
+    path.write_bytes(b"xxx")
+    sources.fetch(["a/one.txt"], base_url=server.url, progress=False)
+    assert path.read_bytes() == b"one"
+
+
+def test_a_bad_mirror_file_is_refused_and_left_alone(registry: Path, tmp_path: Path) -> None:
+    mirror = _mirror(tmp_path / "mirror", ["a/one.txt"])
+    (mirror / "a/one.txt").write_bytes(b"bad")
+    with pytest.raises(SourceError, match="left as it is"):
+        sources.fetch(["a/one.txt"], mirror=mirror, progress=False)
+    assert (mirror / "a/one.txt").read_bytes() == b"bad"
+
+
+def test_unknown_names_and_a_mirror_that_is_no_folder(registry: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="lists no file 'nope'"):
+        sources.fetch(["nope"], progress=False)
+    with pytest.raises(SourceError, match="is not a folder"):
+        sources.fetch(["a/one.txt"], mirror=tmp_path / "nowhere", progress=False)
+
+
+def test_available_needs_no_network_when_the_mirror_is_complete(registry: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sources, "BASE_URL", "http://127.0.0.1:9/")
+    assert "3 upstream files" in sources.available(FILES)
+    assert sources.available(FILES, mirror=_mirror(tmp_path / "mirror", list(FILES))) == ""

@@ -72,6 +72,8 @@ class Claim(_Strict):
     unit: str
     chapter: str
     headline: tuple[str, ...] = Field(min_length=1, description="quantities the claim's line shows")
+    paper_p: str = Field(description="quantity: p of the study's own kind of test")
+    valid_p: str = Field(description="quantity: p with the claim's unit of inference")
     reproduced: Annotated[tuple[Criterion, ...], Field(min_length=1)]
     holds: Annotated[tuple[Criterion, ...], Field(min_length=1)]
     discussion: dict[Literal["yes", "no"], str] = Field(description="how the verdict reads, for either outcome")

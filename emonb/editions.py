@@ -1,5 +1,6 @@
 """Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -128,7 +129,10 @@ def run_front(log: Log = lambda line: None) -> None:
         )
         state = "unchanged"
         if not _stamped(stamp, key, path):
-            _write(_papermill(read_source(page), {}), path)
+            notebook = _papermill(read_source(page), {})
+            _write(notebook, path)
+            if page == "index":
+                _export_picture(notebook, book_dir() / "_static" / "main-result.png")
             _stamp(stamp, key, path)
             state = "executed"
         log(f"{page}: {state} -> {path}")
@@ -183,6 +187,14 @@ def compare_ledgers(
                 {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
             )
     return rows
+
+
+def _export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write the first figure of a notebook beside the book, for the README."""
+    outputs = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+    picture = next((data["image/png"] for data in outputs if "image/png" in data), None)
+    if picture is not None:
+        path.write_bytes(base64.b64decode(picture))
 
 
 def _package_digest() -> list[str]:

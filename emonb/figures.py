@@ -244,6 +244,21 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
     return _done(fig)
 
 
+def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> Figure:
+    """Draw two p values per row on a log scale: the study's kind of test and the valid one."""
+    fig, ax = plt.subplots(figsize=(7.4, 0.62 * len(rows) + 1.2))
+    for y, (paper, valid) in enumerate(rows.values()):
+        ax.plot([paper, valid], [y, y], color=FAINT, lw=1, zorder=0)
+        ax.plot(paper, y, "s", color=RANDOM, ms=7, label="the study's kind of test" if y == 0 else None)
+        ax.plot(valid, y, "o", color=SELECTIVE, ms=8, label="valid unit of inference" if y == 0 else None)
+        ax.annotate(f"p = {valid:.2g}", (valid, y), xytext=(-9, 5), textcoords="offset points", fontsize=8, ha="right")
+    ax.axvline(level, color=INTACT, ls="--", lw=1)
+    ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)", xlim=(None, 3))
+    ax.set_ylim(len(rows) - 0.5, -0.7)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    return _done(fig)
+
+
 def _name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
     """Write names beside points, each where it covers least of the points and of the names already written."""
     ax.margins(0.08)

@@ -1,9 +1,12 @@
 """The ledger as the reader sees it: the abstract sentence by sentence, and each claim weighed against its verdict."""
 
 import html
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emonb.claims import Declarations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– untested", None: "–"}
 
@@ -61,6 +64,17 @@ def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition:
             f"<small>({numbers})</small></dd>"
         )
     return Html(f"<dl>{''.join(parts)}</dl>")
+
+
+def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
+    """Draw the p value of the study's kind of test and that of the valid one, for every claim of an edition."""
+    from emonb import figures
+
+    rows = {
+        f"{claim.title}\n(unit: {claim.unit})": [ledger["quantities"][q] for q in (claim.paper_p, claim.valid_p)]
+        for claim in declared.claims
+    }
+    return figures.draw_p_values(rows)
 
 
 def _verdict(ledger: dict[str, Any], claim: str, kind: str) -> Any:

@@ -72,3 +72,15 @@ def test_modules_are_short_and_import_downwards_only() -> None:
             continue
         for name in re.findall(r"^from emonb\.(\w+) import", text, re.M):
             assert order.index(name) < order.index(path.stem), f"{path.name} imports {name}"
+
+
+def test_the_readme_says_what_the_ledger_says() -> None:
+    from emonb.editions import read_ledgers
+
+    verdicts = read_ledgers()["published"]["claims"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert ("All four claims are reproduced." in text) == all(v["reproduced"] == "yes" for v in verdicts.values())
+    holding = [name for name, v in verdicts.items() if v["holds"] == "yes"]
+    assert ("the first one stands; for the others these data do not show it" in text) == (holding == ["structure"])
+    for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
+        assert (ROOT / target).is_file(), target

@@ -1,9 +1,13 @@
 """The ledger as the reader sees it: the abstract sentence by sentence, and each claim weighed against its verdict."""
 
 import html
+import json
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from emonb.claims import Declarations
+from emonb.study import data_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,6 +79,44 @@ def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
         for claim in declared.claims
     }
     return figures.draw_p_values(rows)
+
+
+def read_rates() -> pd.DataFrame:
+    """Read the measured rejection rates (``book/calibration.json``, written by ``benchmarks/calibration.py``)."""
+    path = data_dir().parent / "book" / "calibration.json"
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rates"])
+
+
+def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
+    """Rejection rates as text, one row a test, one column a level."""
+    text = [f"{r.rate:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in rates.itertuples()]
+    wide = rates.assign(text=text).pivot(index=["data", "method", "n"], columns="level", values="text")
+    order = rates.drop_duplicates(["data", "method"]).set_index(["data", "method", "n"]).index
+    return wide.loc[order, sorted(wide.columns, reverse=True)].reset_index(level="n").rename_axis(columns="rate at level")
+
+
+def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
+    """Draw the rejection rates at one level, valid and study tests side by side."""
+    from emonb import figures
+
+    names = {"valid": "valid unit", "study": "the study's kind of test"}
+    at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
+    groups = {names[kind]: at[at["kind"] == kind][["value", "low", "high"]] for kind in names}
+    return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
+
+
+def describe_rates(rates: pd.DataFrame) -> Html:
+    """Say which tests are calibrated: their interval holds the nominal rate or lies below it."""
+    parts = []
+    for kind, name in (("valid", "Tests with the valid unit"), ("study", "Tests of the study's kind")):
+        mine = rates[rates["kind"] == kind]
+        over = mine[mine["low"] > mine["level"]]
+        worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
+        parts.append(
+            f"{name}: {len(mine) - len(over)} of {len(mine)} rates are at or below nominal; the largest excess is "
+            f"{worst.rate:.3f} at level {worst.level:g} ({worst.data})."
+        )
+    return Html(f"<p>{' '.join(parts)}</p>")
 
 
 def _verdict(ledger: dict[str, Any], claim: str, kind: str) -> Any:

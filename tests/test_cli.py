@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -6,6 +7,7 @@ from emonb import cli
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setenv("EMONB_MIRROR", os.environ.get("EMONB_MIRROR", ""))  # --mirror sets it; put back afterwards
     monkeypatch.setattr("sys.argv", ["emonb", *arguments])
     with pytest.raises(SystemExit) as stop:
         cli.main()

@@ -10,7 +10,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -81,6 +81,48 @@ class Corpus(_Strict):
     test: str
 
 
+class BackboneConfig(_Strict):
+    """The frozen masked language model: a hub name or folder (``name``), or one made here (``architecture``)."""
+
+    name: str = Field("", description="hub name or local folder with safetensors weights")
+    revision: str = Field("", description="commit of the hub repository")
+    family: str = "roberta"
+    architecture: dict[str, Any] | None = Field(None, description="configuration of a freshly initialised model")
+    vocabulary: tuple[str, ...] = ()
+    seed: int = Field(0, description="of the fresh initialisation")
+    verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
+    position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Tuning(_Strict):
+    """How prompts are tuned (Li et al.: AdamW, learning rate 2e-3, 2 epochs, batch 16)."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    epochs: int = Field(2, ge=1)
+    batch: int = Field(16, ge=1)
+    schedule: Literal["constant", "linear"] = Field("linear", description="linear: to 0 over all steps of a prompt")
+    max_length: int = Field(256, ge=3, description="tokens of a comment, start and end included")
+    negatives: Literal["paper", "true"] = Field("paper", description="from all comments, or from those without the emotion")
+    examples: int | None = Field(None, ge=2, description="at most so many training examples a prompt (for small runs)")
+    tokens_per_batch: int = Field(
+        16_384, ge=64, description="positions that go through the model at once; bounds the memory"
+    )
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+
+
+class LesionPlan(_Strict):
+    """What is silenced, against which controls, and on what it is tested."""
+
+    controls: tuple[Literal["random", "random_layer", "random_matched"], ...] = ("random", "random_layer", "random_matched")
+    draws: int = Field(20, ge=1, description="random masks of each kind (per attribute where matched to one)")
+    ablation: Literal["zero", "mean", "resample"] = "zero"
+    split: Literal["train", "dev", "test"] = "test"
+    examples: int | None = Field(None, ge=2, description="at most so many examples a task")
+    seed: int = 0
+
+
 class Inference(_Strict):
     """Sizes and seed of the permutation tests and bootstraps."""
 
@@ -109,6 +151,10 @@ class Study(_Strict):
     stages: Stages
     humans: Humans
     corpus: Corpus
+    backbone: BackboneConfig | None = None
+    tuning: Tuning = Tuning()
+    lesions: LesionPlan = LesionPlan()
+    device: str = Field("auto", description="auto, cpu, cuda")
     released: Released | None = None
     inference: Inference = Inference()
 
@@ -122,6 +168,8 @@ class Study(_Strict):
             raise ValueError(f"size {self.size} is not one of sizes {list(self.sizes)}")
         if max(self.sizes) > self.layers * self.neurons:
             raise ValueError(f"sizes go to {max(self.sizes)}, the model has {self.layers * self.neurons} neurons")
+        if "computed" in self.stages.model_dump().values() and self.backbone is None:
+            raise ValueError("a stage is 'computed' but the study has no 'backbone' section")
         if self.released is None and "released" in self.stages.model_dump().values():
             raise ValueError("a stage is 'released' but the study has no 'released' section")
         if self.released is not None and set(self.released.lesion_keys.values()) != set(self.attributes):
@@ -179,9 +227,10 @@ def known_parameters() -> list[str]:
     """Every parameter a re-runner may give, nested ones with a dot."""
     names = []
     for field, info in Study.model_fields.items():
-        kind = info.annotation
-        if field == "inference" or (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            names += [f"{field}.{inner}" for inner in kind.model_fields]  # type: ignore[union-attr]
+        kinds = [info.annotation, *get_args(info.annotation)]
+        nested = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        if nested is not None:
+            names += [f"{field}.{inner}" for inner in nested.model_fields]
         elif field != "name":
             names.append(field)
     return names

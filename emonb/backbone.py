@@ -1,0 +1,245 @@
+"""A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
+
+Works with any RoBERTa- or BERT-like encoder of `transformers`. The forward pass is written out here, because the study
+needs three things a library's does not give together: a prompt of its own for every row, FFN neurons (after the
+activation function) read and replaced per row, and a last layer computed only where it is read.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emonb.errors import StudyError
+from emonb.study import BackboneConfig
+from emonb.tokens import HubTokenizer, Tokenizer, WordTokenizer
+
+
+class Ablation(NamedTuple):
+    """FFN values become ``values * keep + put``, at every position; both [rows, layers, neurons] or broadcastable."""
+
+    keep: Tensor
+    put: Tensor | None = None
+
+
+@dataclass
+class Backbone:
+    """A frozen masked language model with its tokenizer; made by :func:`load_backbone`."""
+
+    model: Any
+    tokenizer: Tokenizer
+    verbalizer: tuple[int, int]  # ids of the words for "no" and "yes"
+    offset: int  # position id of the first position
+    device: torch.device
+    max_positions: int
+    layers: list[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.model.eval().requires_grad_(False).to(self.device)
+        self._base = self.model.base_model
+        self.layers = list(self._base.encoder.layer)
+        self._words = self.model.get_input_embeddings().weight
+        self._heads = self.model.config.num_attention_heads
+
+    @property
+    def width(self) -> int:
+        """Size d_model of the embeddings."""
+        return int(self._words.shape[1])
+
+    @property
+    def n_neurons(self) -> int:
+        """FFN neurons of a layer."""
+        return int(self.layers[0].intermediate.dense.out_features)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        dtype: torch.dtype = self._words.dtype
+        return dtype
+
+    def initial_prompt(self, length: int) -> Tensor:
+        """Prompt initialised from the mask token's embedding, [length, d_model], float32."""
+        return self._words[self.tokenizer.mask_id].float().expand(length, -1).clone()
+
+    def embed(self, prompts: Tensor, tokens: Tensor) -> Tensor:
+        """Embed `<mask>` + prompt + tokens.
+
+        Parameters
+        ----------
+        prompts : Tensor, [rows, prompt_length, d_model]
+        tokens : Tensor, [rows, n_tokens], int64
+            Padded with the tokenizer's pad id at the end.
+
+        Returns
+        -------
+        Tensor, [rows, 1 + prompt_length + n_tokens, d_model]
+            After position embeddings and layer norm.
+        """
+        e = self._base.embeddings
+        mask = self._words[self.tokenizer.mask_id].expand(len(prompts), 1, -1)
+        h = torch.cat([mask, prompts.to(self.dtype), self._words[tokens]], dim=1)  # [B, T, d]
+        if self.offset + h.shape[1] > self.max_positions:
+            raise StudyError(
+                f"{h.shape[1]} positions from {self.offset} do not fit the model's {self.max_positions}; "
+                "shorten the prompt or the comments (max_length)"
+            )
+        positions = torch.arange(self.offset, self.offset + h.shape[1], device=h.device)
+        h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]
+        return e.LayerNorm(h)
+
+    def forward(
+        self,
+        prompts: Tensor,
+        tokens: Tensor,
+        ablation: Ablation | None = None,
+        read: bool = False,
+        positions: tuple[int, ...] = (0,),
+    ) -> tuple[Tensor, Tensor | None]:
+        """Run the network and read it at chosen positions.
+
+        Parameters
+        ----------
+        prompts : Tensor, [rows, prompt_length, d_model]
+        tokens : Tensor, [rows, n_tokens], int64
+        ablation : Ablation, optional
+        read : bool
+            Also return FFN neurons, after the activation function and after any ablation.
+        positions : tuple of int
+            Where to read; 0 is `<mask>`.
+
+        Returns
+        -------
+        logits : Tensor, [rows, 2], float32
+            Verbalizer logits ("no", "yes") at the first of ``positions``.
+        neurons : Tensor, [rows, layers, n_positions, neurons], or None
+        """
+        h = self.embed(prompts, tokens)
+        where = torch.tensor(positions, device=h.device)
+        real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
+                          tokens != self.tokenizer.pad_id], 1)  # fmt: skip
+        attend = None if bool(real.all()) else real[:, None, None]
+        neurons = []
+        for k, layer in enumerate(self.layers):
+            query = h[:, where] if k == len(self.layers) - 1 else h  # the last layer only where it is read
+            a = layer.attention.output.LayerNorm(
+                query + layer.attention.output.dense(self._attend(layer, query, h, attend))
+            )
+            f = layer.intermediate(a)  # [B, T, F], after the activation function
+            if ablation is not None:
+                f = f * ablation.keep[:, k, None].to(f.dtype)
+                f = f if ablation.put is None else f + ablation.put[:, k, None].to(f.dtype)
+            if read:
+                neurons.append(f if f.shape[1] == len(positions) else f[:, where])
+            h = layer.output.LayerNorm(a + layer.output.dense(f))
+        return self._verbalize(h[:, 0]), torch.stack(neurons, 1) if read else None
+
+    def _attend(self, layer: Any, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
+        own = layer.attention.self
+
+        def split(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, heads, T, d_head]
+
+        out = F.scaled_dot_product_attention(split(own.query(query)), split(own.key(h)), split(own.value(h)), mask)
+        return out.transpose(1, 2).flatten(2)
+
+    def _verbalize(self, h: Tensor) -> Tensor:
+        """Logits of the two verbalizer words only; the rest of the vocabulary is never computed."""
+        if hasattr(self.model, "lm_head"):  # RoBERTa-like
+            head = self.model.lm_head
+            x = head.layer_norm(F.gelu(head.dense(h)))
+        else:  # BERT-like
+            head = self.model.cls.predictions
+            x = head.transform(h)
+        ids = torch.tensor(self.verbalizer, device=h.device)
+        return F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]).float()
+
+
+def load_backbone(config: BackboneConfig, device: str = "auto", positions_needed: int = 1) -> Backbone:
+    """Load or make a backbone and check that it can do what the study asks, before any work is done.
+
+    Parameters
+    ----------
+    config : BackboneConfig
+        Hub name with revision, local folder, or a configuration to initialise from a seed.
+    device : str
+        ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+    positions_needed : int
+        Longest input the study will give: `<mask>` + prompt + comment.
+
+    Raises
+    ------
+    StudyError
+        A model without FFN intermediates, a verbalizer word that is not one token, too few positions, a device that is
+        not there, or weights that cannot be had.
+    """
+    chosen = pick_device(device)
+    model, tokenizer = _make(config) if config.architecture is not None else _from_folder_or_hub(config)
+    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    if not layers or not hasattr(layers[0], "intermediate"):
+        raise StudyError(f"{type(model).__name__} has no FFN intermediates: give a RoBERTa- or BERT-like masked LM")
+    if not (hasattr(model, "lm_head") or hasattr(model, "cls")):
+        raise StudyError(f"{type(model).__name__} has no masked-language-model head")
+    ids = []
+    for word in config.verbalizer:
+        found = tokenizer.token_id(word)
+        if found is None:
+            raise StudyError(f"the verbalizer word '{word}' is not one token of the vocabulary; choose another word")
+        ids.append(found)
+    table = model.base_model.embeddings.position_embeddings
+    own = (table.padding_idx + 1) if table.padding_idx is not None else 0
+    offset = 0 if config.position_offset == "paper" else own
+    if offset + positions_needed > table.num_embeddings:
+        raise StudyError(
+            f"`<mask>`, prompt and comment take up to {positions_needed} positions from {offset}; the model has "
+            f"{table.num_embeddings}: shorten tuning.prompt_length or tuning.max_length"
+        )
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
+    return Backbone(model.to(dtype), tokenizer, (ids[0], ids[1]), offset, chosen, table.num_embeddings)
+
+
+def pick_device(device: str) -> torch.device:
+    """Resolve ``auto`` and check that the device is there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise StudyError(f"unknown device '{device}'; use auto, cpu or cuda") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise StudyError("device 'cuda' was asked for, but PyTorch finds no GPU; use device=cpu or device=auto")
+    return chosen
+
+
+def _make(config: BackboneConfig) -> tuple[Any, Tokenizer]:
+    import transformers
+
+    assert config.architecture is not None
+    family = {"roberta": (transformers.RobertaConfig, transformers.RobertaForMaskedLM),
+              "bert": (transformers.BertConfig, transformers.BertForMaskedLM)}  # fmt: skip
+    if config.family not in family:
+        raise StudyError(f"unknown family '{config.family}'; use roberta or bert")
+    make_config, make_model = family[config.family]
+    tokenizer = WordTokenizer(config.vocabulary)
+    ids = {"pad_token_id": tokenizer.pad_id, "bos_token_id": tokenizer.start_id, "vocab_size": len(tokenizer)}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = make_model(make_config(**{**ids, **config.architecture}))
+    return model, tokenizer
+
+
+def _from_folder_or_hub(config: BackboneConfig) -> tuple[Any, Tokenizer]:
+    import transformers
+
+    try:
+        options = {"revision": config.revision} if config.revision else {}
+        model = transformers.AutoModelForMaskedLM.from_pretrained(config.name, use_safetensors=True, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(config.name, **options)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise StudyError(
+            f"the backbone '{config.name}' cannot be loaded ({first}). It is taken from the hub's cache or the network, or "
+            "from a local folder with safetensors weights: give backbone.name=FOLDER"
+        ) from None
+    return model, HubTokenizer(tokenizer)

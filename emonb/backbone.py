@@ -234,7 +234,13 @@ def _from_folder_or_hub(config: BackboneConfig) -> tuple[Any, Tokenizer]:
 
     try:
         options = {"revision": config.revision} if config.revision else {}
-        model = transformers.AutoModelForMaskedLM.from_pretrained(config.name, use_safetensors=True, **options)
+        if config.untrained:
+            shape = transformers.AutoConfig.from_pretrained(config.name, **options)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed)
+                model = transformers.AutoModelForMaskedLM.from_config(shape)
+        else:
+            model = transformers.AutoModelForMaskedLM.from_pretrained(config.name, use_safetensors=True, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(config.name, **options)
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]

@@ -72,6 +72,7 @@ class Claim(_Strict):
     unit: str
     chapter: str
     headline: tuple[str, ...] = Field(min_length=1, description="quantities the claim's line shows")
+    n: str = Field(description="quantity: how many units of inference")
     paper_p: str = Field(description="quantity: p of the study's own kind of test")
     valid_p: str = Field(description="quantity: p with the claim's unit of inference")
     reproduced: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -171,7 +172,7 @@ class Ledger:
         if claim.chapter != self.chapter:
             raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
         line = ClaimLine(claim, self.quantities)
-        self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": claim.unit}
+        self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": line.unit}
         self._save()
         return line
 
@@ -184,6 +185,7 @@ class ClaimLine:
 
     def __init__(self, claim: Claim, quantities: dict[str, float]) -> None:
         self.claim = claim
+        self.unit = claim.unit + (f", n = {quantities[claim.n]:.0f}" if claim.n in quantities else "")
         self.quantities = {name: quantities[name] for name in claim.headline if name in quantities}
         self.reproduced = judge(claim.reproduced, quantities)
         self.holds = judge(claim.holds, quantities)
@@ -203,7 +205,7 @@ class ClaimLine:
         numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.quantities.items())
         return (
             f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds} "
-            f"({numbers}; unit of inference: {self.claim.unit})"
+            f"({numbers}; unit of inference: {self.unit})"
         )
 
     __repr__ = __str__
@@ -216,7 +218,7 @@ class ClaimLine:
         head = "| verdict | criterion | measured | met | why this criterion |\n|---|---|---|---|---|"
         return (
             f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}** "
-            f"(unit of inference: {self.claim.unit}).\n\n{head}\n{rows}"
+            f"(unit of inference: {self.unit}).\n\n{head}\n{rows}"
         )
 
 

@@ -39,6 +39,7 @@ def fetch(study: StudyName = "published", mirror: Mirror = None) -> None:
 
     _use_mirror(mirror)
     names = stages.study_files(load_study(study))
+    names = [name for name in names if not sources.is_local(name)]
     paths = sources.fetch(names)
     megabytes = sum(sources.registry()[name].bytes for name in names) / 1e6
     folders = sorted({str(path)[: -len(name) - 1] for name, path in paths.items()})

@@ -57,7 +57,7 @@ def corpus_rdms(comments: pd.DataFrame, emotions: list[str]) -> xr.Dataset:
 
     ``tfidf``: 1 - cosine of the emotions' mean tf-idf vectors over their training comments (comments with several
     emotions count for each). ``cooccurrence``: 1 - correlation of the emotions' label vectors over training comments
-    that have any emotion.
+    that have any emotion; left out when no comment has two, because then labels say nothing about similarity.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def corpus_rdms(comments: pd.DataFrame, emotions: list[str]) -> xr.Dataset:
     Returns
     -------
     Dataset
-        ``tfidf`` and ``cooccurrence`` (pair).
+        ``tfidf`` and, where there is any, ``cooccurrence`` (pair).
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -80,10 +80,7 @@ def corpus_rdms(comments: pd.DataFrame, emotions: list[str]) -> xr.Dataset:
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
     cosine = centroids @ centroids.T
     i, j = np.triu_indices(len(emotions), 1)
-    return xr.Dataset(
-        {
-            "tfidf": ("pair", 1 - cosine[i, j]),
-            "cooccurrence": ("pair", pattern_rdm(labels[labels.any(1)].T, "correlation")),
-        },
-        coords=pair_coords(emotions),
-    )
+    rdms = {"tfidf": ("pair", 1 - cosine[i, j])}
+    if (labels.sum(1) > 1).any():
+        rdms["cooccurrence"] = ("pair", pattern_rdm(labels[labels.any(1)].T, "correlation"))
+    return xr.Dataset(rdms, coords=pair_coords(emotions))

@@ -37,22 +37,28 @@ def measure_effects(run: "Run") -> dict[str, Any]:
     }
     n = numbers
     rows = [
-        ("positions from 0", "framework/roberta.py", "prompt tuning: position offset", "needs new tuning"),
+        ("positions from 0", "framework/roberta.py", "backbone.position_offset: paper (or roberta)", "needs new tuning"),
         (
             "values after GELU",
             "get_active_neuron.py",
             "none needed (files read as they are)",
             f"lowest value {n['min']:.5f}; GELU's floor {n['floor']:.5f}",
         ),
-        ("read at <mask>, no comment", "get_active_neuron.py", "read-out of prompts alone", "needs new tuning"),
+        (
+            "read at <mask>, no comment",
+            "get_active_neuron.py",
+            "readout.read_prompts (or read_comments)",
+            "needs new tuning",
+        ),
         (
             "negatives may be positives",
             "framework/data_loader.py",
-            "negatives drawn from all comments",
+            "tuning.negatives: paper (or true)",
             f"expected share of positives among negatives: {n['negatives_mean']:.2%} on average, "
             f"at most {n['negatives_max']:.2%}",
         ),
-        ("dev for selection and lesions", "framework/trainer.py", "accuracy on dev", "needs new tuning"),
+        ("dev for selection and lesions", "framework/trainer.py", "lesions.split: dev (or test)", "needs new tuning"),
+        ("dropout on while tuning", "framework/trainer.py", "none: dropout is off here", "needs new tuning"),
         (
             "mean of batch means",
             "eval_mask_neuron.py",
@@ -62,7 +68,7 @@ def measure_effects(run: "Run") -> dict[str, Any]:
         (
             "one random mask a cell",
             "gen_mask.py",
-            "one control a cell",
+            "lesions.draws: 1 (or more)",
             f"random masks of one N differ by SD {n['random_sd']:.3f}; the reported difference is {n['difference']:.3f}",
         ),
         (

@@ -7,8 +7,11 @@ Every function says which unit it treats as independent. The study's tests treat
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 import xarray as xr
+
+from emonb.inference import compare_masks
 
 
 class Outcome(NamedTuple):
@@ -39,9 +42,43 @@ def selective_drop(accuracy: xr.DataArray) -> xr.DataArray:
     return (both.sel(kind="random", drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
 
 
+def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") -> np.ndarray:
+    """Mean accuracy (or ``auc``) of every mask of a kind and size over emotions and seeds: one number a mask.
+
+    Live lesions have many masks of a kind for every attribute, released ones a single one.
+    """
+    if f"mask_{measure}" in data:
+        mine = (data.mask_kind == kind) & (data.mask_size == size)
+        return data[f"mask_{measure}"].values[mine.values].mean((1, 2))
+    return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).values
+
+
 def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:
     """Mean accuracy (kind, size) over attributes, emotions and seeds."""
     return accuracy.mean(("attribute", "seed", "emotion"))
+
+
+def compare_controls(data: xr.Dataset, size: int, n_permutations: int, seed: int) -> pd.DataFrame:
+    """Selective masks against every kind of control, by accuracy and by AUC; the unit is the mask.
+
+    Parameters
+    ----------
+    data : Dataset
+        Live lesions (:func:`emonb.live.arrange`).
+    size, n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        Index (control, measure); ``difference`` (control - selective), ``p`` (permutation of masks), ``masks``.
+    """
+    rows = {}
+    for kind in [k for k in data.kind.values if k != "selective"]:
+        for measure in ("accuracy", "auc"):
+            selective, random = (masks_of(data, k, size, measure) for k in ("selective", kind))
+            difference, p = compare_masks(selective, random, n_permutations, seed)
+            rows[str(kind), measure] = {"difference": difference, "p": p, "masks": len(selective) + len(random)}
+    return pd.DataFrame(rows).T.rename_axis(["control", "measure"])
 
 
 def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:

@@ -44,6 +44,18 @@ def registry(path: Path | None = None) -> dict[str, Entry]:
     return entries
 
 
+def is_local(name: str) -> bool:
+    """Tell a file of your own (``local:PATH`` in a study) from an upstream one."""
+    return name.startswith("local:")
+
+
+def fingerprint(name: str) -> str:
+    """sha256 of a file a study names: the registry's, or that of the local file as it is now."""
+    if is_local(name):
+        return _sha256(_local(name))
+    return _entry(name).sha256
+
+
 def cache_dir() -> Path:
     """Where downloads land: ``EMONB_CACHE`` if set, else the user's cache directory."""
     return Path(os.environ.get("EMONB_CACHE") or pooch.os_cache("emonb")).expanduser()
@@ -67,6 +79,7 @@ def available(names: Iterable[str], mirror: Path | None = None, timeout: float =
         Reason, or ``""``.
     """
     entries, mirror = registry(), _mirror(mirror)
+    names = [name for name in names if not is_local(name)]
     missing = [name for name in names if not any(_complete(place, entries[name]) for place in _places(name, mirror))]
     if not missing:
         return ""
@@ -113,10 +126,10 @@ def fetch(
     SourceError
         A name the registry does not list, no network and no mirror, or a file that is not what the registry says.
     """
-    names, entries = list(names), registry()
-    unknown = [name for name in names if name not in entries]
-    if unknown:
-        raise SourceError(f"data/registry.txt lists no file '{unknown[0]}' ({len(unknown)} such); check the study's paths")
+    names = list(names)
+    own = {name: _local(name) for name in names if is_local(name)}
+    names = [name for name in names if name not in own]
+    entries = {name: _entry(name) for name in names}
     mirror, cache = _mirror(mirror), cache or cache_dir()
     base_url = base_url or BASE_URL
     stop = threading.Event()
@@ -144,7 +157,22 @@ def fetch(
                 missing = [n for n in names if not any(_complete(p, entries[n]) for p in _places(n, mirror, cache))]
                 raise SourceError(_unreachable(missing or [futures[failed[0]]], mirror)) from None
             raise error  # type: ignore[misc]
-    return {futures[future]: future.result() for future in futures}
+    return {**own, **{futures[future]: future.result() for future in futures}}
+
+
+def _entry(name: str) -> Entry:
+    if name not in registry():
+        raise SourceError(
+            f"data/registry.txt lists no file '{name}'; check the study's paths (local:PATH for a file of yours)"
+        )
+    return registry()[name]
+
+
+def _local(name: str) -> Path:
+    path = Path(name.removeprefix("local:")).expanduser()
+    if not path.is_file():
+        raise SourceError(f"the study's own file {path} does not exist; correct the path behind 'local:'")
+    return path
 
 
 class _Stopped(Exception):

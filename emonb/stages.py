@@ -1,5 +1,6 @@
 """The stages of a study and what each is made from; asking for one computes what it needs upstream and nothing else."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from emonb import artifacts, corpora, humans, rdm, released, searchlight, sources
+from emonb import artifacts, corpora, humans, live, rdm, released, searchlight, sources
 from emonb.claims import Ledger
 from emonb.errors import StudyError
 from emonb.study import Study, data_dir, load_study, runs_dir
@@ -24,7 +25,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     files: Callable[[Study], list[str]] = lambda study: []
-    module: str = "emonb.stages"
+    modules: tuple[str, ...] = ()
 
 
 class Run:
@@ -63,12 +64,13 @@ class Run:
         SourceError, LabelError
             Upstream files that cannot be had or do not fit the study.
         """
-        stage, path = _stage(name), self.folder / f"{name}-{self.key(name)}.nc"
+        stage, path = _stage(name, self.study), self.folder / f"{name}-{self.key(name)}.nc"
         if not path.is_file():
             inputs = {need: self.load(need) for need in stage.needs}
             dataset = stage.make(self, inputs)
             dataset.attrs.update(study=self.study.name, stage=name, key=self.key(name))
             artifacts.write(dataset, path)
+            shutil.rmtree(self.work(name), ignore_errors=True)
         return path
 
     def load(self, name: str) -> xr.Dataset:
@@ -79,14 +81,23 @@ class Run:
 
     def key(self, name: str) -> str:
         """Hash of all that makes an artifact: study fields, code, upstream files, upstream artifacts."""
-        stage, fields = _stage(name), self.study.model_dump(mode="json")
+        stage, fields = _stage(name, self.study), self.study.model_dump(mode="json")
         return artifacts.make_key(
             stage=name,
             fields={field: fields[field] for field in stage.fields},
-            code=artifacts.code_digest(stage.module),
-            files={path: sources.registry()[path].sha256 for path in stage.files(self.study)},
+            code=[artifacts.code_digest(f"emonb.{module}") for module in stage.modules],
+            files={path: sources.fingerprint(path) for path in stage.files(self.study)},
             needs={need: self.key(need) for need in stage.needs},
         )
+
+    def untrained(self) -> "Run":
+        """Return the same study on a network of the same shape with random weights."""
+        changes = {"backbone.untrained": True, "untrained_baseline": False}
+        return Run(load_study(self.study, **changes), progress=self.progress)
+
+    def work(self, name: str) -> Path:
+        """Folder for unfinished parts of a stage, which a second start resumes from; removed when it is done."""
+        return self.folder / "work" / f"{name}-{self.key(name)}"
 
     def fetch(self, names: list[str]) -> dict[str, Path]:
         """Local paths of upstream files."""
@@ -120,13 +131,13 @@ def open_run(study: str | Study, chapter: str | None = None, progress: bool = Tr
 
 def study_files(study: Study) -> list[str]:
     """Every upstream file the study's stages read, without duplicates."""
-    return list(dict.fromkeys(path for stage in STAGES.values() for path in stage.files(study)))
+    return list(dict.fromkeys(path for name in STAGES for path in _stage(name, study).files(study)))
 
 
-def _stage(name: str) -> Stage:
+def _stage(name: str, study: Study) -> Stage:
     if name not in STAGES:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(STAGES)}")
-    return STAGES[name]
+    return LIVE[name] if getattr(study.stages, name, "released") == "computed" else STAGES[name]
 
 
 def _human_files(study: Study) -> list[str]:
@@ -205,27 +216,58 @@ def _corpus_files(study: Study) -> list[str]:
 
 
 def _make_corpus(run: Run, inputs: Inputs) -> xr.Dataset:
-    paths = run.fetch(_corpus_files(run.study))
-    files = {split: paths[path] for split, path in run.study.corpus.model_dump().items()}
-    comments = corpora.read_goemotions(run.study, files)
+    comments = corpora.read_goemotions(run.study, _corpus_paths(run))
     return corpora.corpus_rdms(comments, list(inputs["humans"].emotion.values))
+
+
+def _corpus_paths(run: Run) -> dict[str, Path]:
+    paths = run.fetch(_corpus_files(run.study))
+    return {split: paths[path] for split, path in run.study.corpus.model_dump().items()}
+
+
+def _tune(run: Run, inputs: Inputs) -> xr.Dataset:
+    return live.tune(run.study, _corpus_paths(run), run.work("prompts"), run.progress)
+
+
+def _read(run: Run, inputs: Inputs) -> xr.Dataset:
+    return live.read(run.study, inputs["prompts"])
+
+
+def _lesion(run: Run, inputs: Inputs) -> xr.Dataset:
+    rank = inputs["searchlight"]["rank"]
+    prompts, activations = inputs["prompts"], inputs["activations"]
+    return live.lesion(run.study, _corpus_paths(run), prompts, activations, rank, run.work("lesions"), run.progress)
 
 
 _LABELS = ("emotions", "attributes", "seeds")
 _MODEL = ("layers", "neurons")
 
-STAGES: dict[str, Stage] = {
-    "humans": Stage(_make_humans, (), ("emotions", "attributes", "humans"), _human_files, "emonb.humans"),
-    "prompts": Stage(_make_prompts, (), (*_LABELS, "stages"), _accuracy_files, "emonb.released"),
-    "activations": Stage(_make_activations, (), (*_LABELS, *_MODEL, "stages"), _activation_files, "emonb.released"),
-    "rdms": Stage(_make_rdms, ("activations", "humans"), (), module="emonb.rdm"),
-    "searchlight": Stage(_make_searchlight, ("activations", "humans"), (), module="emonb.searchlight"),
-    "searchlight_null": Stage(
-        _make_searchlight_null, ("activations", "humans"), ("inference",), module="emonb.searchlight"
-    ),
-    "corpus_rdms": Stage(_make_corpus, ("humans",), ("emotions", "corpus"), _corpus_files, "emonb.corpora"),
-    "published_ranks": Stage(_make_ranks, (), (*_LABELS, *_MODEL), _rank_files, "emonb.released"),
-    "lesions": Stage(_make_lesions, (), (*_LABELS, "sizes", "released"), _lesion_files, "emonb.released"),
-}
+_BACKBONE = ("backbone", "tuning", "prompt_length")
 
-__all__ = ["STAGES", "Run", "Stage", "open_run", "study_files"]
+STAGES: dict[str, Stage] = {
+    "humans": Stage(_make_humans, (), ("emotions", "attributes", "humans"), _human_files, ("humans",)),
+    "prompts": Stage(_make_prompts, (), _LABELS, _accuracy_files, ("released",)),
+    "activations": Stage(_make_activations, (), (*_LABELS, *_MODEL), _activation_files, ("released",)),
+    "rdms": Stage(_make_rdms, ("activations", "humans"), modules=("rdm",)),
+    "searchlight": Stage(_make_searchlight, ("activations", "humans"), modules=("searchlight",)),
+    "searchlight_null": Stage(_make_searchlight_null, ("activations", "humans"), ("inference",), modules=("searchlight",)),
+    "corpus_rdms": Stage(_make_corpus, ("humans",), ("emotions", "corpus"), _corpus_files, ("corpora",)),
+    "published_ranks": Stage(_make_ranks, (), (*_LABELS, *_MODEL), _rank_files, ("released",)),
+    "lesions": Stage(_make_lesions, (), (*_LABELS, "sizes", "released"), _lesion_files, ("released",)),
+}
+"""Stages of a study; prompts, activations and lesions as read from released files."""
+
+LIVE: dict[str, Stage] = {
+    "prompts": Stage(_tune, (), (*_LABELS, "corpus", *_BACKBONE), _corpus_files, ("prompts", "corpora")),
+    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), modules=("readout",)),
+    "lesions": Stage(
+        _lesion,
+        ("prompts", "activations", "searchlight"),
+        ("corpus", "lesions", "sizes", *_BACKBONE),
+        _corpus_files,
+        ("sweep", "controls", "corpora"),
+    ),
+}
+"""The same stages computed here."""
+
+__all__ = ["LIVE", "STAGES", "Run", "Stage", "open_run", "study_files"]

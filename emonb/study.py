@@ -93,6 +93,7 @@ class BackboneConfig(_Strict):
     verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
     position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
     dtype: Literal["float32", "bfloat16"] = "float32"
+    untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
 
 
 class Tuning(_Strict):
@@ -155,6 +156,7 @@ class Study(_Strict):
     tuning: Tuning = Tuning()
     lesions: LesionPlan = LesionPlan()
     device: str = Field("auto", description="auto, cpu, cuda")
+    untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
     released: Released | None = None
     inference: Inference = Inference()
 
@@ -170,6 +172,8 @@ class Study(_Strict):
             raise ValueError(f"sizes go to {max(self.sizes)}, the model has {self.layers * self.neurons} neurons")
         if "computed" in self.stages.model_dump().values() and self.backbone is None:
             raise ValueError("a stage is 'computed' but the study has no 'backbone' section")
+        if self.untrained_baseline and (self.backbone is None or self.stages.prompts == "released"):
+            raise ValueError("untrained_baseline needs a study whose prompts are computed on a backbone")
         if self.released is None and "released" in self.stages.model_dump().values():
             raise ValueError("a stage is 'released' but the study has no 'released' section")
         if self.released is not None and set(self.released.lesion_keys.values()) != set(self.attributes):

@@ -55,6 +55,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         made.append("second")
         return inputs["first"] * 2
 
+    monkeypatch.setattr(stages, "LIVE", {})
     toy = {"first": Stage(first, fields=("seeds",)), "second": Stage(second, ("first",), ("size",)), "other": Stage(first)}
     monkeypatch.setattr(stages, "STAGES", toy)
     run = Run(load_study("published"))

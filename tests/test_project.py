@@ -62,8 +62,38 @@ def test_nothing_upstream_is_committed_and_no_file_names_a_machine() -> None:
 
 
 def test_modules_are_short_and_import_downwards_only() -> None:
-    order = ["errors", "study", "sources", "labels", "artifacts", "kendall", "rdm", "humans", "corpora", "released"]
-    order += ["activations", "rsa", "inference", "bootstrap", "partial", "searchlight", "lesions", "masks", "calibration"]
+    order = [
+        "errors",
+        "study",
+        "sources",
+        "labels",
+        "artifacts",
+        "kendall",
+        "rdm",
+        "humans",
+        "corpora",
+        "released",
+        "tasks",
+        "tokens",
+        "backbone",
+        "batching",
+        "prompts",
+        "readout",
+    ]
+    order += [
+        "activations",
+        "rsa",
+        "inference",
+        "bootstrap",
+        "partial",
+        "searchlight",
+        "lesions",
+        "controls",
+        "sweep",
+        "live",
+        "masks",
+        "calibration",
+    ]
     order += ["claims", "report", "stages", "deviations", "figures", "editions", "make", "cli"]
     for path in sorted((ROOT / "emonb").glob("*.py")):
         text = path.read_text()

@@ -77,3 +77,29 @@ def test_lesions_and_the_paper_s_test(run: Run) -> None:
     assert result.value == pytest.approx(np.tanh(z.mean()), abs=1e-12)
     assert result.t == pytest.approx(ttest_1samp(z, 0).statistic, abs=1e-9)
     assert (result.df, result.unit) == (26, "emotion")
+
+
+def test_goemotions_tasks_against_counts_from_the_files(run: Run) -> None:
+    from emonb import corpora
+    from emonb.tasks import make_task
+
+    paths = run.fetch(list(run.study.corpus.model_dump().values()))
+    files = {split: paths[name] for split, name in run.study.corpus.model_dump().items()}
+    comments = corpora.read_goemotions(run.study, files)
+    counts = {"train": 43_410, "dev": 5_426, "test": 5_427}
+    emotions = sorted(run.study.emotions)
+    for split, path in files.items():
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+        assert len(lines) == counts[split] == int((comments["split"] == split).sum())
+        ids = [line.split("\t")[1].split(",") for line in lines]
+        first = int(np.flatnonzero(comments["split"] == split)[0])
+        for k, emotion in ((0, "admiration"), (14, "fear"), (16, "grief")):
+            assert emotions[k] == emotion
+            has = np.array([str(k) in row for row in ids])
+            paper = make_task(comments, emotion, 7, split)
+            drawn = np.random.RandomState(7).choice(len(lines), has.sum())
+            np.testing.assert_array_equal(paper.rows, first + np.r_[np.flatnonzero(has), drawn])
+            np.testing.assert_array_equal(paper.labels, np.r_[has[has], has[drawn]])
+            true = make_task(comments, emotion, 7, split, "true")
+            assert true.labels.sum() == has.sum() == len(true.rows) - has.sum()
+            assert not has[true.rows[has.sum() :] - first].any()

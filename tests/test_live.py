@@ -1,0 +1,163 @@
+"""A whole live study, tiny, from its own files: the same chapters as the published edition, by papermill and by CLI."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import papermill
+import pytest
+import yaml
+
+from emonb import editions
+from emonb.errors import LabelError, StudyError
+from emonb.live import open_backbone
+from emonb.stages import Run, study_files
+from emonb.study import load_study
+
+EMOTIONS = [f"emo{k}" for k in range(8)]
+ATTRIBUTES = ["warm", "fast", "odd"]
+
+
+@pytest.fixture(scope="module")
+def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A live study of 8 emotions in a world of words: an emotion's comments use words of its attributes."""
+    folder = tmp_path_factory.mktemp("live")
+    rng = np.random.default_rng(0)
+    score = rng.random((8, 3))
+    i, j = np.triu_indices(8, 1)
+    difference = np.abs(score[i] - score[j])
+    human = np.clip(np.round(1 + 8 * difference.mean(1) + rng.normal(size=(6, 28))), 1, 9)
+    words = [f"{a}{pole}" for a in ATTRIBUTES for pole in ("high", "low")] + [f"word{k}" for k in range(10)]
+    texts = {
+        "order": "\n".join(EMOTIONS),
+        "judgments": ",".join(f"V{k + 1}" for k in range(28)) + "\n" + "\n".join(",".join(map(str, r)) for r in human),
+        "mean_judgments": "mean\n" + "\n".join(map(repr, human.mean(0).tolist())),
+        "scores": ",".join(ATTRIBUTES) + "\n" + "\n".join(",".join(map(repr, r)) for r in score.tolist()),
+        "attribute_rdms": ",".join(ATTRIBUTES) + "\n" + "\n".join(",".join(map(repr, r)) for r in difference.tolist()),
+        "agreement": "Emotion,Count,Interrater Correlation,Cohen's kappa,Accuracy\n"
+        + "\n".join(f"{e},9,0.5,{0.1 + 0.1 * k:.1f},0.8" for k, e in enumerate(EMOTIONS)),
+    }
+    for split, n in (("train", 160), ("dev", 64), ("test", 64)):
+        lines = []
+        for k in range(n):
+            e = k % 8
+            poles = ["high" if rng.random() < s else "low" for s in score[e]]
+            cues = [a + pole for a, pole in zip(ATTRIBUTES, poles, strict=True)] + [f"word{rng.integers(10)}"]
+            lines.append(f"{' '.join(cues)}\t{e}\tid{k}")
+        texts[split] = "\n".join(lines) + "\n"
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    where = {name: f"local:{folder / name}" for name in texts}
+    fields = {
+        "name": "tiny", "title": "A tiny live study", "description": "for tests", "emotions": EMOTIONS,
+        "attributes": ATTRIBUTES, "seeds": [1, 3, 5], "layers": 2, "neurons": 24, "prompt_length": 3, "sizes": [8, 16],
+        "size": 8, "stages": {"prompts": "computed", "activations": "computed", "lesions": "computed"},
+        "humans": {k: where[k] for k in ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "agreement")},
+        "corpus": {k: where[k] for k in ("train", "dev", "test")}, "device": "cpu",
+        "backbone": {"architecture": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+                                      "intermediate_size": 24, "max_position_embeddings": 40, "type_vocab_size": 1,
+                                      "initializer_range": 0.3},
+                     "vocabulary": [*words, "positive", "negative"]},
+        "tuning": {"learning_rate": 0.05, "epochs": 2, "batch": 8, "max_length": 10, "tokens_per_batch": 2000},
+        "lesions": {"draws": 3},
+        "inference": {"permutations": 99, "searchlight_permutations": 19, "bootstraps": 99},
+    }  # fmt: skip
+    path = folder / "tiny.yml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
+    yield
+    patch.undo()
+
+
+def test_stages_are_computed_in_the_released_form(study_file: Path) -> None:
+    run = Run(load_study(str(study_file)), progress=False)
+    assert set(run.load("activations").activation.dims) == {"seed", "emotion", "layer", "neuron"}
+    assert set(run.load("prompts").accuracy.dims) == {"seed", "emotion"}
+    assert float(run.load("prompts").accuracy.mean()) > 0.55
+    lesions = run.load("lesions")
+    assert lesions.accuracy.dims == ("kind", "attribute", "size", "seed", "emotion")
+    assert lesions.sizes["mask"] == 2 * 3 * (1 + 3 * 3)
+    one = (lesions.mask_kind == "random") & (lesions.mask_attribute == "odd") & (lesions.mask_size == 16)
+    np.testing.assert_allclose(
+        lesions.accuracy.sel(kind="random", attribute="odd", size=16), lesions.mask_accuracy.values[one.values].mean(0)
+    )
+    assert not list((run.folder / "work").glob("*"))
+
+
+def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None:
+    folder = editions.run_edition(str(study_file))
+    record = json.loads((folder / "claims.json").read_text())
+    assert set(record["claims"]) == {"structure", "attributes", "lesions", "importance"}
+    assert "lesions.controls.random_matched.auc.p" in record["quantities"]
+    prompts = (folder / "prompts.ipynb").read_text()
+    assert "examples/s on cpu" in prompts
+    assert "3 kinds" not in prompts
+    assert "s on cpu" in (folder / "lesions.ipynb").read_text()
+
+
+def test_plain_papermill_and_the_command_do_the_same(study_file: Path, tmp_path: Path) -> None:
+    folder = editions.run_edition(str(study_file), {"seeds": [1, 3]}, ("prompts",))
+    ours = json.loads((folder.parent / "claims" / "prompts.json").read_text())
+    notebook = editions.book_dir() / "published" / "prompts.ipynb"
+    parameters = {"study": str(study_file), "seeds": [1, 3]}
+    papermill.execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), parameters, progress_bar=False)
+    assert json.loads((folder.parent / "claims" / "prompts.json").read_text()) == ours
+    assert ours["quantities"]["prompts.accuracy"] > 0.5
+
+
+def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file: Path, tmp_path: Path) -> None:
+    backbone = open_backbone(load_study(str(study_file)))
+    names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *backbone.tokenizer.words]  # type: ignore[attr-defined]
+    _save_as_folder(backbone.model, names, tmp_path / "model")
+    fields = yaml.safe_load(study_file.read_text())
+    fields.update(backbone={"name": str(tmp_path / "model"), "seed": 9}, untrained_baseline=True)
+    fields["inference"] = {"permutations": 99, "searchlight_permutations": 19, "bootstraps": 99}
+    path = tmp_path / "loaded.yml"
+    path.write_text(yaml.safe_dump(fields))
+    run = Run(load_study(str(path)), progress=False)
+    trained, untrained = run.load("rdms"), run.untrained().load("rdms")
+    assert float(abs(trained.model - untrained.model).max()) > 0.01
+    assert run.untrained().key("corpus_rdms") == run.key("corpus_rdms")
+    folder = editions.run_edition(str(path), chapters=("structure",))
+    quantities = json.loads((folder.parent / "claims" / "structure.json").read_text())["quantities"]
+    assert {"structure.untrained.tau", "structure.untrained.partial_p"} <= set(quantities)
+
+
+def _save_as_folder(model, names: list[str], folder: Path) -> None:
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    model.save_pretrained(folder)
+    fast = Tokenizer(models.WordLevel({w: k for k, w in enumerate(names)}, unk_token="<unk>"))
+    fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
+
+
+def test_what_does_not_fit_is_said_before_any_work(study_file: Path, tmp_path: Path) -> None:
+    study = load_study(str(study_file), neurons=12, sizes=[8], size=8)
+    with pytest.raises(LabelError, match="2 layers of 24 FFN neurons, the study declares 2 of 12"):
+        open_backbone(study)
+    with pytest.raises(StudyError, match="positions"):
+        open_backbone(load_study(str(study_file), prompt_length=60))
+    fields = yaml.safe_load(study_file.read_text())
+    fields.pop("backbone")
+    (tmp_path / "x.yml").write_text(yaml.safe_dump(fields))
+    with pytest.raises(StudyError, match="no 'backbone' section"):
+        load_study(str(tmp_path / "x.yml"))
+    assert all(name.startswith("local:") for name in study_files(load_study(str(study_file))))
+
+
+def test_the_full_live_study_is_configured_as_the_protocol_says() -> None:
+    study = load_study("roberta-base", seeds=[1, 3], device="cpu")
+    assert (study.layers, study.neurons, study.prompt_length) == (12, 3072, 100)
+    assert study.backbone is not None
+    assert (study.tuning.learning_rate, study.tuning.epochs, study.tuning.batch) == (2e-3, 2, 16)
+    assert len(study.backbone.revision) == 40

@@ -1,5 +1,6 @@
 """Measured effects of the study's deviations, where its released data allow it."""
 
+import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import scipy.stats
 
 from emonb import activations, corpora, inference
 from emonb.kendall import tau_b
+from emonb.report import Html
 
 if TYPE_CHECKING:
     from emonb.stages import Run
@@ -91,8 +93,17 @@ def measure_effects(run: "Run") -> dict[str, Any]:
         ),
         ("column names become NaN", "gen_mask.py", "an explicit table; unknown names raise", "not measurable"),
     ]
-    table = pd.DataFrame(rows, columns=["deviation", "file", "setting here that reproduces it", "measured effect"])
-    return {"table": table.style.hide(axis="index").set_uuid("deviations"), "quantities": numbers}
+    return {"table": _table(rows), "quantities": numbers}
+
+
+def _table(rows: list[tuple[str, str, str, str]]) -> Html:
+    head = "<th>deviation, file</th><th>setting here that reproduces it</th><th>measured effect</th>"
+    body = "".join(
+        f"<tr><td><b>{html.escape(name)}</b><br><small>{html.escape(file)}</small></td><td>{html.escape(setting)}</td>"
+        f"<td>{html.escape(effect)}</td></tr>"
+        for name, file, setting, effect in rows
+    )
+    return Html(f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def _gelu(run: "Run") -> dict[str, float]:

@@ -177,7 +177,7 @@ def draw_matrix(
 def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: float | None = 0.0) -> Figure:
     """Draw estimates with intervals (columns value, low, high; one row a label), one colour a group."""
     names = list(next(iter(groups.values())).index)
-    fig, ax = plt.subplots(figsize=(7, 0.3 * len(names) + 1.0))
+    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
     for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM), strict=False):
         y = np.arange(len(names)) + offset

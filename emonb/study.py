@@ -219,7 +219,7 @@ def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     fields = name.model_dump(mode="json") if isinstance(name, Study) else json.loads(json.dumps(_read(str(name))))
     for key, value in parameters.items():
         if value is not None:
-            _set(fields, key.replace("__", "."), value)
+            _set(fields, key.replace("__", "."), _parse_list(value))
     try:
         return Study.model_validate(fields)
     except ValidationError as error:
@@ -265,6 +265,16 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         fields = fields.setdefault(parent, {})
     fields[last] = value
+
+
+def _parse_list(value: Any) -> Any:
+    """Read a list or mapping given as text, as papermill's command line does: "[1, 3]"."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return value
 
 
 def _describe(error: ValidationError) -> str:

@@ -102,10 +102,10 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
 
 
 def test_plain_papermill_and_the_command_do_the_same(study_file: Path, tmp_path: Path) -> None:
-    folder = editions.run_edition(str(study_file), {"seeds": [1, 3]}, ("prompts",))
+    folder = editions.run_edition(str(study_file), {"seeds": [1, 3], "device": "cpu"}, ("prompts",))
     ours = json.loads((folder.parent / "claims" / "prompts.json").read_text())
     notebook = editions.book_dir() / "published" / "prompts.ipynb"
-    parameters = {"study": str(study_file), "seeds": [1, 3]}
+    parameters = {"study": str(study_file), "seeds": "[1, 3]", "device": "cpu"}  # as text: papermill's command line
     papermill.execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), parameters, progress_bar=False)
     assert json.loads((folder.parent / "claims" / "prompts.json").read_text()) == ours
     assert ours["quantities"]["prompts.accuracy"] > 0.5

@@ -32,5 +32,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,test]'
 	touch $@
 
+bench: $(STAMP)
+	for row in searchlight permutations neuron_rdms opening tuning lesions readout chapters; do \
+	  $(BIN)/python benchmarks/$$row.py || exit 1; done
+	for row in tuning lesions readout; do $(BIN)/python benchmarks/$$row.py --dtype bfloat16 || exit 1; done
+	$(BIN)/python benchmarks/table.py
+
 clean:
 	rm -rf _build runs

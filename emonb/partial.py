@@ -44,19 +44,19 @@ def partial_mantel(model: np.ndarray, human: np.ndarray, covariates: np.ndarray,
     return Partial(float(observed), float(((null >= observed - TIE).sum() + 1) / (n_permutations + 1)), n_permutations)
 
 
-def unique_variance(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, ceiling: float) -> dict[str, float]:
+def unique_variance(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, explainable: float) -> dict[str, float]:
     """Variance of the ranked human RDM: with covariates, with the model added, and the model's unique share.
 
     Returns
     -------
     dict
-        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of the explainable variance
-        ``ceiling ** 2`` (ceiling: Spearman of the noise ceiling's lower bound).
+        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``, the share of
+        the human RDM's variance that is not noise (:func:`emonb.rsa.mean_reliability`).
     """
     y = scipy.stats.rankdata(human)
     without = _r_squared(np.atleast_2d(covariates), y)
     with_model = _r_squared(np.vstack([np.atleast_2d(covariates), model]), y)
-    return {"covariates": without, "both": with_model, "unique": (with_model - without) / ceiling**2}
+    return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
 def fit_attributes(

@@ -86,6 +86,50 @@ def noise_ceiling(judgments: np.ndarray) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
+def fit_judges(rdms: xr.DataArray, judgments: np.ndarray) -> xr.DataArray:
+    """Mean Spearman of model RDMs [..., pair] with *single* judges: the scale on which the noise ceiling is defined.
+
+    A correlation with the mean of all judges is higher, because averaging removes the judges' noise; it must not be read
+    against the ceiling.
+
+    Parameters
+    ----------
+    rdms : DataArray, dims (..., pair)
+    judgments : array, shape (n_judges, n_pairs)
+
+    Returns
+    -------
+    DataArray
+        Over the other dimensions of ``rdms``.
+    """
+    others = [str(dim) for dim in rdms.dims if dim != "pair"]
+    ordered = rdms.transpose(*others, "pair")
+    rows = _standard_ranks(ordered.to_numpy().reshape(-1, rdms.sizes["pair"]))
+    mean = (rows @ _standard_ranks(judgments).T).mean(1) / rdms.sizes["pair"]
+    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
+    return xr.DataArray(mean.reshape([rdms.sizes[dim] for dim in others]), dims=others, coords=coords)
+
+
+def mean_reliability(judgments: np.ndarray, n_splits: int, seed: int) -> float:
+    """Reliability of the judges' mean RDM: split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean of splits.
+
+    It is the share of the mean RDM's (rank) variance that is not noise of the judges.
+    """
+    rng = np.random.default_rng(seed)
+    judgments = np.asarray(judgments, np.float64)
+    values = []
+    for _ in range(n_splits):
+        order = rng.permutation(len(judgments))
+        half = len(order) // 2
+        r = compare(judgments[order[:half]].mean(0), judgments[order[half : 2 * half]].mean(0), "rho")
+        values.append(2 * r / (1 + r))
+    return float(np.mean(values))
+
+
+def _standard_ranks(rows: np.ndarray) -> np.ndarray:
+    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
+
+
 def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     """How alike an emotion's vectors of different seeds are, against vectors of other emotions.
 

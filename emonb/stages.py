@@ -103,6 +103,9 @@ class Run:
         """Local paths of upstream files."""
         return sources.fetch(names, progress=self.progress)
 
+    def __repr__(self) -> str:
+        return f"Run({self.study.run_name})"
+
     def _repr_markdown_(self) -> str:
         from emonb import __version__
 

@@ -83,6 +83,19 @@ def test_noise_ceiling_equals_rsatoolbox_leave_one_out() -> None:
         rsa.noise_ceiling(judgments[:1])
 
 
+def test_judge_fits_and_mean_reliability() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=45)
+    judgments = truth + rng.normal(size=(20, 45))
+    models = xr.DataArray(np.stack([truth, -truth]), dims=("model", "pair"))
+    got = rsa.fit_judges(models, judgments)
+    expected = np.mean([rsa.compare(truth, judge, "rho") for judge in judgments])
+    assert float(got[0]) == pytest.approx(expected, abs=1e-12)
+    assert float(got[1]) == pytest.approx(-expected, abs=1e-12)
+    assert rsa.mean_reliability(judgments, 50, 0) == pytest.approx(20 / 21, abs=0.04)  # signal 1, noise 1 / 20
+    assert abs(rsa.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
+
+
 def test_scaling_recovers_a_flat_configuration() -> None:
     points = np.random.default_rng(5).normal(size=(9, 2))
     found = rsa.map_emotions(pdist(points))

@@ -1,0 +1,78 @@
+"""Measure ours and the peer in turns in one run; keep the ratio, the median of at least five, and the peak memory."""
+
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def timed(function: Callable[[], object]) -> float:
+    gc.collect()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def compare(
+    row: str,
+    ours: Callable[[], object],
+    peer: Callable[[], object] | None,
+    ours_units: float,
+    peer_units: float,
+    unit: str,
+    reach: str,
+    against: str,
+    repeats: int = 5,
+    warm: bool = True,
+    **notes: object,
+) -> dict[str, object]:
+    """Time ours and the peer alternately; units are what each call gets through, so that the peer may do a sample."""
+    if warm:
+        ours()
+    pairs = [(timed(ours), timed(peer) if peer else float("nan")) for _ in range(repeats)]
+    ours_rate = ours_units / statistics.median(a for a, _ in pairs)
+    ratios = [(ours_units / a) / (peer_units / b) for a, b in pairs] if peer else []
+    result = {
+        "row": row,
+        "against": against,
+        "reach": reach,
+        "unit": unit,
+        "ours_per_second": ours_rate,
+        "ours_seconds": statistics.median(a for a, _ in pairs),
+        "peer_per_second": peer_units / statistics.median(b for _, b in pairs) if peer else None,
+        "ratio": statistics.median(ratios) if ratios else None,
+        "ratio_range": [min(ratios), max(ratios)] if ratios else None,
+        "peer_sampled": peer is not None and peer_units != ours_units,
+        "repeats": repeats,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "machine": machine(),
+        **notes,
+    }
+    save(row, result)
+    return result
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{os.cpu_count()} cores, {model}"
+
+
+def save(row: str, result: dict[str, object]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{row}.json").write_text(json.dumps(result, indent=1) + "\n")
+    ratio = f"{result['ratio']:.1f}x" if result.get("ratio") else "-"
+    print(
+        f"{row}: ours {result['ours_seconds']:.3g} s, {ratio} against {result['against']}, peak {result['peak_mb']:.0f} MB"
+    )

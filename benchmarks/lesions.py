@@ -1,0 +1,52 @@
+"""Lesion sweep, RoBERTa-base shape, against the released evaluator's way: model reloaded per mask, padded, all logits."""
+
+import numpy as np
+import torch
+import xarray as xr
+from common import compare
+from safetensors.torch import load_file, save_file
+from shape import LENGTH, Released, arguments, make_backbone, make_comments, make_model, synchronise
+
+from emonb.sweep import sweep_lesions
+from emonb.tasks import Task
+
+given = arguments()
+gpu = given.device.startswith("cuda")
+N_MASKS, N_PROMPTS, PER_PROMPT = (8, 108, 32) if gpu else (2, 2, 24)
+texts = make_comments(512)
+backbone = make_backbone(given.device, given.dtype)
+rng = np.random.default_rng(0)
+emotions = [f"e{k}" for k in range(N_PROMPTS)]
+tasks = {(e, 1): Task(rng.integers(0, 512, PER_PROMPT), np.arange(PER_PROMPT) % 2 == 0) for e in emotions}
+start = backbone.initial_prompt(LENGTH).cpu().numpy()
+prompts = xr.DataArray(
+    start[None, None] + rng.normal(0, 0.02, (1, N_PROMPTS, LENGTH, 768)).astype("f4"),
+    dims=("seed", "emotion", "position", "dimension"), coords={"seed": [1], "emotion": emotions},
+)  # fmt: skip
+masks = xr.DataArray(rng.random((N_MASKS, 12, 3072)) < 0.1, dims=("mask", "layer", "neuron"))
+weights = "/dev/shm/emonb-bench.safetensors"
+save_file({k: v.contiguous().clone() for k, v in make_model().state_dict().items()}, weights)
+comments = backbone.tokenizer.encode(texts, 256)
+
+
+def ours() -> None:
+    sweep_lesions(backbone, prompts, masks, texts, tasks, 256, 524_288 if gpu else 8_192, progress=False)
+    synchronise(given.device)
+
+
+def peer() -> None:  # one mask and one prompt
+    model = make_model()
+    model.load_state_dict(load_file(weights))
+    released = Released(model.to(given.device))
+    keep = torch.from_numpy(~masks.values[0]).float().to(given.device)
+    for k, layer in enumerate(model.roberta.encoder.layer):
+        layer.intermediate.register_forward_hook(lambda module, inputs, output, k=k: output * keep[k])
+    with torch.no_grad():
+        released([comments[r] for r in tasks["e0", 1].rows]).argmax(1)
+    synchronise(given.device)
+
+
+row = f"lesions_{given.device.split(':')[0]}_{given.dtype}"
+examples = (N_MASKS + 1) * N_PROMPTS * PER_PROMPT
+result = compare(row, ours, peer, examples, PER_PROMPT, "example", ">= 8x on CPU, >= 30x on a GPU",
+                 "released evaluator's way (float32)", device=given.device)  # fmt: skip

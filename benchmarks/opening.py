@@ -1,0 +1,12 @@
+"""Opening the package: `import emonb`, `emonb --help`; and that neither imports torch or transformers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from common import compare
+
+emonb = str(Path(sys.executable).parent / "emonb")
+for row, command in (("import", [sys.executable, "-c", "import emonb"]), ("help", [emonb, "--help"])):
+    compare(row, lambda command=command: subprocess.run(command, check=True, capture_output=True), None, 1, 1, "call",
+            "< 0.5 s", "nothing")  # fmt: skip

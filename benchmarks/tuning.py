@@ -1,0 +1,41 @@
+"""Prompt tuning, RoBERTa-base shape, prompt 100, GoEmotions lengths, against the released trainer's way."""
+
+import numpy as np
+import torch
+from common import compare
+from shape import LENGTH, Released, arguments, loss, make_backbone, make_comments, make_model, synchronise
+
+from emonb.prompts import tune_prompts
+from emonb.study import Tuning
+from emonb.tasks import Task
+
+given = arguments()
+gpu = given.device.startswith("cuda")
+N_PROMPTS, PER_PROMPT = (324, 16) if gpu else (4, 16)
+texts = make_comments(512)
+backbone = make_backbone(given.device, given.dtype)
+rng = np.random.default_rng(0)
+tasks = {(f"e{k}", 1): Task(rng.integers(0, 512, PER_PROMPT), rng.random(PER_PROMPT) > 0.5) for k in range(N_PROMPTS)}
+dev = {key: Task(task.rows[:1], task.labels[:1]) for key, task in tasks.items()}
+tuning = Tuning(epochs=1, tokens_per_batch=262_144 if gpu else 8_192)
+released = Released(make_model().to(given.device))
+optimiser = torch.optim.AdamW([released.prompt], lr=2e-3)
+comments = backbone.tokenizer.encode(texts, 256)
+
+
+def ours() -> None:
+    tune_prompts(backbone, texts, tasks, dev, LENGTH, tuning, progress=False)
+    synchronise(given.device)
+
+
+def peer() -> None:  # one step of one prompt: a batch of 16
+    task = tasks["e0", 1]
+    loss(released([comments[r] for r in task.rows]), task.labels).backward()
+    optimiser.step()
+    optimiser.zero_grad()
+    synchronise(given.device)
+
+
+row = f"tuning_{given.device.split(':')[0]}_{given.dtype}"
+result = compare(row, ours, peer, N_PROMPTS * PER_PROMPT, PER_PROMPT, "example", ">= 10x on 2 cores, >= 30x on a GPU",
+                 "released trainer's way (float32)", device=given.device)  # fmt: skip

@@ -163,7 +163,9 @@ def draw_matrix(
     """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
     rows, columns = values.shape
     fig, ax = plt.subplots(figsize=(min(0.55 * columns + 3, 10.5), height or 0.3 * rows + 1.6))
-    shown = values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas()  # no "-0"
+    shown = (
+        values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas() if digits >= 0 else values.to_pandas()
+    )  # no "-0"
     sns.heatmap(
         shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
         fmt=f".{max(digits, 0)}f", annot_kws={"size": 7}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,

@@ -14,6 +14,7 @@ test: $(STAMP) lint
 	$(BIN)/python -m pytest tests
 	$(BIN)/python -m pytest --nbval -p no:xdist book
 	$(BIN)/python -m emonb.make html --clean
+	$(BIN)/python -m emonb.make status
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -76,6 +76,7 @@ def mantel_test(
     Returns
     -------
     Mantel
+        A constant RDM has no correlation: its statistic is NaN and its p values are 1.
     """
     if measure not in ("tau", "rho"):
         raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
@@ -208,7 +209,7 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
         + outer(tx[2], ty[2]) / (9 * n * (n - 1) * (n - 2))
         + outer(2 * tx[0], 2 * ty[0]) / (2 * n * (n - 1))
     )
-    return scipy.stats.norm.sf(scores / np.sqrt(variance))
+    return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
 
 
 class _Tau:
@@ -242,9 +243,9 @@ class _Rho:
 
 
 def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """(b + 1) / (n + 1) of observed values against one sorted null distribution."""
+    """(b + 1) / (n + 1) of observed values against one sorted null distribution; 1 where nothing was observed (NaN)."""
     b = len(sorted_null) - np.searchsorted(sorted_null, observed - TIE, side="left")
-    return (b + 1) / (len(sorted_null) + 1)
+    return np.where(np.isnan(observed), 1.0, (b + 1) / (len(sorted_null) + 1))
 
 
 def _subset_sums(values: np.ndarray) -> list[np.ndarray]:

@@ -21,6 +21,12 @@ def update_edition(study: str) -> str:
     return f"The {study} edition is up to date with its sources and data."
 
 
+def describe_check(study: str) -> str:
+    """Say whether an edition's notebooks could be checked against its data: the last line of `make test`."""
+    reason = sources.available(stages.study_files(load_study(study)))
+    return f"The {study} edition was NOT re-executed: {reason}" if reason else f"The {study} edition was re-executed."
+
+
 def build_html(clean: bool) -> Path:
     """Build the book with warnings as errors; return the path of its first page.
 
@@ -41,13 +47,18 @@ def build_html(clean: bool) -> Path:
 
 
 def main() -> None:
-    """Run one step: ``edition`` or ``html``."""
+    """Run one step: ``edition``, ``html`` or ``status``."""
     parser = argparse.ArgumentParser(prog="python -m emonb.make")
-    parser.add_argument("step", choices=["edition", "html"])
+    parser.add_argument("step", choices=["edition", "html", "status"])
     parser.add_argument("--clean", action="store_true", help="build the HTML from a clean _build")
     given = parser.parse_args()
+    steps = {
+        "edition": lambda: update_edition("published"),
+        "html": lambda: f"The book: {build_html(given.clean)}",
+        "status": lambda: describe_check("published"),
+    }
     try:
-        _say(update_edition("published") if given.step == "edition" else f"The book: {build_html(given.clean)}")
+        _say(steps[given.step]())
     except EmonbError as error:
         _say(f"emonb: {error}")
         sys.exit(1)

@@ -45,6 +45,18 @@ def test_mantel_of_many_equals_one_by_one_and_maxima_are_the_maxima() -> None:
     np.testing.assert_allclose(together.p_fwe_all, ((null.max((1, 2))[:, None, None] >= observed - 1e-12).sum(0) + 1) / 61)
 
 
+def test_a_constant_rdm_is_never_significant() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([np.zeros(21), _random_rdm(rng, 7), np.zeros(21)])
+    y = _random_rdm(rng, 7)
+    result = inference.mantel_test(x, y, 99, 0)
+    assert np.isnan(result.statistic[[0, 2], 0]).all()
+    for p in (result.p, result.p_fwe, result.p_fwe_all, inference.parametric_tau_p(result.statistic, x, y[None])):
+        np.testing.assert_array_equal(p[[0, 2], 0], 1)
+        assert 0 < p[1, 0] < 1
+    assert np.isfinite(result.null_max).all()
+
+
 def test_permuting_labels_of_both_rdms_together_changes_nothing() -> None:
     rng = np.random.default_rng(1)
     x, y = _random_rdm(rng, 8), _random_rdm(rng, 8)

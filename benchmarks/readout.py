@@ -6,7 +6,7 @@ import xarray as xr
 from common import compare
 from shape import LENGTH, arguments, make_backbone, make_model, synchronise
 
-from emonb.readout import read_prompts
+from emonb.activations import read_prompts
 
 given = arguments()
 n = 324 if given.device.startswith("cuda") else 27

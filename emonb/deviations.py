@@ -49,7 +49,7 @@ def measure_effects(run: "Run") -> dict[str, Any]:
         (
             "read at <mask>, no comment",
             "get_active_neuron.py",
-            "readout.read_prompts (or read_comments)",
+            "activations.read_prompts (or read_comments)",
             "needs new tuning",
         ),
         (

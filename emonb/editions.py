@@ -118,7 +118,9 @@ def run_edition(
 
 
 def run_front(log: Log = lambda line: None) -> None:
-    """Execute the pages around the editions (index, ...) where what they read has changed."""
+    """Execute the pages around the editions (index, ...) where what they read has changed; only in a checkout."""
+    if not (data_dir().parent / "book").is_dir():
+        return
     for page in front_pages():
         path, stamp = book_dir() / f"{page}.ipynb", runs_dir() / "front" / f"{page}.json"
         key = artifacts.make_key(

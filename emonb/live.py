@@ -39,10 +39,10 @@ def tune(study: Study, files: dict[str, Path], work: Path, progress: bool) -> xr
 
 def read(study: Study, prompts: xr.Dataset) -> xr.Dataset:
     """Read every prompt's activations, with no comment."""
-    from emonb import readout
+    from emonb.activations import read_prompts
 
     backbone = open_backbone(study)
-    return readout.read_prompts(backbone, prompts.prompt).to_dataset().assign_attrs(device=str(backbone.device))
+    return read_prompts(backbone, prompts.prompt).to_dataset().assign_attrs(device=str(backbone.device))
 
 
 def lesion(

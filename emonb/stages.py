@@ -262,7 +262,7 @@ STAGES: dict[str, Stage] = {
 
 LIVE: dict[str, Stage] = {
     "prompts": Stage(_tune, (), (*_LABELS, "corpus", *_BACKBONE), _corpus_files, ("prompts", "corpora")),
-    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), modules=("readout",)),
+    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), modules=("activations",)),
     "lesions": Stage(
         _lesion,
         ("prompts", "activations", "searchlight"),

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from emonb import batching, controls, prompts, readout, sweep
+from emonb import activations, batching, controls, prompts, sweep
 from emonb.backbone import Ablation, Backbone, load_backbone
 from emonb.errors import StudyError
 from emonb.study import BackboneConfig, Tuning
@@ -215,7 +215,7 @@ def _prompts(b: Backbone, n: int = 3, seeds: int = 2) -> xr.DataArray:
 def test_read_out_equals_single_passes() -> None:
     b = _backbone()
     p = _prompts(b)
-    got = readout.read_prompts(b, p, rows_at_once=4)
+    got = activations.read_prompts(b, p, rows_at_once=4)
     for s in p.seed.values:
         for e in p.emotion.values:
             one = torch.from_numpy(p.sel(seed=s, emotion=e).values)
@@ -223,7 +223,7 @@ def test_read_out_equals_single_passes() -> None:
             np.testing.assert_allclose(got.sel(seed=s, emotion=e), read[:, 0].numpy(), atol=1e-5)
     texts, tasks = _texts(), {(f"e{k}", s): Task(np.array([k, k + 5, 20 + s]), np.array([True, False, True]))
                               for k in range(3) for s in (1, 3)}  # fmt: skip
-    mean = readout.read_comments(b, p, texts, tasks, 16, 100)
+    mean = activations.read_comments(b, p, texts, tasks, 16, 100)
     ids = b.tokenizer.encode(texts, 16)
     one = torch.from_numpy(p.sel(seed=3, emotion="e1").values)
     expected = torch.stack([_plain(b, one, ids[r])[1][:, 0] for r in tasks["e1", 3].rows]).mean(0)
@@ -280,7 +280,7 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = controls.plan_masks(_rank(), [60], ["random"], 2, 0)
-    acts = readout.read_prompts(b, p)
+    acts = activations.read_prompts(b, p)
     result = sweep.sweep_lesions(b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False)
     ids = b.tokenizer.encode(texts, 16)
     values = acts.values.reshape(6, 3, 48)

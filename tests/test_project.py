@@ -78,7 +78,6 @@ def test_modules_are_short_and_import_downwards_only() -> None:
         "backbone",
         "batching",
         "prompts",
-        "readout",
     ]
     order += [
         "activations",

@@ -99,6 +99,23 @@ def power_of_masks(
     return power
 
 
+def masks_needed(effect: float, sd_selective: float, sd_random: float, power: float = 0.8, level: float = 0.05) -> int:
+    """Masks of *each* kind that a one-sided two-sample test needs to see an effect (normal approximation).
+
+    Parameters
+    ----------
+    effect : float
+        mean(random) - mean(selective), positive.
+    sd_selective, sd_random : float
+        Standard deviation of a mask's mean accuracy over masks.
+    power, level : float
+    """
+    if effect <= 0:
+        raise ValueError(f"an effect of {effect:.3g} is not in the claim's direction: no number of masks would show it")
+    z = scipy.stats.norm.isf(level) + scipy.stats.norm.ppf(power)
+    return int(np.ceil(z**2 * (sd_selective**2 + sd_random**2) / effect**2))
+
+
 def power_of_attributes(r: float, n_attributes: list[int], seed: int, n: int = 2000) -> dict[int, float]:
     """Power of a one-sided test of a Pearson r at .05 whose unit is the attribute."""
     rng = np.random.default_rng(seed)

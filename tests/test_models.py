@@ -83,6 +83,11 @@ def test_power_agrees_with_closed_forms() -> None:
 
     power = masks.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0, n=4000)[30]
     assert power == pytest.approx(norm.sf(norm.isf(0.05) - 0.5 / np.sqrt(2 / 30)), abs=0.03)
+    n = masks.masks_needed(0.5, 1.0, 1.3)
+    enough = masks.power_of_masks(0.5, 1.0, 1.3, n, [n], 0, n=4000)[n]
+    assert enough == pytest.approx(0.8, abs=0.03)
+    with pytest.raises(ValueError, match="not in the claim's direction"):
+        masks.masks_needed(-0.1, 1.0, 1.0)
     assert masks.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
     powers = masks.power_of_attributes(0.5, [10, 40], 0)
     assert powers[10] < powers[40]

@@ -60,22 +60,37 @@ ROWS = {
     "masks": ([8, 16, 32, 64], lambda n, x: sweep(n), lambda n: None),
 }
 
+
+def draw(measured: dict[str, dict]) -> None:
+    """Draw the measured times with their fitted exponents."""
+    fig, ax = plt.subplots(figsize=(6.5, 4))
+    colours = (figures.RANDOM, figures.SELECTIVE, figures.FAINT, figures.INTACT)
+    for (name, row), marker, colour in zip(measured.items(), "os^D", colours, strict=True):
+        ax.loglog(
+            row["sizes"],
+            row["seconds"],
+            marker + "-",
+            color=colour,
+            label=f"{name}: exponent {row['exponent']:.2f} (expected 1)",
+        )
+    ax.set(xlabel="number", ylabel="seconds (median of 5)")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8)
+    fig.savefig(PICTURE, dpi=110, bbox_inches="tight")
+    plt.close(fig)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(2)
     out = {}
-    fig, ax = plt.subplots(figsize=(6.5, 4))
-    for (name, (sizes, run, prepare)), marker in zip(ROWS.items(), "os^D", strict=True):
+    for name, (sizes, run, prepare) in ROWS.items():
         run(sizes[0], prepare(sizes[0]))  # compile and warm up
         times = []
         for n in sizes:
             x = prepare(n)
             times.append(float(np.median([timed(lambda n=n, x=x, run=run: run(n, x)) for _ in range(5)])))
-        slope, intercept = np.polyfit(np.log(sizes), np.log(times), 1)
+        slope, _ = np.polyfit(np.log(sizes), np.log(times), 1)
         out[name] = {"sizes": sizes, "seconds": times, "exponent": float(slope), "expected": 1.0}
-        ax.loglog(sizes, times, marker + "-", label=f"{name}: exponent {slope:.2f} (expected 1)")
         print(f"{name}: exponent {slope:.2f}, {times[-1]:.2f} s at {sizes[-1]:,}")
-    ax.set(xlabel="number", ylabel="seconds (median of 5)")
-    ax.legend()
-    figures._done(fig).savefig(PICTURE, dpi=110, bbox_inches="tight")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS.parent / "scaling.json").write_text(json.dumps({"machine": machine(), **out}, indent=1) + "\n")
+    draw(out)

@@ -2,30 +2,23 @@
 
 import numpy as np
 from common import compare
+from neurons import ATTRIBUTES, NEURONS, SAMPLE, K, N
 from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm.compare import compare_kendall_tau
 from scipy.stats import kendalltau
 
 from emonb.kendall import tau_b
 
-N, K, SAMPLE = 36_864, 14, 100
-rng = np.random.default_rng(0)
-i, j = np.triu_indices(27, 1)
-acts = rng.normal(size=(N, 12, 27))
-neurons = np.concatenate([np.abs(a[..., i] - a[..., j]).mean(1) for a in np.array_split(acts, 32)])
-scores = np.round(rng.random((K, 27)) * 30)
-attributes = np.abs(scores[:, i] - scores[:, j])
-
 
 def loop() -> np.ndarray:
-    return np.array([[kendalltau(x, y).statistic for y in attributes] for x in neurons[:SAMPLE]])
+    return np.array([[kendalltau(x, y).statistic for y in ATTRIBUTES] for x in NEURONS[:SAMPLE]])
 
 
 def toolbox() -> np.ndarray:
-    return compare_kendall_tau(RDMs(neurons[:SAMPLE]), RDMs(attributes))
+    return compare_kendall_tau(RDMs(NEURONS[:SAMPLE]), RDMs(ATTRIBUTES))
 
 
-error = float(np.abs(tau_b(neurons[:SAMPLE], attributes) - loop()).max())
+error = float(np.abs(tau_b(NEURONS[:SAMPLE], ATTRIBUTES) - loop()).max())
 assert error < 1e-12, error
 for row, peer, name in (("searchlight", loop, "scipy loop"), ("searchlight_rsatoolbox", toolbox, "rsatoolbox tau-b")):
-    compare(row, lambda: tau_b(neurons, attributes), peer, N * K, SAMPLE * K, "tau", ">= 100x", name, largest_error=error)
+    compare(row, lambda: tau_b(NEURONS, ATTRIBUTES), peer, N * K, SAMPLE * K, "tau", ">= 100x", name, largest_error=error)

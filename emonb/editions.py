@@ -16,7 +16,7 @@ import nbformat
 from emonb import __version__, artifacts, claims
 from emonb.errors import EmonbError, StudyError
 from emonb.stages import Run
-from emonb.study import Study, data_dir, load_study, runs_dir
+from emonb.study import data_dir, load_study, runs_dir
 
 CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
 FRONT = ("index", "deviations", "calibration")
@@ -303,4 +303,4 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-__all__ = ["CHAPTERS", "Study", "check_edition", "read_ledgers", "read_source", "run_edition", "run_front"]
+__all__ = ["CHAPTERS", "check_edition", "read_ledgers", "read_source", "run_edition", "run_front"]

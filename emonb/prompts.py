@@ -5,7 +5,6 @@ batch; all examples go through the model in length-bucketed micro-batches, each 
 its own data order, optimiser state, schedule, best epoch and step count, so company changes nothing but rounding.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -219,5 +218,4 @@ def _label(state: _State, keys: list[Key], train: dict[Key, Task]) -> xr.Dataset
     )
     sizes = np.array([[len(train[e, s].rows) for e in emotions] for s in seeds])
     labelled["examples"] = (("seed", "emotion"), sizes)
-    labelled.attrs["tasks"] = json.dumps({"n": len(keys)})
     return labelled

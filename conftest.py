@@ -1,10 +1,15 @@
 """How committed notebooks are held to their outputs (nbval): numbers within a tolerance, everything else exactly.
 
-An unexecuted notebook is refused. Where an edition's data cannot be had its notebooks are skipped, and the last lines of
-the run say why.
+All notebooks run from one empty run directory. In an edition computed live (the control), what comes out of training
+differs from CPU to CPU: there a cell's output is held exactly where the cell is tagged ``exact`` (it does not depend on
+training), and every quantity and verdict of the chapter is held to the ledger's tolerances. An unexecuted notebook is
+refused. Where an edition's data cannot be had its notebooks are skipped, and the last lines of the run say why.
 """
 
+import json
+import os
 import re
+import tempfile
 
 import pytest
 
@@ -43,6 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from nbval import plugin
 
+    folder = tempfile.TemporaryDirectory(prefix="emonb-nbval-")
+    os.environ["EMONB_RUNS"] = folder.name
+    config.add_cleanup(folder.cleanup)
     class_sanitize, class_collect = plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect
 
     def sanitize(self, text):
@@ -50,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return Tolerant(clean) if isinstance(clean, str) else clean
 
     def collect(self):
+        live = _live_study(self.path)
         self.skip_compare = (*self.skip_compare, "stderr")  # progress bars
         items = list(class_collect(self))
         unexecuted = [
@@ -59,9 +68,56 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.Collector.CollectError(
                 f"{self.path.name}: {len(unexecuted)} of {len(items)} code cells were never executed; run the edition first"
             )
-        return items
+        if live is None:
+            return items
+        for item in items:
+            if "exact" not in item.cell.metadata.get("tags", []):
+                item.options["check"] = False
+        return [*items, LedgerItem.from_parent(self, name="ledger", study=live)]
 
     plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect = sanitize, collect
+
+
+class LedgerItem(pytest.Item):
+    """The chapter's quantities and verdicts, as just recomputed, against the edition's committed ledger."""
+
+    def __init__(self, *, study: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.study = study
+
+    def runtest(self) -> None:
+        from emonb import claims, editions
+        from emonb.stages import open_run
+        from emonb.study import data_dir
+
+        committed = json.loads((self.path.parent / "claims.json").read_text(encoding="utf-8"))
+        records = sorted((open_run(self.study).folder / "claims").glob("*.json"))
+        fresh = claims.merge_records(records)
+        if len(records) < len(editions.CHAPTERS):  # not all chapters have run yet: only what they have recorded
+            kept = {
+                kind: {n: v for n, v in committed[kind].items() if n in fresh[kind]} for kind in ("quantities", "claims")
+            }
+            committed = {**committed, **kept}
+        declared = claims.read_declarations(data_dir() / "claims.yml")
+        wrong = [row for row in editions.compare_ledgers(committed, fresh, declared) if not row["same"]]
+        lines = [
+            f"{r['name']}: committed {r['committed']}, recomputed {r['recomputed']} (± {r['tolerance']})" for r in wrong
+        ]
+        assert not lines, "\n".join(lines)
+
+    def repr_failure(self, excinfo, style=None):
+        return f"{self.path.name}: differs from the committed ledger\n{excinfo.value}"
+
+    def reportinfo(self):
+        return self.path, 0, f"{self.path.stem}: ledger"
+
+
+def _live_study(path) -> str | None:
+    """Name of the study when a notebook belongs to an edition that is computed live."""
+    from emonb.study import list_studies, load_study
+
+    name = path.parent.name
+    return name if name in list_studies() and load_study(name).stages.prompts == "computed" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from emonb.backbone import load_backbone
 from emonb.inference import mantel_test
 from emonb.kendall import tau_b
 from emonb.prompts import tune_prompts
-from emonb.study import BackboneConfig, Tuning
+from emonb.settings import BackboneConfig, Tuning
 from emonb.sweep import sweep_lesions
 from emonb.tasks import Task
 

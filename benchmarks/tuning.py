@@ -6,7 +6,7 @@ from common import compare
 from shape import LENGTH, Released, arguments, loss, make_backbone, make_comments, make_model, synchronise
 
 from emonb.prompts import tune_prompts
-from emonb.study import Tuning
+from emonb.settings import Tuning
 from emonb.tasks import Task
 
 given = arguments()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from emonb.errors import StudyError
-from emonb.study import BackboneConfig
+from emonb.settings import BackboneConfig
 from emonb.tokens import HubTokenizer, Tokenizer, WordTokenizer
 
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import xarray as xr
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from emonb import grading
 from emonb.artifacts import write_text
 from emonb.errors import ClaimError
 
@@ -63,9 +65,11 @@ class Criterion(_Strict):
 
 
 class Claim(_Strict):
-    """One claim of the paper, or of the control."""
+    """One claim of the paper, or what it becomes in the control."""
 
     id: str = Field(pattern=r"^[a-z-]+$")
+    studies: tuple[str, ...] = Field(("*",), description="patterns of the studies whose chapters judge it")
+    truth: dict[str, Literal["yes", "no"]] = Field({}, description="study -> what is true in its planted world")
     title: str
     sentence: str
     measured: str
@@ -84,6 +88,7 @@ class Tolerance(_Strict):
     """How far a recomputed quantity may lie from the committed one: ``absolute + relative * |committed|``."""
 
     match: str
+    study: str = Field("*", description="pattern of study names")
     absolute: float = Field(0.0, ge=0)
     relative: float = Field(0.0, ge=0)
 
@@ -102,17 +107,22 @@ class Declarations(_Strict):
     claims: tuple[Claim, ...]
     tolerances: tuple[Tolerance, ...]
 
-    def claim(self, name: str) -> Claim:
-        """Claim by id."""
-        for claim in self.claims:
+    def of_study(self, study: str) -> list[Claim]:
+        """Claims judged in a study's chapters; where two have one id, the later one."""
+        mine = [c for c in self.claims if any(fnmatch.fnmatchcase(study, pattern) for pattern in c.studies)]
+        return list({c.id: c for c in mine}.values())
+
+    def claim(self, name: str, study: str = "published") -> Claim:
+        """Claim of a study by id."""
+        for claim in self.of_study(study):
             if claim.id == name:
                 return claim
-        raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.claims)}")
+        raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.of_study(study))}")
 
-    def tolerance(self, quantity: str, committed: float) -> float:
-        """Allowed difference for a quantity; the first matching pattern counts."""
+    def tolerance(self, quantity: str, committed: float, study: str = "published") -> float:
+        """Allowed difference for a quantity of a study; the first matching rule counts."""
         for rule in self.tolerances:
-            if fnmatch.fnmatchcase(quantity, rule.match):
+            if fnmatch.fnmatchcase(study, rule.study) and fnmatch.fnmatchcase(quantity, rule.match):
                 return rule.absolute + rule.relative * abs(committed)
         raise ClaimError(f"data/claims.yml has no tolerance for '{quantity}'; end the list with match: '*'")
 
@@ -141,11 +151,17 @@ class Ledger:
     path : Path
         JSON file this chapter's record is written to; an older record there is replaced.
     chapter : str
+    study : str
+        Name of the study, which decides which claims and criteria apply.
+    truth : grading.Truth, optional
+        What is true in the study's planted world; nobody but the ledger is told.
     """
 
-    def __init__(self, declarations: Path, path: Path, chapter: str) -> None:
+    def __init__(
+        self, declarations: Path, path: Path, chapter: str, study: str = "published", truth: grading.Truth | None = None
+    ) -> None:
         self.declared = read_declarations(declarations)
-        self.path, self.chapter = path, chapter
+        self.path, self.chapter, self.study, self._truth = path, chapter, study, truth
         self.quantities: dict[str, float] = {}
         self.claims: dict[str, dict[str, Any]] = {}
 
@@ -168,13 +184,33 @@ class Ledger:
 
     def claim(self, name: str) -> "ClaimLine":
         """Judge a claim by what this chapter recorded, and keep the verdicts."""
-        claim = self.declared.claim(name)
+        claim = self.declared.claim(name, self.study)
         if claim.chapter != self.chapter:
             raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
-        line = ClaimLine(claim, self.quantities)
+        line = ClaimLine(claim, self.quantities, self.study)
         self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": line.unit}
+        if line.truth:
+            self.claims[name]["truth"] = line.truth
         self._save()
         return line
+
+    def grade(self, subject: str, found: xr.DataArray) -> grading.Grade:
+        """Compare what was found with what is true in the study's world, and record how well it agrees.
+
+        Parameters
+        ----------
+        subject : {'neurons', 'drops'}
+            Neurons found for each attribute (bool; attribute, layer, neuron), or the loss under its mask (attribute,).
+        found : DataArray
+
+        Returns
+        -------
+        Grade
+            Empty where nothing is known of the truth, as for any study of the real world.
+        """
+        grade = grading.grade(subject, found, self._truth)
+        self.record(grade.quantities)
+        return grade
 
     def _save(self) -> None:
         write_text(json.dumps({"quantities": self.quantities, "claims": self.claims}, indent=1) + "\n", self.path)
@@ -183,8 +219,9 @@ class Ledger:
 class ClaimLine:
     """A claim with its verdicts, shown as one stable line and the table of its criteria."""
 
-    def __init__(self, claim: Claim, quantities: dict[str, float]) -> None:
+    def __init__(self, claim: Claim, quantities: dict[str, float], study: str = "") -> None:
         self.claim = claim
+        self.truth = claim.truth.get(study)
         self.unit = claim.unit + (f", n = {quantities[claim.n]:.0f}" if claim.n in quantities else "")
         self.quantities = {name: quantities[name] for name in claim.headline if name in quantities}
         self.reproduced = judge(claim.reproduced, quantities)
@@ -204,9 +241,14 @@ class ClaimLine:
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.quantities.items())
         return (
-            f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds} "
+            f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds}{self._against_truth()} "
             f"({numbers}; unit of inference: {self.unit})"
         )
+
+    def _against_truth(self) -> str:
+        if self.truth is None:
+            return ""
+        return f", true {self.truth} ({'agrees' if self.truth == self.holds else 'DOES NOT AGREE'})"
 
     __repr__ = __str__
 
@@ -217,7 +259,7 @@ class ClaimLine:
         )
         head = "| verdict | criterion | measured | met | why this criterion |\n|---|---|---|---|---|"
         return (
-            f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}** "
+            f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}**{self._against_truth()} "
             f"(unit of inference: {self.unit}).\n\n{head}\n{rows}"
         )
 

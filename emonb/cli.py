@@ -90,6 +90,22 @@ def check(
 
 
 @app.command()
+def trials(
+    seeds: Annotated[str, typer.Option(help="World seeds, e.g. 10-19 or 10,11.")] = "10-19",
+    world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file; default book/controls.json.")] = None,
+) -> None:
+    """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
+    from emonb import editions
+    from emonb import trials as many
+
+    rows = many.run_trials(_seeds(seeds), tuple(world or many.WORLDS), log=_progress)
+    path = out or editions.book_dir() / "controls.json"
+    many.write_trials(rows, path)
+    typer.echo(path)
+
+
+@app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's two verdicts in each edition; with --json also every quantity."""
     from emonb import editions
@@ -154,6 +170,17 @@ def _parse(pairs: list[str]) -> dict[str, Any]:
         if parameters[key] is None:
             raise StudyError(f"parameter '{key}' has no value")
     return parameters
+
+
+def _seeds(text: str) -> list[int]:
+    """Read "10-19" or "1,4,7"."""
+    from emonb.errors import StudyError
+
+    first, dash, last = text.partition("-")
+    try:
+        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+    except ValueError:
+        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
 
 
 def _use_mirror(mirror: Path | None) -> None:

@@ -19,7 +19,7 @@ from emonb.stages import Run
 from emonb.study import data_dir, load_study, runs_dir
 
 CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
-FRONT = ("index", "deviations", "calibration")
+FRONT = ("index", "controls", "deviations", "calibration")
 Log = Callable[[str], None]
 
 
@@ -100,7 +100,7 @@ def run_edition(
     """
     parameters = parameters or {}
     configured = load_study(study, **parameters)
-    changed = configured.run_name != configured.name or study != configured.name
+    changed = configured.run_name != configured.name or study != configured.name or not configured.edition
     run = Run(configured)
     out = out or (run.folder / "book" if changed else book_dir() / configured.name)
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study}
@@ -178,7 +178,7 @@ def compare_ledgers(
     rows = []
     for name in sorted({*committed["quantities"], *fresh["quantities"]}):
         old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
-        tolerance = declared.tolerance(name, old) if old is not None else 0.0
+        tolerance = declared.tolerance(name, old, committed.get("study", "published")) if old is not None else 0.0
         same = old is not None and new is not None and abs(new - old) <= tolerance
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
     for name in sorted({*committed["claims"], *fresh["claims"]}):

@@ -196,14 +196,22 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     return _done(fig)
 
 
-def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str = "accuracy (mean over emotions, seeds)") -> Figure:
+def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, control: str = "random") -> Figure:
     """Draw accuracy against the number of silenced neurons: each mask a point, each kind's mean a line."""
     fig, ax = plt.subplots(figsize=(7, 3.8))
-    for kind, colour, marker, shift in (("random", RANDOM, "s", -60), ("selective", SELECTIVE, "o", 60)):
+    steps = np.diff(accuracy["size"].values)
+    aside = 0.12 * float(steps.min()) if len(steps) else 0.0
+    for kind, colour, marker, shift in ((control, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
         rows = accuracy.sel(kind=kind).dropna("size")
         for attribute in rows.attribute.values:
             ax.plot(rows["size"] + shift, rows.sel(attribute=attribute), marker, color=colour, alpha=0.35, ms=4)
-        ax.plot(rows["size"], rows.mean("attribute"), color=colour, lw=2, label=f"{kind} masks ({rows.sizes['attribute']})")
+        ax.plot(
+            rows["size"],
+            rows.mean("attribute"),
+            color=colour,
+            lw=2,
+            label=f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})",
+        )
     ax.axhline(baseline, color=INTACT, ls="--", lw=1, label="intact model")
     ax.axhline(0.5, color=FAINT, lw=1, label="chance")
     ax.set(xlabel="silenced neurons N", ylabel=ylabel, xticks=accuracy["size"].values)
@@ -286,3 +294,21 @@ def _overlap(a: Box, b: Box) -> float:
 def _done(fig: Figure) -> Figure:
     plt.close(fig)
     return fig
+
+
+def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
+    """Draw one panel a column: every row of the table a dot, in strips by a label, with the strip's median."""
+    groups = list(dict.fromkeys(table[by]))
+    across = 4
+    down = -(-len(columns) // across)
+    fig, axes = plt.subplots(down, across, figsize=(10.5, 2.1 * down), sharey=True, layout="constrained", squeeze=False)
+    for ax, (column, label) in zip(axes.flat, columns.items(), strict=False):
+        for row, group in enumerate(groups):
+            values = table.loc[table[by] == group, column].dropna() if column in table else []
+            ax.plot(values, [row] * len(values), "o", color=RANDOM, alpha=0.45, ms=5, mew=0)
+            if len(values):
+                ax.plot(np.median(values), row, "|", color=SELECTIVE, ms=16, mew=2.5)
+        ax.set(xlabel=label, yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5))
+    for ax in list(axes.flat)[len(columns) :]:
+        ax.set_visible(False)
+    return _done(fig)

@@ -26,12 +26,15 @@ class Outcome(NamedTuple):
     unit: str
 
 
-def selective_drop(accuracy: xr.DataArray) -> xr.DataArray:
+def selective_drop(accuracy: xr.DataArray, control: str = "random") -> xr.DataArray:
     """Random-mask accuracy minus selective-mask accuracy (positive: the attribute's neurons hurt more than others).
 
     Parameters
     ----------
     accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
+        Or the same of another measure.
+    control : str
+        Kind of random mask.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def selective_drop(accuracy: xr.DataArray) -> xr.DataArray:
         Sizes that both kinds have.
     """
     both = accuracy.dropna("size", how="any")
-    return (both.sel(kind="random", drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
+    return (both.sel(kind=control, drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
 
 
 def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") -> np.ndarray:
@@ -51,6 +54,11 @@ def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") 
         mine = (data.mask_kind == kind) & (data.mask_size == size)
         return data[f"mask_{measure}"].values[mine.values].mean((1, 2))
     return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).values
+
+
+def outcome(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
+    """Accuracy or AUC under every kind of mask (kind, attribute, size, seed, emotion), and its mean with none."""
+    return data[measure], float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
 
 
 def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:

@@ -45,33 +45,48 @@ def read(study: Study, prompts: xr.Dataset) -> xr.Dataset:
     return read_prompts(backbone, prompts.prompt).to_dataset().assign_attrs(device=str(backbone.device))
 
 
+def rank_selected(study: Study, activations: xr.DataArray, humans: xr.Dataset) -> xr.DataArray:
+    """Searchlight ranks from the seeds that select neurons (all, unless the plan keeps selection and test apart)."""
+    from emonb.searchlight import search_neurons
+
+    seeds = list(study.lesions.selection_seeds or study.seeds)
+    return search_neurons(activations.sel(seed=seeds), humans.attribute_rdm, list(humans.emotion.values))["rank"]
+
+
 def lesion(
     study: Study,
     files: dict[str, Path],
     prompts: xr.Dataset,
-    activations: xr.Dataset,
+    activations: xr.DataArray,
     rank: xr.DataArray,
     work: Path,
     progress: bool,
 ) -> xr.Dataset:
     """Plan masks and sweep them over the study's evaluation split; resumes from ``work``."""
-    from emonb import controls, sweep
+    from emonb import mask_plan, sweep
+    from emonb.activations import read_comments
 
     plan, backbone = study.lesions, open_backbone(study)
-    level = abs(activations.activation).mean(("seed", "emotion"))
-    masks = controls.plan_masks(rank, study.sizes, plan.controls, plan.draws, plan.seed, level)
+    level = abs(activations).mean(("seed", "emotion"))
+    masks = mask_plan.plan_masks(rank, study.sizes, plan.controls, plan.draws, plan.seed, level)
     comments = corpora.read_goemotions(study, files)
+    texts, length, budget = list(comments["text"]), study.tuning.max_length, 2 * study.tuning.tokens_per_batch
+    lesioned = prompts.prompt.sel(seed=[s for s in study.seeds if s not in plan.selection_seeds])
+    replacement = None
+    if plan.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
+        tasks = make_tasks(study, comments, "dev", plan.examples)
+        replacement = read_comments(backbone, lesioned, texts, tasks, length, budget)
     start = time.perf_counter()
     swept = sweep.sweep_lesions(
         backbone,
-        prompts.prompt,
+        lesioned,
         masks,
-        list(comments["text"]),
+        texts,
         make_tasks(study, comments, plan.split, plan.examples),
-        study.tuning.max_length,
-        2 * study.tuning.tokens_per_batch,
+        length,
+        budget,
         plan.ablation,
-        activations.activation,
+        replacement,
         plan.seed,
         work,
         progress=progress,
@@ -112,6 +127,10 @@ def open_backbone(study: Study) -> "Backbone":
     from emonb.backbone import load_backbone
 
     assert study.backbone is not None  # the study's validation requires it for computed stages
+    if study.threads is not None:
+        import torch
+
+        torch.set_num_threads(study.threads)
     backbone = load_backbone(study.backbone, study.device, 1 + study.prompt_length + study.tuning.max_length)
     found = (len(backbone.layers), backbone.n_neurons)
     if found != (study.layers, study.neurons):

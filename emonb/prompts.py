@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from emonb.backbone import Backbone
 from emonb.batching import pad, split_by_length
-from emonb.study import Tuning
+from emonb.settings import Tuning
 from emonb.tasks import Task, draw_order
 
 Key = tuple[str, int]  # emotion, seed

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from emonb.errors import LabelError
 from emonb.labels import check_finite, check_labels, numeric, read_table
-from emonb.study import Released, Study
+from emonb.settings import Released
+from emonb.study import Study
 
 
 def released_files(study: Study, kind: str) -> dict[tuple[str, int], str]:

@@ -39,7 +39,8 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
         for name in sentence.claims:
             claim = declared.claim(name)
             cells = "".join(
-                f'<td><a href="{edition}/{claim.chapter}.html#claim-{name}">{MARKS[_verdict(ledger, name, kind)]}</a></td>'
+                f'<td><a href="{edition}/{claim.chapter}.html#claim-{name}">{MARKS[_verdict(ledger, name, kind)]}</a>'
+                f"{_truth(ledger, name) if kind == 'holds' else ''}</td>"
                 for edition, ledger in ledgers.items()
                 for kind in ("reproduced", "holds")
             )
@@ -57,7 +58,7 @@ def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition:
     """Each claim of an edition in words, chosen by its verdict, with the numbers it rests on."""
     ledger = ledgers[edition]
     parts = []
-    for claim in declared.claims:
+    for claim in declared.of_study(edition):
         verdict = _verdict(ledger, claim.id, "holds")
         if verdict not in ("yes", "no"):
             continue
@@ -76,7 +77,8 @@ def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
 
     rows = {
         f"{claim.title}\n(unit: {claim.unit})": [ledger["quantities"][q] for q in (claim.paper_p, claim.valid_p)]
-        for claim in declared.claims
+        for claim in declared.of_study(ledger["study"])
+        if claim.id in ledger["claims"]
     }
     return figures.draw_p_values(rows)
 
@@ -117,6 +119,12 @@ def describe_rates(rates: pd.DataFrame) -> Html:
             f"{worst.rate:.3f} at level {worst.level:g} ({worst.data})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
+
+
+def _truth(ledger: dict[str, Any], claim: str) -> str:
+    """What is true in a planted world, in brackets."""
+    truth = _verdict(ledger, claim, "truth")
+    return f" <small>(true: {truth})</small>" if truth else ""
 
 
 def _verdict(ledger: dict[str, Any], claim: str, kind: str) -> Any:

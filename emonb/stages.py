@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from emonb import artifacts, corpora, humans, live, rdm, released, searchlight, sources
+from emonb import artifacts, corpora, humans, live, planted, rdm, released, searchlight, sources
 from emonb.claims import Ledger
 from emonb.errors import StudyError
 from emonb.study import Study, data_dir, load_study, runs_dir
@@ -52,7 +52,8 @@ class Run:
         """The claims ledger, recording under this run's directory for this chapter."""
         if self.chapter is None:
             raise StudyError("only a chapter records claims: open the run with chapter='NAME'")
-        return Ledger(data_dir() / "claims.yml", self.folder / "claims" / f"{self.chapter}.json", self.chapter)
+        record = self.folder / "claims" / f"{self.chapter}.json"
+        return Ledger(data_dir() / "claims.yml", record, self.chapter, self.study.name, planted.read_truth(self.study))
 
     def path(self, name: str) -> Path:
         """Path of an artifact's netCDF file, computed first if it is missing.
@@ -86,13 +87,15 @@ class Run:
             stage=name,
             fields={field: fields[field] for field in stage.fields},
             code=[artifacts.code_digest(f"emonb.{module}") for module in stage.modules],
-            files={path: sources.fingerprint(path) for path in stage.files(self.study)},
+            files={path: self._fingerprint(path) for path in stage.files(self.study)},
             needs={need: self.key(need) for need in stage.needs},
         )
 
     def untrained(self) -> "Run":
-        """Return the same study on a network of the same shape with random weights."""
-        changes = {"backbone.untrained": True, "untrained_baseline": False}
+        """Return the same study on a network of the same shape with random weights (others, if they are random already)."""
+        assert self.study.backbone is not None
+        seed = self.study.backbone.seed + int(self.study.backbone.untrained)
+        changes = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
         return Run(load_study(self.study, **changes), progress=self.progress)
 
     def work(self, name: str) -> Path:
@@ -100,8 +103,26 @@ class Run:
         return self.folder / "work" / f"{name}-{self.key(name)}"
 
     def fetch(self, names: list[str]) -> dict[str, Path]:
-        """Local paths of upstream files."""
-        return sources.fetch(names, progress=self.progress)
+        """Local paths of upstream files, and of planted ones."""
+        upstream = sources.fetch([n for n in names if not planted.is_planted(n)], progress=self.progress)
+        return upstream | {n: planted.plant(self.study, n, self.progress) for n in names if planted.is_planted(n)}
+
+    def fetch_corpus(self) -> dict[str, Path]:
+        """Local paths of the study's comments, by split."""
+        names = self.study.corpus.model_dump()
+        paths = self.fetch(list(names.values()))
+        return {split: paths[name] for split, name in names.items()}
+
+    def live_study(self) -> Study:
+        """Return the study with a planted backbone's name replaced by its folder."""
+        backbone = self.study.backbone
+        if backbone is None or not planted.is_planted(backbone.name):
+            return self.study
+        folder = str(self.fetch([backbone.name])[backbone.name])
+        return self.study.model_copy(update={"backbone": backbone.model_copy(update={"name": folder})})
+
+    def _fingerprint(self, name: str) -> str:
+        return planted.fingerprint(self.study, name) if planted.is_planted(name) else sources.fingerprint(name)
 
     def __repr__(self) -> str:
         return f"Run({self.study.run_name})"
@@ -133,8 +154,9 @@ def open_run(study: str | Study, chapter: str | None = None, progress: bool = Tr
 
 
 def study_files(study: Study) -> list[str]:
-    """Every upstream file the study's stages read, without duplicates."""
-    return list(dict.fromkeys(path for name in STAGES for path in _stage(name, study).files(study)))
+    """Every upstream file the study's stages read, without duplicates and without what is planted here."""
+    names = dict.fromkeys(path for name in STAGES for path in _stage(name, study).files(study))
+    return [name for name in names if not planted.is_planted(name)]
 
 
 def _stage(name: str, study: Study) -> Stage:
@@ -219,27 +241,32 @@ def _corpus_files(study: Study) -> list[str]:
 
 
 def _make_corpus(run: Run, inputs: Inputs) -> xr.Dataset:
-    comments = corpora.read_goemotions(run.study, _corpus_paths(run))
+    comments = corpora.read_goemotions(run.study, run.fetch_corpus())
     return corpora.corpus_rdms(comments, list(inputs["humans"].emotion.values))
 
 
-def _corpus_paths(run: Run) -> dict[str, Path]:
-    paths = run.fetch(_corpus_files(run.study))
-    return {split: paths[path] for split, path in run.study.corpus.model_dump().items()}
+def _backbone_files(study: Study) -> list[str]:
+    name = study.backbone.name if study.backbone else ""
+    return [name] if planted.is_planted(name) else []
+
+
+def _live_files(study: Study) -> list[str]:
+    return [*_corpus_files(study), *_backbone_files(study)]
 
 
 def _tune(run: Run, inputs: Inputs) -> xr.Dataset:
-    return live.tune(run.study, _corpus_paths(run), run.work("prompts"), run.progress)
+    return live.tune(run.live_study(), run.fetch_corpus(), run.work("prompts"), run.progress)
 
 
 def _read(run: Run, inputs: Inputs) -> xr.Dataset:
-    return live.read(run.study, inputs["prompts"])
+    return live.read(run.live_study(), inputs["prompts"])
 
 
 def _lesion(run: Run, inputs: Inputs) -> xr.Dataset:
-    rank = inputs["searchlight"]["rank"]
-    prompts, activations = inputs["prompts"], inputs["activations"]
-    return live.lesion(run.study, _corpus_paths(run), prompts, activations, rank, run.work("lesions"), run.progress)
+    prompts, activations = inputs["prompts"], inputs["activations"].activation
+    rank = live.rank_selected(run.study, activations, inputs["humans"])
+    study, files = run.live_study(), run.fetch_corpus()
+    return live.lesion(study, files, prompts, activations, rank, run.work("lesions"), run.progress)
 
 
 _LABELS = ("emotions", "attributes", "seeds")
@@ -261,14 +288,14 @@ STAGES: dict[str, Stage] = {
 """Stages of a study; prompts, activations and lesions as read from released files."""
 
 LIVE: dict[str, Stage] = {
-    "prompts": Stage(_tune, (), (*_LABELS, "corpus", *_BACKBONE), _corpus_files, ("prompts", "corpora")),
-    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), modules=("activations",)),
+    "prompts": Stage(_tune, (), (*_LABELS, "corpus", *_BACKBONE), _live_files, ("prompts", "corpora")),
+    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), _backbone_files, ("activations",)),
     "lesions": Stage(
         _lesion,
-        ("prompts", "activations", "searchlight"),
+        ("prompts", "activations", "humans"),
         ("corpus", "lesions", "sizes", *_BACKBONE),
-        _corpus_files,
-        ("sweep", "controls", "corpora"),
+        _live_files,
+        ("sweep", "mask_plan", "searchlight", "corpora"),
     ),
 }
 """The same stages computed here."""

@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from emonb.errors import StudyError
-
-Labels = Annotated[tuple[str, ...], Field(min_length=2)]
-Origin = Literal["released", "computed"]
+from emonb.settings import (
+    BackboneConfig,
+    Corpus,
+    Humans,
+    Inference,
+    Labels,
+    LesionPlan,
+    Released,
+    Stages,
+    Strict,
+    Tuning,
+    WorldPlan,
+)
 
 
 def data_dir() -> Path:
@@ -38,103 +48,7 @@ def runs_dir() -> Path:
     return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "runs"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Stages(_Strict):
-    """Where each stage's result comes from: computed here, or taken from files the authors released."""
-
-    prompts: Origin
-    activations: Origin
-    lesions: Origin
-
-
-class Released(_Strict):
-    """How the authors' released files name things (paths are URL paths after the host; see ``data/registry.txt``)."""
-
-    accuracy: str
-    activations: str = Field(description="path template with {emotion} and {seed}")
-    lesions_selective: str = Field(description="path template with {emotion} and {seed}")
-    lesions_random: str = Field(description="path template with {emotion} and {seed}")
-    ranks: str
-    lesion_keys: dict[str, str] = Field(description="attribute name in the lesion JSON -> attribute of the study")
-    random_only_sizes: tuple[int, ...] = ()
-
-
-class Humans(_Strict):
-    """Human data: order of the emotions, judgments of pairs, attribute scores and RDMs, raters' agreement."""
-
-    order: str
-    judgments: str
-    mean_judgments: str
-    scores: str
-    attribute_rdms: str
-    agreement: str
-
-
-class Corpus(_Strict):
-    """Comments the prompts were tuned on, by split."""
-
-    train: str
-    dev: str
-    test: str
-
-
-class BackboneConfig(_Strict):
-    """The frozen masked language model: a hub name or folder (``name``), or one made here (``architecture``)."""
-
-    name: str = Field("", description="hub name or local folder with safetensors weights")
-    revision: str = Field("", description="commit of the hub repository")
-    family: str = "roberta"
-    architecture: dict[str, Any] | None = Field(None, description="configuration of a freshly initialised model")
-    vocabulary: tuple[str, ...] = ()
-    seed: int = Field(0, description="of the fresh initialisation")
-    verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
-    position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
-
-
-class Tuning(_Strict):
-    """How prompts are tuned (Li et al.: AdamW, learning rate 2e-3, 2 epochs, batch 16)."""
-
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    epochs: int = Field(2, ge=1)
-    batch: int = Field(16, ge=1)
-    schedule: Literal["constant", "linear"] = Field("linear", description="linear: to 0 over all steps of a prompt")
-    max_length: int = Field(256, ge=3, description="tokens of a comment, start and end included")
-    negatives: Literal["paper", "true"] = Field("paper", description="from all comments, or from those without the emotion")
-    examples: int | None = Field(None, ge=2, description="at most so many training examples a prompt (for small runs)")
-    tokens_per_batch: int = Field(
-        16_384, ge=64, description="positions that go through the model at once; bounds the memory"
-    )
-    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
-
-
-class LesionPlan(_Strict):
-    """What is silenced, against which controls, and on what it is tested."""
-
-    controls: tuple[Literal["random", "random_layer", "random_matched"], ...] = ("random", "random_layer", "random_matched")
-    draws: int = Field(20, ge=1, description="random masks of each kind (per attribute where matched to one)")
-    ablation: Literal["zero", "mean", "resample"] = "zero"
-    split: Literal["train", "dev", "test"] = "test"
-    examples: int | None = Field(None, ge=2, description="at most so many examples a task")
-    seed: int = 0
-
-
-class Inference(_Strict):
-    """Sizes and seed of the permutation tests and bootstraps."""
-
-    seed: int = 20230219
-    permutations: int = Field(9_999, ge=99)
-    searchlight_permutations: int = Field(1_000, ge=19)
-    bootstraps: int = Field(1_000, ge=99)
-    alpha: float = Field(0.05, gt=0, lt=1)
-
-
-class Study(_Strict):
+class Study(Strict):
     """Configuration of one study; see ``data/README.md`` for what each field means."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -153,9 +67,12 @@ class Study(_Strict):
     humans: Humans
     corpus: Corpus
     backbone: BackboneConfig | None = None
+    world: WorldPlan | None = None
     tuning: Tuning = Tuning()
     lesions: LesionPlan = LesionPlan()
     device: str = Field("auto", description="auto, cpu, cuda")
+    threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
+    edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
     released: Released | None = None
     inference: Inference = Inference()
@@ -176,9 +93,21 @@ class Study(_Strict):
             raise ValueError("untrained_baseline needs a study whose prompts are computed on a backbone")
         if self.released is None and "released" in self.stages.model_dump().values():
             raise ValueError("a stage is 'released' but the study has no 'released' section")
+        if not set(self.lesions.selection_seeds) < set(self.seeds):
+            raise ValueError(
+                f"lesions.selection_seeds {list(self.lesions.selection_seeds)} must leave some of seeds {list(self.seeds)}"
+            )
+        if self.lesions.control not in self.lesions.controls:
+            raise ValueError(f"lesions.control '{self.lesions.control}' is not one of lesions.controls")
+        if self.world is None and any(name.startswith("planted:") for name in self._files()):
+            raise ValueError("a file is 'planted:' but the study has no 'world' section")
         if self.released is not None and set(self.released.lesion_keys.values()) != set(self.attributes):
             raise ValueError("released.lesion_keys must name every attribute of the study exactly once")
         return self
+
+    def _files(self) -> list[str]:
+        backbone = [self.backbone.name] if self.backbone else []
+        return [*self.humans.model_dump().values(), *self.corpus.model_dump().values(), *backbone]
 
     def digest(self) -> str:
         """sha256 of the whole configuration (hex)."""
@@ -253,7 +182,15 @@ def _read(name: str) -> dict[str, Any]:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(fields, dict):
         raise StudyError(f"{path} holds no mapping of study fields")
-    return fields
+    parent = fields.pop("extends", None)
+    return fields if parent is None else _merge(_read(str(parent)), fields)
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Lay changed fields over a study's, nested ones field by field."""
+    both = {key: _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+            for key, value in changes.items()}  # fmt: skip
+    return {**base, **both}
 
 
 def _set(fields: dict[str, Any], key: str, value: Any) -> None:

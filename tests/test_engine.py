@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from emonb import activations, batching, controls, prompts, sweep
+from emonb import activations, batching, mask_plan, prompts, sweep
 from emonb.backbone import Ablation, Backbone, load_backbone
 from emonb.errors import StudyError
-from emonb.study import BackboneConfig, Tuning
+from emonb.settings import BackboneConfig, Tuning
 from emonb.tasks import Task, draw_order, make_task
 
 WORDS = tuple(f"w{k}" for k in range(40)) + ("positive", "negative")
@@ -239,7 +239,7 @@ def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
 
 def test_controls_are_what_they_are_called() -> None:
     level = xr.DataArray(np.random.default_rng(0).random((3, 48)), dims=("layer", "neuron"))
-    masks = controls.plan_masks(_rank(), [10, 30], controls.CONTROLS, 5, 0, level)
+    masks = mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 0, level)
     assert masks.sizes["mask"] == 2 * 2 * (1 + 3 * 5)
     table = (
         masks.drop_vars(["layer", "neuron"])
@@ -267,11 +267,11 @@ def test_controls_are_what_they_are_called() -> None:
                             if row.kind == "random_matched" and size == 10:
                                 assert not (drawn[k] & selective[k]).any()
     assert np.mean(spread["random_matched"]) < 0.6 * np.mean(spread["random_layer"])
-    again = controls.plan_masks(_rank(), [10, 30], controls.CONTROLS, 5, 0, level)
+    again = mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 0, level)
     assert masks.identical(again)
-    assert not masks.identical(controls.plan_masks(_rank(), [10, 30], controls.CONTROLS, 5, 1, level))
+    assert not masks.identical(mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 1, level))
     with pytest.raises(ValueError, match="needs the mean absolute activation"):
-        controls.plan_masks(_rank(), [10], ["random_matched"], 1, 0)
+        mask_plan.plan_masks(_rank(), [10], ["random_matched"], 1, 0)
 
 
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
@@ -279,7 +279,7 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = controls.plan_masks(_rank(), [60], ["random"], 2, 0)
+    masks = mask_plan.plan_masks(_rank(), [60], ["random"], 2, 0)
     acts = activations.read_prompts(b, p)
     result = sweep.sweep_lesions(b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False)
     ids = b.tokenizer.encode(texts, 16)
@@ -307,7 +307,7 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = controls.plan_masks(_rank(), [60], ["random"], 3, 0)
+    masks = mask_plan.plan_masks(_rank(), [60], ["random"], 3, 0)
     arguments = (b, p, masks, texts, tasks, 16, 200)
     whole = sweep.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
     run, calls = sweep._Work.run, []

@@ -1,0 +1,136 @@
+"""The planted world's backbone: a small masked language model trained to judge whether a comment suits its speakers.
+
+A document is ``VERDICT speaker speaker speaker <s> comment </s>``; the verdict is masked and is the only thing learned.
+Each speaker likes or dislikes one attribute. The emotions are never met: a soft prompt tuned for one takes the speakers'
+place, and has to tell the frozen network what the emotion "likes".
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from emonb.backbone import Ablation, Backbone
+from emonb.control import World, squash
+from emonb.tokens import SPECIAL, WordTokenizer
+from emonb.wiring import apply_masks, owned_neurons, shape_of, wire
+
+_SPEAKERS, _FLIPS, _DROPOUT, _BLOCK = 3, 0.05, 0.25, 50
+_FASHION, _UNTIL = 0.5, 0.5  # a taste shared by all speakers at first, gone after this share of the steps
+
+
+def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
+    """Train a world's backbone and save it as a folder `transformers` reads (safetensors weights, tokenizer).
+
+    All speakers share a taste at first, which teaches the network what the cues mean; it fades, and only the product of
+    speaker and cue is left. FFN neurons are dropped out at random, so that each contributes on its own. In the encoded
+    world two systems learn side by side, attributes' neurons and neurons of no attribute; then the former are disconnected.
+
+    Parameters
+    ----------
+    world : World
+    folder : Path
+    progress : bool
+    """
+    plan, tokenizer = world.plan, WordTokenizer(world.lexicon.vocabulary())
+    ids = {word: k for k, word in enumerate((*SPECIAL, *tokenizer.words))}
+    model = _make_model(world)
+    negative, positive = (ids[word] for word in world.lexicon.verdict)
+    backbone = Backbone(
+        model, tokenizer, (negative, positive), 0, torch.device("cpu"), model.config.max_position_embeddings
+    )
+    model.requires_grad_(True)
+    masks = wire(world, model, ids)
+    rng, chance = np.random.default_rng([plan.seed, 4, plan.training_seed]), torch.Generator()
+    chance.manual_seed(1_000 * plan.seed + plan.training_seed)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1, (s + 1) / 50, 2 * (1 - s / plan.steps)))
+    words = model.get_input_embeddings().weight
+    with tqdm(total=plan.steps, unit="step", desc="backbone", disable=not progress) as bar:
+        for first in range(0, plan.steps, _BLOCK):
+            fashion = _FASHION * max(0.0, 1 - first / (_UNTIL * plan.steps))
+            n_steps = min(_BLOCK, plan.steps - first)
+            speakers, tokens, suits = write_documents(world, ids, plan.batch * n_steps, rng, fashion)
+            for at in torch.arange(len(suits)).split(plan.batch):
+                ablation = _drop_out(world, len(at), chance)
+                logits, _ = backbone.forward(words[speakers[at]], tokens[at], ablation)
+                loss = F.cross_entropy(logits, suits[at])
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(learned, 1.0)
+                optimiser.step()
+                rate.step()
+                apply_masks(masks)
+            bar.update(n_steps)
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    model.requires_grad_(False)
+    if plan.wiring == "encoded":
+        model.base_model.encoder.layer[0].output.dense.weight[:, owned_neurons(world)] = 0.0
+    model.save_pretrained(folder)
+    _make_tokenizer(ids).save_pretrained(folder)
+
+
+def write_documents(
+    world: World, ids: dict[str, int], n: int, rng: np.random.Generator, fashion: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Speakers [n, 3], tokens [n, words + 2] and whether the comment suits them [n]; the clearer of every two documents."""
+    words, attribute, pole = world.write(rng, squash(rng.normal(size=(2 * n, len(world.weight)))))
+    distinct = rng.choice([1, 2, 3], p=[0.4, 0.3, 0.3], size=2 * n)
+    drawn = rng.integers(len(world.taste), size=(2 * n, _SPEAKERS))
+    speakers = np.take_along_axis(drawn, rng.integers(0, distinct[:, None], size=drawn.shape), 1)
+    taste = world.taste[speakers].mean(1) + fashion * world.fashion
+    score = (taste * world.balance(attribute, pole)).sum(1)
+    clear = np.argsort(-np.abs(score).reshape(n, 2), axis=1)[:, 0] + 2 * np.arange(n)
+    suits = (score[clear] > 0) ^ (rng.random(n) < _FLIPS)
+    names = np.array([ids[name] for name in world.lexicon.speakers])
+    known, place = np.unique(words[clear], return_inverse=True)
+    inner = np.array([ids[word] for word in known])[place.reshape(n, -1)]
+    tokens = np.c_[np.full(n, ids["<s>"]), inner, np.full(n, ids["</s>"])]
+    return torch.from_numpy(names[speakers[clear]]), torch.from_numpy(tokens), torch.from_numpy(suits.astype(np.int64))
+
+
+def _drop_out(world: World, n: int, chance: torch.Generator) -> Ablation:
+    """Silence a quarter of the neurons of each row; in the encoded world one of the two systems as well."""
+    owned = owned_neurons(world)
+    keep = (torch.rand(n, 1, len(owned), generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
+    if world.plan.wiring == "encoded":
+        keep = keep * ((torch.rand(n, 1, 1, generator=chance) < 0.5) == owned)
+    return Ablation(keep)
+
+
+def _make_model(world: World) -> Any:
+    import transformers
+
+    config = transformers.RobertaConfig(
+        **cast(dict[str, Any], shape_of(world)),
+        max_position_embeddings=48,
+        type_vocab_size=1,
+        initializer_range=0.1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1_000 * world.plan.seed + world.plan.training_seed)
+        return transformers.RobertaForMaskedLM(config)
+
+
+def _make_tokenizer(ids: dict[str, int]) -> Any:
+    """Make the same words a `transformers` tokenizer, so that the folder is read like any other model's."""
+    import tokenizers
+    import transformers
+
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token="<unk>"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", ids["<s>"]), ("</s>", ids["</s>"])]
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **names)

@@ -1,0 +1,139 @@
+"""The parts of a study's configuration: what each section of ``data/studies/NAME.yml`` may say."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Labels = Annotated[tuple[str, ...], Field(min_length=2)]
+Origin = Literal["released", "computed"]
+
+
+class Strict(BaseModel):
+    """No unknown fields, no changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stages(Strict):
+    """Where each stage's result comes from: computed here, or taken from files the authors released."""
+
+    prompts: Origin
+    activations: Origin
+    lesions: Origin
+
+
+class Released(Strict):
+    """How the authors' released files name things (paths are URL paths after the host; see ``data/registry.txt``)."""
+
+    accuracy: str
+    activations: str = Field(description="path template with {emotion} and {seed}")
+    lesions_selective: str = Field(description="path template with {emotion} and {seed}")
+    lesions_random: str = Field(description="path template with {emotion} and {seed}")
+    ranks: str
+    lesion_keys: dict[str, str] = Field(description="attribute name in the lesion JSON -> attribute of the study")
+    random_only_sizes: tuple[int, ...] = ()
+
+
+class Humans(Strict):
+    """Human data: order of the emotions, judgments of pairs, attribute scores and RDMs, raters' agreement."""
+
+    order: str
+    judgments: str
+    mean_judgments: str
+    scores: str
+    attribute_rdms: str
+    agreement: str
+
+
+class Corpus(Strict):
+    """Comments the prompts were tuned on, by split."""
+
+    train: str
+    dev: str
+    test: str
+
+
+class SplitSizes(Strict):
+    """Comments of every emotion in each split of a planted corpus."""
+
+    train: int = Field(600, ge=2)
+    dev: int = Field(40, ge=2)
+    test: int = Field(60, ge=2)
+
+
+class WorldPlan(Strict):
+    """A planted world, where the answer is known: files and backbone named ``planted:`` are made here."""
+
+    seed: int = Field(0, description="of everything in the world")
+    training_seed: int = Field(0, description="of the backbone's training only: another network in the same world")
+    wiring: Literal["causal", "encoded"] = Field(
+        "causal", description="an attribute's neurons decide the verdict, or only describe the prompt"
+    )
+    labels: Literal["own", "pooled"] = Field("own", description="pooled: labels permuted over all comments")
+    voiced: int = Field(8, ge=1, description="attributes that texts voice and judges use; the others are silent")
+    comments: SplitSizes = SplitSizes()
+    raters: int = Field(12, ge=2)
+    judges: int = Field(60, ge=2)
+    steps: int = Field(3_000, ge=1, description="of training the backbone")
+    batch: int = Field(96, ge=2)
+    learning_rate: float = Field(4e-3, gt=0)
+
+
+class BackboneConfig(Strict):
+    """The frozen masked language model: a hub name or folder (``name``), or one made here (``architecture``)."""
+
+    name: str = Field("", description="hub name or local folder with safetensors weights")
+    revision: str = Field("", description="commit of the hub repository")
+    family: str = "roberta"
+    architecture: dict[str, Any] | None = Field(None, description="configuration of a freshly initialised model")
+    vocabulary: tuple[str, ...] = ()
+    seed: int = Field(0, description="of the fresh initialisation")
+    verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
+    position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
+
+
+class Tuning(Strict):
+    """How prompts are tuned (Li et al.: AdamW, learning rate 2e-3, 2 epochs, batch 16)."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    epochs: int = Field(2, ge=1)
+    batch: int = Field(16, ge=1)
+    schedule: Literal["constant", "linear"] = Field("linear", description="linear: to 0 over all steps of a prompt")
+    max_length: int = Field(256, ge=3, description="tokens of a comment, start and end included")
+    negatives: Literal["paper", "true"] = Field("paper", description="from all comments, or from those without the emotion")
+    examples: int | None = Field(None, ge=2, description="at most so many training examples a prompt (for small runs)")
+    tokens_per_batch: int = Field(
+        16_384, ge=64, description="positions that go through the model at once; bounds the memory"
+    )
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+
+
+class LesionPlan(Strict):
+    """What is silenced, against which controls, and on what it is tested."""
+
+    controls: tuple[Literal["random", "random_layer", "random_matched"], ...] = ("random", "random_layer", "random_matched")
+    draws: int = Field(20, ge=1, description="random masks of each kind for every attribute and size")
+    control: Literal["random", "random_layer", "random_matched"] = Field(
+        "random", description="kind the claims compare with"
+    )
+    measure: Literal["accuracy", "auc"] = Field("accuracy", description="what the claims are about")
+    selection_seeds: tuple[int, ...] = Field(
+        (), description="seeds whose prompts choose the neurons; the others' prompts are lesioned (none: all do both)"
+    )
+    ablation: Literal["zero", "mean", "resample"] = "zero"
+    split: Literal["train", "dev", "test"] = "test"
+    examples: int | None = Field(None, ge=2, description="at most so many examples a task")
+    seed: int = 0
+
+
+class Inference(Strict):
+    """Sizes and seed of the permutation tests and bootstraps."""
+
+    seed: int = 20230219
+    permutations: int = Field(9_999, ge=99)
+    searchlight_permutations: int = Field(1_000, ge=19)
+    bootstraps: int = Field(1_000, ge=99)
+    alpha: float = Field(0.05, gt=0, lt=1)

@@ -1,0 +1,327 @@
+"""The planted world: what it says of itself is so, its files are the real study's, and its wiring is what is claimed."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+import yaml
+
+from emonb import corpora, grading, humans, planted, searchlight
+from emonb.backbone import Ablation, Backbone
+from emonb.control import FILES, GROUP, World, squash, write_world
+from emonb.errors import StudyError
+from emonb.inference import compare_masks
+from emonb.lesions import masks_of
+from emonb.lexicon import read_lexicon
+from emonb.pretrain import _make_model, _make_tokenizer, write_documents
+from emonb.rdm import pair_index
+from emonb.stages import Run, open_run
+from emonb.study import Study, data_dir, load_study
+from emonb.tokens import SPECIAL, HubTokenizer, WordTokenizer
+from emonb.wiring import apply_masks, owned_neurons, wire
+
+
+def make_world(**plan: object) -> World:
+    study = load_study("control", **{f"world.{name}": value for name, value in plan.items()})
+    return World(study.world, study.emotions, study.attributes)
+
+
+WORLD = make_world(seed=4)
+IDS = {word: k for k, word in enumerate((*SPECIAL, *WORLD.lexicon.vocabulary()))}
+
+
+def test_same_seed_same_bytes_other_seed_other_world(tmp_path: Path) -> None:
+    for name, world in (("a", WORLD), ("b", make_world(seed=4)), ("c", make_world(seed=5))):
+        write_world(world, tmp_path / name)
+    files = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert files == sorted(FILES)
+    assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
+    assert all((tmp_path / "a" / f).read_bytes() != (tmp_path / "c" / f).read_bytes() for f in files if f != "order")
+
+
+def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:
+    study = load_study("control")
+    write_world(WORLD, tmp_path)
+    comments = corpora.read_goemotions(study, {s: tmp_path / s for s in ("train", "dev", "test")})
+    data = humans.read_humans(study, {f: tmp_path / f for f in humans.human_files(study)})
+    assert comments["split"].value_counts().to_dict() == {"train": 27 * 600, "dev": 27 * 40, "test": 27 * 60}
+    assert (comments[list(study.emotions)].sum(axis=1) == 1).all()
+    assert set(np.unique(data.judgment)) <= set(range(1, 10))
+    i, j = pair_index(27)
+    planned = np.sqrt((WORLD.weight * (WORLD.level[i] - WORLD.level[j]) ** 2).sum(1))
+    assert np.corrcoef(planned, data.dissimilarity)[0, 1] > 0.97  # 60 judges' noise averaged
+    assert abs(data.score.sel(attribute=list(study.attributes)).values - WORLD.level).mean() < 0.1
+    assert 0.3 < float(data.kappa.mean()) < 0.95
+
+
+def test_comments_voice_levels_in_proportion_to_importance() -> None:
+    words, attribute, pole = WORLD.write(np.random.default_rng(0), np.repeat(WORLD.level, 400, axis=0))
+    vocabulary = set(WORLD.lexicon.vocabulary())
+    assert set(words.ravel()) <= vocabulary
+    assert words.shape[1] == 16
+    cues = (attribute >= 0).sum(1)
+    assert cues.min() >= 10 and cues.max() <= 13
+    counts = np.array([(attribute == k).sum() for k in range(14)])
+    assert (counts[WORLD.weight == 0] == 0).all()
+    np.testing.assert_allclose(counts / counts.sum(), WORLD.weight / WORLD.weight.sum(), atol=0.01)
+    balance = WORLD.balance(attribute, pole).reshape(27, 400, 14).mean(1)
+    for k in np.flatnonzero(WORLD.weight):
+        assert np.corrcoef(balance[:, k], WORLD.level[:, k])[0, 1] > 0.95
+        low, high = WORLD.lexicon.cues(WORLD.attributes[k])
+        mine = attribute == k
+        assert set(words[mine & pole]) <= set(high) and set(words[mine & ~pole]) <= set(low)
+
+
+def test_silent_levels_are_uncorrelated_with_voiced_ones() -> None:
+    z = np.log(WORLD.level / (1 - WORLD.level))
+    r = np.corrcoef(z.T)
+    voiced = WORLD.weight > 0
+    assert np.abs(r[np.ix_(voiced, ~voiced)]).max() < 1e-8
+
+
+def test_log_odds_against_a_plain_loop() -> None:
+    _, attribute, pole = WORLD.write(np.random.default_rng(1), WORLD.level[:5])
+    fast = WORLD.log_odds(attribute, pole)
+    chance = 0.03 + 0.94 * WORLD.level
+    for row in range(5):
+        likelihood = np.ones(27)
+        for k, high in zip(attribute[row], pole[row], strict=True):
+            if k >= 0:
+                likelihood *= chance[:, k] if high else 1 - chance[:, k]
+        for e in range(27):
+            other = np.delete(likelihood, e).mean()
+            assert fast[row, e] == pytest.approx(np.log(likelihood[e] / other), abs=1e-9)
+
+
+def test_pooled_labels_say_nothing_about_texts(tmp_path: Path) -> None:
+    study = load_study("control-null")
+    for name, world in (("own", WORLD), ("pooled", make_world(seed=4, labels="pooled"))):
+        write_world(world, tmp_path / name)
+        comments = corpora.read_goemotions(study, {s: tmp_path / name / s for s in ("train", "dev", "test")})
+        strongest = WORLD.attributes[int(WORLD.weight.argmax())]
+        low, high = (set(pole) for pole in WORLD.lexicon.cues(strongest))
+        balance = [sum((w in high) - (w in low) for w in text.split()) for text in comments["text"]]
+        means = [np.mean(np.array(balance)[comments[e].to_numpy()]) for e in WORLD.emotions]
+        r = np.corrcoef(means, WORLD.level[:, int(WORLD.weight.argmax())])[0, 1]
+        assert r > 0.95 if name == "own" else abs(r) < 0.6
+
+
+def test_documents_follow_the_speakers_taste() -> None:
+    speakers, tokens, suits = write_documents(WORLD, IDS, 3_000, np.random.default_rng(2))
+    words = {k: word for word, k in IDS.items()}
+    sign = np.zeros((len(IDS), 14))
+    for k, name in enumerate(WORLD.attributes):
+        low, high = WORLD.lexicon.cues(name)
+        sign[[IDS[w] for w in high], k], sign[[IDS[w] for w in low], k] = 1, -1
+    taste = np.array([WORLD.taste[[WORLD.lexicon.speakers.index(words[int(s)]) for s in row]].mean(0) for row in speakers])
+    score = (taste * sign[tokens.numpy()].sum(1)).sum(1)
+    clear = score != 0
+    assert ((score > 0) == (suits.numpy() == 1))[clear].mean() == pytest.approx(0.95, abs=0.02)  # 5 % flips
+
+
+def test_transformers_reads_the_same_words() -> None:
+    ours, theirs = WordTokenizer(WORLD.lexicon.vocabulary()), HubTokenizer(_make_tokenizer(IDS))
+    words, _, _ = WORLD.write(np.random.default_rng(3), WORLD.level)
+    texts = [" ".join(row) for row in words] + ["Warm and unheard of"]
+    for a, b in zip(ours.encode(texts, 12), theirs.encode(texts, 12), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (theirs.mask_id, theirs.pad_id, theirs.start_id) == (ours.mask_id, ours.pad_id, ours.start_id)
+
+
+def wired(world: World) -> Backbone:
+    model = _make_model(world)
+    masks = wire(world, model, IDS)
+    apply_masks(masks)
+    tokenizer = WordTokenizer(world.lexicon.vocabulary())
+    return Backbone(model, tokenizer, (IDS["negative"], IDS["positive"]), 0, torch.device("cpu"), 48)
+
+
+def test_wiring_neurons_see_their_own_attribute_only() -> None:
+    backbone = wired(WORLD)
+    speakers, tokens, _ = write_documents(WORLD, IDS, 64, np.random.default_rng(4))
+    prompts = backbone._words[speakers]
+    changed_attribute = int(WORLD.weight.argmax())
+    low, high = WORLD.lexicon.cues(WORLD.attributes[changed_attribute])
+    flipped = tokens.clone()
+    for a, b in zip(high, low, strict=True):
+        flipped[tokens == IDS[a]], flipped[tokens == IDS[b]] = IDS[b], IDS[a]
+    _, before = backbone.forward(prompts, tokens, read=True)
+    _, after = backbone.forward(prompts, flipped, read=True)
+    change = (before - after).abs().mean((0, 1, 2))
+    group = list(WORLD.groups()[WORLD.attributes[changed_attribute]])
+    others = owned_neurons(WORLD).clone()
+    others[group] = False
+    assert change[group].mean() > 5 * change[others].mean()  # what is left passes through the layer norm
+
+
+def test_wiring_silent_and_disconnected_neurons_say_nothing() -> None:
+    speakers, tokens, _ = write_documents(WORLD, IDS, 64, np.random.default_rng(5))
+    backbone = wired(WORLD)
+    prompts = backbone._words[speakers]
+    intact, _ = backbone.forward(prompts, tokens)
+    keep = torch.ones(1, 1, backbone.n_neurons)
+    for k, name in enumerate(WORLD.attributes):
+        keep[:] = 1
+        keep[..., list(WORLD.groups()[name])] = 0
+        lesioned, _ = backbone.forward(prompts, tokens, Ablation(keep))
+        assert torch.equal(lesioned, intact) == (WORLD.weight[k] == 0)
+
+
+def test_grades_of_known_cases() -> None:
+    names = list(WORLD.attributes)
+    truth = WORLD.truth()
+    exact = np.zeros((14, 1, 256), bool)
+    for k, name in enumerate(names):
+        n = round(GROUP * truth.importance[name])
+        exact[k, 0, list(truth.neurons[name])[:n]] = True
+    coords = {"attribute": names}
+    grade = grading.grade("neurons", xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
+    assert grade.quantities["truth.voiced_found"] == 8 and grade.quantities["truth.silent_found"] == 0
+    assert grade.quantities["truth.order"] > 0.99 and grade.quantities["truth.precision"] == 1
+    everything = grading.grade("neurons", xr.DataArray(~exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
+    assert everything.quantities["truth.silent_found"] == 6 and everything.quantities["truth.order"] < 0
+    shuffled = names[::-1]  # by name, whatever the order
+    drops = xr.DataArray([truth.importance[n] for n in shuffled], dims="attribute", coords={"attribute": shuffled})
+    assert grading.grade("drops", drops, truth).quantities["truth.drop_r"] == pytest.approx(1)
+    assert grading.grade("drops", drops, None).table is None
+
+
+def test_only_the_ledger_is_told_the_truth() -> None:
+    users = [
+        p.stem
+        for p in (Path(planted.__file__).parent).glob("*.py")
+        if re.search(r"\btruth\(|Truth\b|_truth\b", p.read_text())
+    ]
+    assert sorted(users) == ["claims", "control", "grading", "planted", "report", "stages"]
+    stages = (Path(planted.__file__).parent / "stages.py").read_text()
+    assert stages.count("truth") == 1 and "Ledger(" in next(line for line in stages.splitlines() if "truth" in line)
+    for chapter in (data_dir().parent / "book" / "chapters").glob("*.md"):
+        for cell in re.findall(r"```\{code-cell\}(.*?)```", chapter.read_text(), re.S):
+            assert "importance_planted" not in cell and "read_truth" not in cell and "emonb.control" not in cell
+
+
+def test_bad_worlds_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no words for the attribute 'arousal'; known: warmth"):
+        study = load_study("control", attributes=["warmth", "arousal"], **{"world.voiced": 1})
+        World(study.world, study.emotions, study.attributes)
+    with pytest.raises(StudyError, match="has no 'world' section"):
+        load_study(_without_world(tmp_path))
+    with pytest.raises(StudyError, match="must leave some of seeds"):
+        load_study("control", **{"lesions.selection_seeds": [1, 3, 5, 7, 9, 11]})
+    with pytest.raises(StudyError, match=r"is not one of lesions\.controls"):
+        load_study("control", **{"lesions.control": "random_layer"})
+    with pytest.raises(StudyError, match="no file 'ratings'; known: order"):
+        planted.plant(load_study("control"), "planted:ratings")
+
+
+def _without_world(folder: Path) -> Path:
+    fields = yaml.safe_load((data_dir() / "studies" / "control.yml").read_text())
+    del fields["world"]
+    path = folder / "worldless.yml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def test_companions_differ_from_the_control_in_one_thing() -> None:
+    control = load_study("control").model_dump()
+    expected = {"control-encoded": {"world"}, "control-untrained": {"backbone"}, "control-null": {"world"}}
+    for name, fields in expected.items():
+        other = load_study(name).model_dump()
+        differ = {k for k in control if control[k] != other[k]}
+        assert differ - {"name", "title", "description", "edition", "untrained_baseline"} == fields
+
+
+def test_lexicon_has_no_word_with_two_meanings() -> None:
+    lexicon = read_lexicon()
+    assert len(set(lexicon.vocabulary())) == len(lexicon.vocabulary())
+    published = load_study("published")
+    study = load_study("control")
+    assert not set(study.emotions) & set(published.emotions) and not set(study.attributes) & set(published.attributes)
+
+
+# a whole small run, and the same run with a defect planted in the code
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("planted")))
+    small = {"seeds": [1, 3, 5, 7], "lesions.selection_seeds": [1, 3], "sizes": [12], "untrained_baseline": False,
+             "world.comments.train": 300, "world.steps": 1_500, "lesions.examples": 20,
+             "lesions.controls": ["random_matched"], "inference.searchlight_permutations": 199}  # fmt: skip
+    opened = open_run(_flatten(load_study("control"), small), progress=False)
+    yield opened
+    patch.undo()
+
+
+def _flatten(study: Study, changes: dict[str, object]) -> Study:
+    world = changes.pop("world.comments.train")
+    comments = {**study.world.model_dump()["comments"], "train": world}
+    return load_study(study, **{**changes, "world.comments": comments})
+
+
+def _found(run: Run) -> dict[str, float]:
+    null = run.load("searchlight_null")
+    return grading.grade("neurons", null.p_fwe < 0.05, planted.read_truth(run.study)).quantities
+
+
+def _lesion_p(run: Run) -> float:
+    data = run.load("lesions")
+    groups = (masks_of(data, kind, 12, "auc") for kind in ("selective", "random_matched"))
+    return compare_masks(*groups, 1_999, 0)[1]
+
+
+def test_the_instrument_finds_what_is_planted(run: Run) -> None:
+    found = _found(run)
+    assert found["truth.voiced_found"] >= 6 and found["truth.silent_found"] <= 1
+    assert _lesion_p(run) < 0.05
+
+
+def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = searchlight.mantel_test
+
+    def flipped(neurons, attributes, *args, **kwargs):
+        return real(-neurons, attributes, *args, **kwargs)
+
+    monkeypatch.setattr(searchlight, "mantel_test", flipped)
+    broken = Run(run.study, progress=False)
+    monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if "searchlight" in name else ""))
+    found = _found(broken)
+    assert found["truth.voiced_found"] < 6 or found["truth.order"] < 0.5
+
+
+def test_lesions_in_the_wrong_place_are_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Backbone.forward
+
+    def misplaced(self, prompts, tokens, ablation=None, *args, **kwargs):
+        if ablation is not None:
+            ablation = Ablation(*(None if part is None else part.roll(GROUP * 7, -1) for part in ablation))
+        return real(self, prompts, tokens, ablation, *args, **kwargs)
+
+    run.load("activations")
+    monkeypatch.setattr(Backbone, "forward", misplaced)
+    broken = Run(run.study, progress=False)
+    monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if name == "lesions" else ""))
+    assert _lesion_p(broken) > 0.05
+
+
+def test_planted_files_are_made_once_and_kept_by_key(run: Run) -> None:
+    first = planted.plant(run.study, "planted:train")
+    stamp = first.stat().st_mtime_ns
+    assert planted.plant(run.study, "planted:train").stat().st_mtime_ns == stamp
+    other = load_study(run.study, **{"world.labels": "pooled"})
+    assert planted.plant(other, "planted:train") != first
+    assert planted.fingerprint(other, planted.BACKBONE) == planted.fingerprint(run.study, planted.BACKBONE)
+    trained_again = load_study(run.study, **{"world.training_seed": 1})
+    assert planted.fingerprint(trained_again, "planted:train") != planted.fingerprint(run.study, planted.BACKBONE)
+
+
+def test_levels_are_between_zero_and_one() -> None:
+    z = np.linspace(-4, 4, 9)
+    assert (np.diff(squash(z)) > 0).all() and squash(z).min() > 0 and squash(z).max() < 1
+    assert squash(np.zeros(1))[0] == 0.5
+    assert dataclasses.is_dataclass(grading.Grade)

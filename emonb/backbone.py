@@ -199,6 +199,12 @@ def load_backbone(config: BackboneConfig, device: str = "auto", positions_needed
     return Backbone(model.to(dtype), tokenizer, (ids[0], ids[1]), offset, chosen, table.num_embeddings)
 
 
+def limit_threads(n: int | None) -> None:
+    """Let PyTorch use this many CPU threads from here on (None: leave it as it is); rounding depends on their number."""
+    if n is not None:
+        torch.set_num_threads(n)
+
+
 def pick_device(device: str) -> torch.device:
     """Resolve ``auto`` and check that the device is there."""
     if device == "auto":

@@ -42,10 +42,14 @@ class Criterion(_Strict):
             raise ValueError(f"criterion on {self.quantity} needs equals, above or below")
         return self
 
+    def resolve(self, quantities: dict[str, float]) -> tuple[float | None, float | None, float | None]:
+        """Value and both bounds as numbers, where they are known."""
+        above, below = (quantities.get(b) if isinstance(b, str) else b for b in (self.above, self.below))
+        return quantities.get(self.quantity), above, below
+
     def judge(self, quantities: dict[str, float]) -> Verdict:
         """Judge the condition; 'untested' when a quantity it needs was not computed."""
-        above, below = (quantities.get(b) if isinstance(b, str) else b for b in (self.above, self.below))
-        value = quantities.get(self.quantity)
+        value, above, below = self.resolve(quantities)
         unknown = (above is None and self.above is not None) or (below is None and self.below is not None)
         if value is None or unknown:
             return "untested"
@@ -125,6 +129,19 @@ class Declarations(_Strict):
             if fnmatch.fnmatchcase(study, rule.study) and fnmatch.fnmatchcase(quantity, rule.match):
                 return rule.absolute + rule.relative * abs(committed)
         raise ClaimError(f"data/claims.yml has no tolerance for '{quantity}'; end the list with match: '*'")
+
+    def is_near(self, name: str, kind: str, quantities: dict[str, float], study: str) -> bool:
+        """Tell whether a verdict rests on a quantity so near its bound that a tolerated difference can turn it."""
+        claim = self.claim(name, study)
+        for criterion in claim.reproduced if kind == "reproduced" else claim.holds:
+            value, above, below = criterion.resolve(quantities)
+            room = self.tolerance(criterion.quantity, value or 0.0, study)
+            bounds = [b for b in (above, below) if b is not None]
+            if criterion.equals is not None:
+                bounds += [criterion.equals - criterion.within, criterion.equals + criterion.within]
+            if value is not None and any(abs(value - bound) <= room for bound in bounds):
+                return True
+        return False
 
 
 def read_declarations(path: Path) -> Declarations:

@@ -13,7 +13,7 @@ from typing import Any
 import jupytext
 import nbformat
 
-from emonb import __version__, artifacts, claims
+from emonb import __version__, artifacts, claims, report
 from emonb.errors import EmonbError, StudyError
 from emonb.stages import Run
 from emonb.study import data_dir, load_study, runs_dir
@@ -138,6 +138,8 @@ def run_front(log: Log = lambda line: None) -> None:
             _stamp(stamp, key, path)
             state = "executed"
         log(f"{page}: {state} -> {path}")
+    declared = claims.read_declarations(data_dir() / "claims.yml")
+    report.refresh_readme(data_dir().parent / "README.md", declared, read_ledgers())
 
 
 def read_ledgers() -> dict[str, dict[str, Any]]:
@@ -174,20 +176,22 @@ def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = l
 def compare_ledgers(
     committed: dict[str, Any], fresh: dict[str, Any], declared: claims.Declarations
 ) -> list[dict[str, Any]]:
-    """Compare two ledgers, quantity by quantity within the declared tolerances, verdicts exactly."""
-    rows = []
+    """Compare two ledgers, quantity by quantity within the declared tolerances.
+
+    Verdicts must be the same, unless a quantity they rest on lies within its own tolerance of the criterion's bound.
+    """
+    study, rows = committed.get("study", "published"), []
     for name in sorted({*committed["quantities"], *fresh["quantities"]}):
         old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
-        tolerance = declared.tolerance(name, old, committed.get("study", "published")) if old is not None else 0.0
+        tolerance = declared.tolerance(name, old, study) if old is not None else 0.0
         same = old is not None and new is not None and abs(new - old) <= tolerance
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
     for name in sorted({*committed["claims"], *fresh["claims"]}):
         for kind in ("reproduced", "holds"):
-            old = committed["claims"].get(name, {}).get(kind)
-            new = fresh["claims"].get(name, {}).get(kind)
-            rows.append(
-                {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
-            )
+            old, new = (ledger["claims"].get(name, {}).get(kind) for ledger in (committed, fresh))
+            near = old is not None and new is not None and declared.is_near(name, kind, committed["quantities"], study)
+            row = {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0}
+            rows.append({**row, "same": old == new or near})
     return rows
 
 

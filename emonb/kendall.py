@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
+from emonb.knight import score_by_sorting
+
 
 class Signs(NamedTuple):
     """Packed comparison signs of ``n`` vectors: bit planes [n, words] and the number of untied comparisons [n]."""
@@ -47,11 +49,7 @@ def pack_signs(vectors: np.ndarray) -> Signs:
     ValueError
         Not two-dimensional, fewer than two values, or non-finite values.
     """
-    vectors = np.ascontiguousarray(vectors, dtype=np.float64)
-    if vectors.ndim != 2 or vectors.shape[1] < 2:
-        raise ValueError(f"expected vectors as (n_vectors, n_values >= 2), got shape {vectors.shape}; reshape to 2-D")
-    if not np.isfinite(vectors).all():
-        raise ValueError("tau-b is not defined for NaN or infinite values; remove or impute them first")
+    vectors = _check(vectors)
     words = (vectors.shape[1] * (vectors.shape[1] - 1) // 2 + 63) // 64
     greater = np.zeros((len(vectors), words), np.uint64)
     untied = np.zeros_like(greater)
@@ -61,8 +59,7 @@ def pack_signs(vectors: np.ndarray) -> Signs:
 
 def count_scores(x: Signs, y: Signs) -> np.ndarray:
     """Concordant minus discordant comparisons, shape (n_x, n_y), int32: the numerator of tau-b."""
-    if x.n_values != y.n_values:
-        raise ValueError(f"x has vectors of {x.n_values} values, y of {y.n_values}; use the same pairs on both sides")
+    _check_lengths(x.n_values, y.n_values)
     out = np.empty((len(x.greater), len(y.greater)), np.int32)
     total = x.n_values * (x.n_values - 1) // 2
     tied = x.n_untied < total
@@ -118,8 +115,7 @@ def count_exceeding(x: Signs, y: Signs, observed: np.ndarray, exceeded: np.ndarr
 
 def norms(x: Signs, y: Signs) -> np.ndarray:
     """Denominator of tau-b, shape (n_x, n_y); NaN where a vector is constant."""
-    product = np.sqrt(x.n_untied.astype(np.float64))[:, None] * np.sqrt(y.n_untied.astype(np.float64))[None]
-    return np.where(product > 0, product, np.nan)
+    return _norms(x.n_untied, y.n_untied)
 
 
 def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
@@ -128,16 +124,41 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
     Parameters
     ----------
     x, y : array, shape (n_x, n_values) and (n_y, n_values), or Signs
-        Vectors, or their packed signs from :func:`pack_signs` (pack once, count often).
+        Vectors, which are sorted (fastest for a single comparison), or packed signs from :func:`pack_signs` (pack once,
+        count often). The result is the same to the last bit.
 
     Returns
     -------
     array, shape (n_x, n_y)
         NaN where a vector is constant.
     """
+    if not isinstance(x, Signs) and not isinstance(y, Signs):
+        x, y = _check(x), _check(y)
+        _check_lengths(x.shape[1], y.shape[1])
+        score, untied_x, untied_y = score_by_sorting(x, y)
+        return score / _norms(untied_x, untied_y)
     x = x if isinstance(x, Signs) else pack_signs(x)
     y = y if isinstance(y, Signs) else pack_signs(y)
     return count_scores(x, y) / norms(x, y)
+
+
+def _norms(untied_x: np.ndarray, untied_y: np.ndarray) -> np.ndarray:
+    product = np.sqrt(untied_x.astype(np.float64))[:, None] * np.sqrt(untied_y.astype(np.float64))[None]
+    return np.where(product > 0, product, np.nan)
+
+
+def _check(vectors: np.ndarray) -> np.ndarray:
+    vectors = np.ascontiguousarray(vectors, dtype=np.float64)
+    if vectors.ndim != 2 or vectors.shape[1] < 2:
+        raise ValueError(f"expected vectors as (n_vectors, n_values >= 2), got shape {vectors.shape}; reshape to 2-D")
+    if not np.isfinite(vectors).all():
+        raise ValueError("tau-b is not defined for NaN or infinite values; remove or impute them first")
+    return vectors
+
+
+def _check_lengths(n_x: int, n_y: int) -> None:
+    if n_x != n_y:
+        raise ValueError(f"x has vectors of {n_x} values, y of {n_y}; use the same pairs on both sides")
 
 
 @intrinsic

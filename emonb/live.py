@@ -124,13 +124,10 @@ def arrange(swept: xr.Dataset, study: Study) -> xr.Dataset:
 
 def open_backbone(study: Study) -> "Backbone":
     """Load the study's backbone, checked against its prompt and comment lengths and its declared shape."""
-    from emonb.backbone import load_backbone
+    from emonb.backbone import limit_threads, load_backbone
 
     assert study.backbone is not None  # the study's validation requires it for computed stages
-    if study.threads is not None:
-        import torch
-
-        torch.set_num_threads(study.threads)
+    limit_threads(study.threads)
     backbone = load_backbone(study.backbone, study.device, 1 + study.prompt_length + study.tuning.max_length)
     found = (len(backbone.layers), backbone.n_neurons)
     if found != (study.layers, study.neurons):

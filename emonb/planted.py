@@ -47,8 +47,10 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
     """
     folder = runs_dir() / "worlds" / f"{'backbone' if name == BACKBONE else 'files'}-{fingerprint(study, name)}"
     if name == BACKBONE:
+        from emonb.backbone import limit_threads
         from emonb.pretrain import train_backbone
 
+        limit_threads(study.threads)
         return _make(folder, lambda part: train_backbone(_world(study), part, progress))
     file = name.removeprefix(PREFIX)
     if file not in FILES:

@@ -2,10 +2,12 @@
 
 import html
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from emonb.artifacts import write_text
 from emonb.claims import Declarations
 from emonb.study import data_dir
 
@@ -52,6 +54,31 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
         '<table class="verdicts"><thead><tr><th>the abstract says</th><th>measured as</th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def readme_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
+    """Both verdicts of each claim in every committed edition, and what is true where it is known, as Markdown."""
+    head = [
+        "claim",
+        *(f"{edition}: {kind}" for edition in ledgers for kind in ("reproduced", "holds")),
+        "true in the control",
+    ]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    names = dict.fromkeys(name for ledger in ledgers.values() for name in ledger["claims"])
+    for claim in [c for c in declared.of_study("control") if c.id in names]:
+        cells = [_verdict(ledger, claim.id, kind) or "–" for ledger in ledgers.values() for kind in ("reproduced", "holds")]
+        truth = _verdict(ledgers.get("control", {"claims": {}}), claim.id, "truth") or "–"
+        lines.append(f"| {claim.title} | {' | '.join([*cells, truth])} |")
+    return "\n".join(lines) + "\n"
+
+
+def refresh_readme(path: Path, declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> None:
+    """Put the verdict table of the committed ledgers between the README's markers."""
+    text, (start, end) = path.read_text(encoding="utf-8"), ("<!-- verdicts -->\n", "<!-- /verdicts -->\n")
+    before, _, rest = text.partition(start)
+    fresh = f"{before}{start}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
+    if end in rest and fresh != text:
+        write_text(fresh, path)
 
 
 def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition: str) -> Html:

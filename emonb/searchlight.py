@@ -29,8 +29,7 @@ def search_neurons(activations: xr.DataArray, attribute_rdm: xr.DataArray, emoti
     if set(emotions) != set(activations.emotion.values):
         raise LabelError("activations and attribute RDMs are about different emotions; both must come from one study")
     ordered = activations.sel(emotion=emotions)
-    neurons = pack_signs(average_neuron_rdms(ordered))
-    tau = tau_b(neurons, attribute_rdm.transpose("attribute", "pair").to_numpy()).T
+    tau = tau_b(average_neuron_rdms(ordered), attribute_rdm.transpose("attribute", "pair").to_numpy()).T
     dims = ("attribute", "layer", "neuron")
     shape = (tau.shape[0], activations.sizes["layer"], activations.sizes["neuron"])
     return xr.Dataset(

@@ -4,6 +4,7 @@ Criteria were fixed on a few seeds; the claims' verdicts on fresh ones are colle
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,28 @@ def seed_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
         for t in trials
     }
     return pd.DataFrame(rows).T.rename_axis(["world", "seed"])
+
+
+def interval_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
+    """Mean over world seeds of every shown quantity, with its 95 % t interval; the unit is the world.
+
+    Returns
+    -------
+    DataFrame
+        One row a quantity, one column a world; empty where a world does not have the quantity.
+    """
+    cells = {}
+    for study in dict.fromkeys(t["study"] for t in trials):
+        for name, label in SHOWN.items():
+            values = np.array([t["quantities"][name] for t in trials if t["study"] == study and name in t["quantities"]])
+            if len(values) > 1:
+                half = scipy.stats.t.isf(0.025, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+                mean = values.mean()
+                cells[label, study] = f"{mean:.3g} [{mean - half:.3g}, {mean + half:.3g}]"
+    table = pd.Series(cells).unstack()
+    return table.loc[[label for label in SHOWN.values() if label in table.index], [s for s in WORLDS if s in table]].fillna(
+        ""
+    )
 
 
 def draw_trials(trials: list[dict[str, Any]]) -> "Figure":

@@ -21,6 +21,14 @@ def test_equals_scipy_with_any_ties(pair: tuple[np.ndarray, np.ndarray]) -> None
     x, y = pair
     expected = np.array([[kendalltau(a, b).statistic for b in y] for a in x])
     np.testing.assert_allclose(tau_b(x, y), expected, atol=1e-12)
+    np.testing.assert_array_equal(tau_b(x, y), tau_b(pack_signs(x), pack_signs(y)))  # sorted and packed: the same bits
+
+
+def test_sorting_and_packing_agree_across_word_borders() -> None:
+    rng = np.random.default_rng(3)
+    for n in (2, 63, 64, 65, 127, 128, 129, 351):
+        x, y = np.round(rng.random((5, n)), 2), np.round(rng.random((4, n)), 1)
+        np.testing.assert_array_equal(tau_b(x, y), tau_b(pack_signs(x), pack_signs(y)))
 
 
 def test_equals_scipy_and_rsatoolbox_at_the_study_s_size() -> None:
@@ -45,6 +53,8 @@ def test_constant_vectors_have_no_tau() -> None:
 def test_bad_input_names_the_fix(x: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pack_signs(x)
+    with pytest.raises(ValueError, match=message):
+        tau_b(x, x)
 
 
 def test_different_lengths_are_refused() -> None:

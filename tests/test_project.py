@@ -9,7 +9,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from emonb import __version__, sources
+from emonb import __version__, claims, report, sources
 from emonb.study import data_dir
 
 ROOT = data_dir().parent
@@ -62,14 +62,10 @@ def test_nothing_upstream_is_committed_and_no_file_names_a_machine() -> None:
 
 
 def test_modules_are_short_and_import_downwards_only() -> None:
-    order = (
-        "errors study sources labels artifacts kendall rdm humans corpora released tasks tokens backbone batching prompts"
-    )
-    order += " activations rsa inference bootstrap partial searchlight lesions mask_plan sweep live masks calibration"
-    order += (
-        " lexicon grading control wiring pretrain planted claims figures report stages deviations editions trials make cli"
-    )
-    order = order.split()
+    order = "errors settings study sources labels artifacts knight kendall rdm humans corpora released tasks tokens"
+    order += " backbone batching prompts activations rsa inference bootstrap partial searchlight lesions mask_plan sweep"
+    order += " live masks calibration lexicon grading control wiring pretrain planted claims figures report stages"
+    order = [*order.split(), "deviations", "editions", "trials", "make", "cli"]
     for path in sorted((ROOT / "emonb").glob("*.py")):
         text = path.read_text()
         assert len(text.splitlines()) <= 320, path
@@ -88,5 +84,7 @@ def test_the_readme_says_what_the_ledger_says() -> None:
     assert ("All four claims are reproduced." in text) == all(v["reproduced"] == "yes" for v in verdicts.values())
     holding = [name for name, v in verdicts.items() if v["holds"] == "yes"]
     assert ("the first one stands; for the others these data do not show it" in text) == (holding == ["structure"])
+    declared = claims.read_declarations(data_dir() / "claims.yml")
+    assert report.readme_table(declared, read_ledgers()) in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
         assert (ROOT / target).is_file(), target

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 WORLDS = ("control", "control-encoded", "control-untrained", "control-null")
 SHOWN = {
     "prompts.accuracy": "accuracy of prompts (dev)",
-    "structure.correlation.rho": "structure: rho with judges' mean",
+    "structure.correlation.rho": "structure: rho with judges",
     "truth.voiced_found": "voiced attributes found (of 8)",
     "truth.silent_found": "silent attributes found (of 6)",
-    "truth.order": "rho of neurons found, importance",
-    "lesions.difference": "AUC lost, against matched masks",
+    "truth.order": "found against planted: rho",
+    "lesions.difference": "AUC lost against controls",
     "importance.attribute_r": "r of loss and importance",
 }
 """Quantities of a trial the book shows, with their axis labels."""

@@ -209,7 +209,8 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
         + outer(tx[2], ty[2]) / (9 * n * (n - 1) * (n - 2))
         + outer(2 * tx[0], 2 * ty[0]) / (2 * n * (n - 1))
     )
-    return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a constant RDM has no variance; its p is 1
+        return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
 
 
 class _Tau:

@@ -35,13 +35,15 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
     ledgers : dict of edition to ledger
         From :func:`emonb.editions.read_ledgers`.
     """
-    head = "".join(f"<th>{edition}: reproduced</th><th>{edition}: holds</th>" for edition in ledgers)
+    names = "".join(f'<th colspan="2">{edition}</th>' for edition in ledgers)
+    kinds = "<th>repro&shy;duced</th><th>holds</th>" * len(ledgers)
     rows = []
     for sentence in declared.abstract:
         for name in sentence.claims:
             claim = declared.claim(name)
             cells = "".join(
-                f'<td><a href="{edition}/{claim.chapter}.html#claim-{name}">{MARKS[_verdict(ledger, name, kind)]}</a>'
+                f'<td data-label="{edition}, {kind}"><a href="{edition}/{claim.chapter}.html#claim-{name}">'
+                f"{MARKS[_verdict(ledger, name, kind)]}</a>"
                 f"{_truth(ledger, name) if kind == 'holds' else ''}</td>"
                 for edition, ledger in ledgers.items()
                 for kind in ("reproduced", "holds")
@@ -51,8 +53,8 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
                 f"(unit: {claim.unit})</td>{cells}</tr>"
             )
     return Html(
-        '<table class="verdicts"><thead><tr><th>the abstract says</th><th>measured as</th>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<table class="verdicts"><thead><tr><th rowspan="2">the abstract says</th><th rowspan="2">measured as</th>'
+        f"{names}</tr><tr>{kinds}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -146,6 +148,11 @@ def describe_rates(rates: pd.DataFrame) -> Html:
             f"{worst.rate:.3f} at level {worst.level:g} ({worst.data})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
+
+
+def wrap_table(table: pd.DataFrame) -> Html:
+    """Show a table of texts with intervals and remarks on lines of their own, so that it fits the page."""
+    return Html(table.to_html().replace(" [", "<br>[").replace("; ", "<br>"))
 
 
 def _truth(ledger: dict[str, Any], claim: str) -> str:

@@ -5,6 +5,8 @@ needs three things a library's does not give together: a prompt of its own for e
 activation function) read and replaced per row, and a last layer computed only where it is read.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -199,10 +201,15 @@ def load_backbone(config: BackboneConfig, device: str = "auto", positions_needed
     return Backbone(model.to(dtype), tokenizer, (ids[0], ids[1]), offset, chosen, table.num_embeddings)
 
 
-def limit_threads(n: int | None) -> None:
-    """Let PyTorch use this many CPU threads from here on (None: leave it as it is); rounding depends on their number."""
-    if n is not None:
-        torch.set_num_threads(n)
+@contextlib.contextmanager
+def limit_threads(n: int | None) -> Iterator[None]:
+    """Let PyTorch use this many CPU threads inside the block (None: as many as it likes); rounding depends on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pick_device(device: str) -> torch.device:

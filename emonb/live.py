@@ -3,9 +3,11 @@
 PyTorch is imported only when one of these runs, so that chapters that only analyse do not pay for it.
 """
 
+import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,23 @@ if TYPE_CHECKING:
     from emonb.backbone import Backbone
     from emonb.tasks import Task
 
+Rest = ParamSpec("Rest")
 
+
+def _with_threads(work: Callable[Concatenate[Study, Rest], xr.Dataset]) -> Callable[Concatenate[Study, Rest], xr.Dataset]:
+    """Run a live stage with the study's number of CPU threads."""
+
+    @functools.wraps(work)
+    def limited(study: Study, /, *args: Rest.args, **kwargs: Rest.kwargs) -> xr.Dataset:
+        from emonb.backbone import limit_threads
+
+        with limit_threads(study.threads):
+            return work(study, *args, **kwargs)
+
+    return limited
+
+
+@_with_threads
 def tune(study: Study, files: dict[str, Path], work: Path, progress: bool) -> xr.Dataset:
     """Tune every prompt of a study; resumes from ``work``; attributes say where and how fast."""
     from emonb import prompts
@@ -37,6 +55,7 @@ def tune(study: Study, files: dict[str, Path], work: Path, progress: bool) -> xr
     return dataset.assign_attrs(device=str(backbone.device), seconds=seconds, examples_per_second=examples / seconds)
 
 
+@_with_threads
 def read(study: Study, prompts: xr.Dataset) -> xr.Dataset:
     """Read every prompt's activations, with no comment."""
     from emonb.activations import read_prompts
@@ -53,6 +72,7 @@ def rank_selected(study: Study, activations: xr.DataArray, humans: xr.Dataset) -
     return search_neurons(activations.sel(seed=seeds), humans.attribute_rdm, list(humans.emotion.values))["rank"]
 
 
+@_with_threads
 def lesion(
     study: Study,
     files: dict[str, Path],
@@ -124,10 +144,9 @@ def arrange(swept: xr.Dataset, study: Study) -> xr.Dataset:
 
 def open_backbone(study: Study) -> "Backbone":
     """Load the study's backbone, checked against its prompt and comment lengths and its declared shape."""
-    from emonb.backbone import limit_threads, load_backbone
+    from emonb.backbone import load_backbone
 
     assert study.backbone is not None  # the study's validation requires it for computed stages
-    limit_threads(study.threads)
     backbone = load_backbone(study.backbone, study.device, 1 + study.prompt_length + study.tuning.max_length)
     found = (len(backbone.layers), backbone.n_neurons)
     if found != (study.layers, study.neurons):

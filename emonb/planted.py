@@ -50,8 +50,8 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
         from emonb.backbone import limit_threads
         from emonb.pretrain import train_backbone
 
-        limit_threads(study.threads)
-        return _make(folder, lambda part: train_backbone(_world(study), part, progress))
+        with limit_threads(study.threads):
+            return _make(folder, lambda part: train_backbone(_world(study), part, progress))
     file = name.removeprefix(PREFIX)
     if file not in FILES:
         raise StudyError(f"the planted world has no file '{file}'; known: {', '.join(FILES)}, backbone")

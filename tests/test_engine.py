@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from emonb import activations, batching, mask_plan, prompts, sweep
-from emonb.backbone import Ablation, Backbone, load_backbone
+from emonb.backbone import Ablation, Backbone, limit_threads, load_backbone
 from emonb.errors import StudyError
 from emonb.settings import BackboneConfig, Tuning
 from emonb.tasks import Task, draw_order, make_task
@@ -365,6 +365,15 @@ def test_unsuitable_backbones_are_refused_before_any_work(changes: dict, words: 
     with pytest.raises(StudyError) as error:
         _backbone(**changes)
     assert words in str(error.value)
+
+
+def test_threads_are_limited_inside_a_block_only() -> None:
+    before = torch.get_num_threads()
+    with limit_threads(1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with limit_threads(None):
+        assert torch.get_num_threads() == before
 
 
 def test_devices_are_checked() -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import jupytext
 import nbformat
 
-from emonb import __version__, artifacts, claims, report
+from emonb import __version__, artifacts, claims, report, sources
 from emonb.errors import EmonbError, StudyError
-from emonb.stages import Run
+from emonb.stages import Run, study_files
 from emonb.study import data_dir, load_study, runs_dir
 
 CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
 FRONT = ("index", "controls", "deviations", "calibration")
+NEED_DATA = ("deviations",)  # front pages that read the published study's files
 Log = Callable[[str], None]
 
 
@@ -130,7 +131,10 @@ def run_front(log: Log = lambda line: None) -> None:
             code=_package_digest(),
         )
         state = "unchanged"
-        if not _stamped(stamp, key, path):
+        reason = "" if _stamped(stamp, key, path) or page not in NEED_DATA else _missing_data()
+        if reason and path.is_file():
+            state = f"kept as committed ({reason})"
+        elif not _stamped(stamp, key, path):
             notebook = _papermill(read_source(page), {})
             _write(notebook, path)
             if page == "index":
@@ -140,6 +144,10 @@ def run_front(log: Log = lambda line: None) -> None:
         log(f"{page}: {state} -> {path}")
     declared = claims.read_declarations(data_dir() / "claims.yml")
     report.refresh_readme(data_dir().parent / "README.md", declared, read_ledgers())
+
+
+def _missing_data() -> str:
+    return sources.available(study_files(load_study("published")))
 
 
 def read_ledgers() -> dict[str, dict[str, Any]]:

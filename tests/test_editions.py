@@ -22,15 +22,16 @@ def _code(notebook: nbformat.NotebookNode) -> list[str]:
     return [c.source for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
 
 
+@pytest.mark.parametrize("study", ["published", "control"])
 @pytest.mark.parametrize("chapter", editions.CHAPTERS)
-def test_committed_chapters_are_their_sources_executed(chapter: str) -> None:
-    notebook = nbformat.read(PUBLISHED / f"{chapter}.ipynb", 4)
+def test_committed_chapters_are_their_sources_executed(chapter: str, study: str) -> None:
+    notebook = nbformat.read(PUBLISHED.parent / study / f"{chapter}.ipynb", 4)
     assert _code(notebook) == _code(editions.read_source(chapter))
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     assert len(cells) <= 25
     assert all(c.execution_count is not None for c in cells if c.source.strip())
     assert not [o for c in cells for o in c.outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert notebook.metadata["papermill"] == {"parameters": {"study": "published"}}
+    assert notebook.metadata["papermill"] == {"parameters": {"study": study}}
 
 
 @pytest.mark.parametrize("page", editions.front_pages())
@@ -121,6 +122,20 @@ def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(tmp_path: Path,
 
 
 # ---------------------------------------------------------------- nbval, on a small notebook of its own
+
+
+def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMONB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(editions, "book_dir", lambda: tmp_path)
+    monkeypatch.setattr(editions, "front_pages", lambda: ["deviations"])
+    monkeypatch.setattr(editions, "_papermill", lambda *a: pytest.fail("a page that needs data ran without it"))
+    monkeypatch.setattr(editions.report, "refresh_readme", lambda *a: None)
+    monkeypatch.setattr(editions.sources, "available", lambda files: f"{len(files)} files cannot be had")
+    (tmp_path / "deviations.ipynb").write_text("as committed")
+    lines: list[str] = []
+    editions.run_front(log=lines.append)
+    assert "kept as committed" in lines[0] and "cannot be had" in lines[0]
+    assert (tmp_path / "deviations.ipynb").read_text() == "as committed"
 
 
 def _notebook(folder: Path, output: str | None, source: str = "print('tau = 0.351, n = 27')") -> Path:

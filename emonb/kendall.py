@@ -13,10 +13,9 @@ without ties take a path with one popcount per word instead of two, four rows an
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange, types
-from numba.extending import intrinsic
+from numba import njit, prange
 
-from emonb.knight import score_by_sorting
+from emonb.knight import popcount, score_by_sorting
 
 
 class Signs(NamedTuple):
@@ -161,11 +160,6 @@ def _check_lengths(n_x: int, n_y: int) -> None:
         raise ValueError(f"x has vectors of {n_x} values, y of {n_y}; use the same pairs on both sides")
 
 
-@intrinsic
-def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
-    return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
-
-
 @njit(parallel=True, cache=True)
 def _pack(x, greater, untied):  # type: ignore[no-untyped-def]
     for r in prange(x.shape[0]):
@@ -202,14 +196,14 @@ def _tile(xg, r, yg, yu, c):  # type: ignore[no-untyped-def]
     g, u, h, v = yg[c], yu[c], yg[d], yu[d]
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0
     for w in range(xg.shape[1]):
-        a0 += _popcount((x0[w] ^ g[w]) & u[w])
-        a1 += _popcount((x1[w] ^ g[w]) & u[w])
-        a2 += _popcount((x2[w] ^ g[w]) & u[w])
-        a3 += _popcount((x3[w] ^ g[w]) & u[w])
-        b0 += _popcount((x0[w] ^ h[w]) & v[w])
-        b1 += _popcount((x1[w] ^ h[w]) & v[w])
-        b2 += _popcount((x2[w] ^ h[w]) & v[w])
-        b3 += _popcount((x3[w] ^ h[w]) & v[w])
+        a0 += popcount((x0[w] ^ g[w]) & u[w])
+        a1 += popcount((x1[w] ^ g[w]) & u[w])
+        a2 += popcount((x2[w] ^ g[w]) & u[w])
+        a3 += popcount((x3[w] ^ g[w]) & u[w])
+        b0 += popcount((x0[w] ^ h[w]) & v[w])
+        b1 += popcount((x1[w] ^ h[w]) & v[w])
+        b2 += popcount((x2[w] ^ h[w]) & v[w])
+        b3 += popcount((x3[w] ^ h[w]) & v[w])
     return ((a0, a1, a2, a3), (b0, b1, b2, b3))
 
 
@@ -258,6 +252,6 @@ def _score_tied(xg, xu, yg, yu):  # type: ignore[no-untyped-def]
             score = 0
             for w in range(xg.shape[1]):
                 both = xu[r, w] & yu[c, w]
-                score += _popcount(both) - 2 * _popcount((xg[r, w] ^ yg[c, w]) & both)
+                score += popcount(both) - 2 * popcount((xg[r, w] ^ yg[c, w]) & both)
             out[r, c] = score
     return out

@@ -40,7 +40,8 @@ def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @intrinsic
-def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
+def popcount(typing_context, word):  # type: ignore[no-untyped-def]
+    """Count the bits of a 64-bit word, inside compiled code."""
     return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
 
 
@@ -75,10 +76,10 @@ def _score(x, order, place, low, high, score, tied_x):  # type: ignore[no-untype
                 end = last[start]
                 for k in range(start, end):
                     a, b = low[c, visit[k]], high[c, visit[k]]
-                    smaller = before[a >> 6] + _popcount(bits[a >> 6] & ((one << np.uint64(a & 63)) - one))
+                    smaller = before[a >> 6] + popcount(bits[a >> 6] & ((one << np.uint64(a & 63)) - one))
                     upto = smaller
                     if b > a + 1:  # tied in y: a range of ranks that counts for neither side
-                        upto = before[b >> 6] + _popcount(bits[b >> 6] & ((one << np.uint64(b & 63)) - one))
+                        upto = before[b >> 6] + popcount(bits[b >> 6] & ((one << np.uint64(b & 63)) - one))
                     total += smaller + upto - start
                 for k in range(start, end):
                     p = place[c, visit[k]]

@@ -60,8 +60,7 @@ def _grade_neurons(found: xr.DataArray, truth: Truth) -> Grade:
     right = np.array([hits[k, list(truth.neurons[name])].sum() for k, name in enumerate(names)])
     wired = np.array([len(truth.neurons[name]) for name in names])
     voiced = weight > 0
-    ranks = scipy.stats.rankdata(weight), scipy.stats.rankdata(count)
-    order = float(np.corrcoef(*ranks)[0, 1]) if count.std() else 0.0
+    order = float(scipy.stats.spearmanr(weight, count).statistic) if count.std() else 0.0
     quantities = {
         "truth.voiced": float(voiced.sum()),
         "truth.voiced_found": float((count[voiced] > 0).sum()),

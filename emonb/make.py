@@ -18,8 +18,14 @@ def update_edition(study: str) -> str:
     if reason:
         return f"The committed {study} edition is kept as it is: {reason}"
     editions.run_edition(study, log=_say)
-    editions.run_front(log=_say)
     return f"The {study} edition is up to date with its sources" + (" and data." if files else "; it was computed live.")
+
+
+def update_book() -> str:
+    """Bring both editions up to date, then the pages around them."""
+    lines = [update_edition(study) for study in ("control", "published")]
+    editions.run_front(log=_say)
+    return "\n".join(lines)
 
 
 def describe_check(study: str) -> str:
@@ -54,7 +60,7 @@ def main() -> None:
     parser.add_argument("--clean", action="store_true", help="build the HTML from a clean _build")
     given = parser.parse_args()
     steps = {
-        "edition": lambda: "\n".join(update_edition(study) for study in ("control", "published")),
+        "edition": update_book,
         "html": lambda: f"The book: {build_html(given.clean)}",
         "status": lambda: describe_check("published"),
     }

@@ -4,7 +4,6 @@ Criteria were fixed on a few seeds; the claims' verdicts on fresh ones are colle
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,15 +32,10 @@ SHOWN = {
 
 
 _ALSO_KEPT = (
-    *(
-        "structure.correlation.mantel_p",
-        "structure.untrained.rho",
-        "structure.untrained.gain",
-        "structure.untrained.gain.low",
-    ),
-    *("truth.recall", "truth.precision", "truth.drop_r", "truth.drop_voiced", "truth.drop_silent"),
-    *("lesions.mask_p", "lesions.paper_p", "importance.attribute_p", "importance.paper_p"),
-)
+    "structure.correlation.mantel_p", "structure.untrained.rho", "structure.untrained.gain", "structure.untrained.gain.low",
+    "truth.recall", "truth.precision", "truth.drop_r", "truth.drop_voiced", "truth.drop_silent",
+    "lesions.mask_p", "lesions.paper_p", "importance.attribute_p", "importance.paper_p",
+)  # fmt: skip
 
 
 def run_trials(
@@ -127,13 +121,13 @@ def interval_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
         for name, label in SHOWN.items():
             values = np.array([t["quantities"][name] for t in trials if t["study"] == study and name in t["quantities"]])
             if len(values) > 1:
-                half = scipy.stats.t.isf(0.025, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-                mean = values.mean()
-                cells[label, study] = f"{mean:.3g} [{mean - half:.3g}, {mean + half:.3g}]"
+                mean, half = values.mean(), scipy.stats.t.isf(0.025, len(values) - 1) * scipy.stats.sem(values)
+                cells[label, study] = (
+                    f"{mean:.3g} [{mean - half:.3g}, {mean + half:.3g}]"  # t.interval: NaN where all agree
+                )
     table = pd.Series(cells).unstack()
-    return table.loc[[label for label in SHOWN.values() if label in table.index], [s for s in WORLDS if s in table]].fillna(
-        ""
-    )
+    labels, worlds = [label for label in SHOWN.values() if label in table.index], [w for w in WORLDS if w in table]
+    return table.loc[labels, worlds].fillna("")
 
 
 def draw_trials(trials: list[dict[str, Any]]) -> "Figure":

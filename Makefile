@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 bench: $(STAMP)
-	for row in searchlight permutations neuron_rdms opening tuning lesions readout chapters; do \
+	for row in searchlight permutations neuron_rdms opening tuning lesions readout scaling chapters; do \
 	  $(BIN)/python benchmarks/$$row.py || exit 1; done
 	for row in tuning lesions readout; do $(BIN)/python benchmarks/$$row.py --dtype bfloat16 || exit 1; done
 	$(BIN)/python benchmarks/table.py

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+UNITS = {"avx512f": "AVX-512", "avx512_bf16": "bfloat16 dot products", "amx_bf16": "bfloat16 matrix unit (AMX)"}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -31,11 +32,18 @@ def compare(
     against: str,
     repeats: int = 5,
     warm: bool = True,
+    flops: float | None = None,
+    bound: tuple[float, str] | None = None,
     **notes: object,
 ) -> dict[str, object]:
-    """Time ours and the peer alternately; units are what each call gets through, so that the peer may do a sample."""
+    """Time ours and the peer alternately; units are what each call gets through, so that the peer may do a sample.
+
+    ``flops`` is what one call of ours has to compute, ``bound`` the operations a second that could be had and where that
+    number is from. The peak memory is that of ours: it is read before the peer runs for the first time.
+    """
     if warm:
         ours()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     pairs = [(timed(ours), timed(peer) if peer else float("nan")) for _ in range(repeats)]
     ours_rate = ours_units / statistics.median(a for a, _ in pairs)
     ratios = [(ours_units / a) / (peer_units / b) for a, b in pairs] if peer else []
@@ -51,22 +59,28 @@ def compare(
         "ratio_range": [min(ratios), max(ratios)] if ratios else None,
         "peer_sampled": peer is not None and peer_units != ours_units,
         "repeats": repeats,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak if warm else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "machine": machine(),
         **notes,
     }
+    if flops is not None and bound is not None:
+        result["utilisation"] = flops * ours_rate / ours_units / bound[0]
+        result["bound_flops_per_second"], result["bound_source"] = bound
     save(row, result)
     return result
 
 
 def machine() -> str:
-    model = platform.processor() or platform.machine()
+    """Cores, processor and the widest instructions it has for vectors and matrices."""
+    model, units = platform.processor() or platform.machine(), ""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        flags = next(line.split() for line in lines if line.startswith("flags"))
+        units = "".join(f", {name}" for flag, name in UNITS.items() if flag in flags)
     except (OSError, StopIteration):
         pass
-    return f"{os.cpu_count()} cores, {model}"
+    return f"{os.cpu_count()} cores, {model}{units}"
 
 
 def save(row: str, result: dict[str, object]) -> None:

@@ -5,7 +5,19 @@ import torch
 import xarray as xr
 from common import compare
 from safetensors.torch import load_file, save_file
-from shape import LENGTH, Released, arguments, make_backbone, make_comments, make_model, synchronise
+from shape import (
+    BUDGET,
+    LENGTH,
+    Released,
+    arguments,
+    count_flops,
+    find_bound,
+    make_backbone,
+    make_comments,
+    make_model,
+    name_device,
+    synchronise,
+)
 
 from emonb.sweep import sweep_lesions
 from emonb.tasks import Task
@@ -30,7 +42,7 @@ comments = backbone.tokenizer.encode(texts, 256)
 
 
 def ours() -> None:
-    sweep_lesions(backbone, prompts, masks, texts, tasks, 256, 524_288 if gpu else 8_192, progress=False)
+    sweep_lesions(backbone, prompts, masks, texts, tasks, 256, BUDGET[given.device.split(":")[0]], progress=False)
     synchronise(given.device)
 
 
@@ -48,5 +60,8 @@ def peer() -> None:  # one mask and one prompt
 
 row = f"lesions_{given.device.split(':')[0]}_{given.dtype}"
 examples = (N_MASKS + 1) * N_PROMPTS * PER_PROMPT
-result = compare(row, ours, peer, examples, PER_PROMPT, "example", ">= 8x on CPU, >= 30x on a GPU",
-                 "released evaluator's way (float32)", device=given.device)  # fmt: skip
+lengths = np.concatenate([[len(comments[r]) for r in task.rows] for task in tasks.values()])
+flops = sum(count_flops(lengths, kept) for kept in (1.0, *(~masks).mean(("layer", "neuron")).values))
+compare(row, ours, peer, examples, PER_PROMPT, "example", ">= 8x on CPU, >= 30x on a GPU",
+        "released evaluator's way (float32)", flops=flops, bound=find_bound(given.device, given.dtype),
+        device=name_device(given.device))  # fmt: skip

@@ -1,6 +1,8 @@
 """RoBERTa-base shape with random weights, GoEmotions comment lengths, and the released programs' way, from the protocol."""
 
 import argparse
+import statistics
+import time
 
 import numpy as np
 import torch
@@ -11,6 +13,9 @@ from emonb.backbone import Backbone
 from emonb.tokens import SPECIAL
 
 LENGTH, VOCABULARY, PADDED = 100, 50_265, 256
+LAYERS, WIDTH, FFN = 12, 768, 3_072
+BUDGET = {"cpu": 2_048, "cuda": 262_144}  # positions that go through the network at once
+CARDS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}  # dense bfloat16 operations a second, from the data sheets
 
 
 class Numbers:
@@ -50,6 +55,39 @@ def make_comments(n: int, seed: int = 0) -> list[str]:
     return [" ".join(map(str, rng.integers(5, VOCABULARY, k))) for k in lengths]
 
 
+def count_flops(lengths: np.ndarray, kept: float = 1.0) -> float:
+    """Operations a forward pass cannot do without for comments of these numbers of tokens, padding not counted.
+
+    The last layer's queries and FFN are needed at `<mask>` only; ``kept`` is the share of neurons that is not silenced.
+    """
+    positions = 1 + LENGTH + np.asarray(lengths, float)
+    square, ffn = 2 * WIDTH**2, 4 * WIDTH * FFN * kept
+    whole = (4 * square + ffn) * positions + 4 * WIDTH * positions**2
+    last = 2 * square * positions + 2 * square + ffn + 4 * WIDTH * positions
+    return float(((LAYERS - 1) * whole + last).sum())
+
+
+def find_bound(device: str, dtype: str) -> tuple[float, str]:
+    """Operations a second of the card's data sheet, or of this machine's best matrix product, and which of them."""
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name(device)
+        known = next((peak for card, peak in CARDS.items() if card in name), None)
+        if known is not None:
+            return known, f"bfloat16 peak of {name}"
+    best = 0.0
+    for rows, inner, columns in ((2_048, WIDTH, FFN), (2_048, FFN, WIDTH), (4_096, 4_096, 4_096)):
+        x = torch.randn(rows, inner, device=device, dtype=getattr(torch, dtype))
+        w = torch.randn(columns, inner, device=device, dtype=getattr(torch, dtype))
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            F.linear(x, w)
+            synchronise(device)
+            times.append(time.perf_counter() - start)
+        best = max(best, 2 * rows * inner * columns / statistics.median(times))
+    return best, f"best {dtype} product measured here"
+
+
 class Released(torch.nn.Module):
     """The released model's way: one prompt, comments padded to 256, logits of the whole vocabulary at every position."""
 
@@ -76,6 +114,10 @@ class Released(torch.nn.Module):
 
 def loss(logits: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
     return F.cross_entropy(logits, torch.from_numpy(labels.astype(np.int64)).to(logits.device))
+
+
+def name_device(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
 def synchronise(device: str) -> None:

@@ -6,7 +6,7 @@ activation function) read and replaced per row, and a last layer computed only w
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,11 +19,13 @@ from emonb.settings import BackboneConfig
 from emonb.tokens import HubTokenizer, Tokenizer, WordTokenizer
 
 
-class Ablation(NamedTuple):
-    """FFN values become ``values * keep + put``, at every position; both [rows, layers, neurons] or broadcastable."""
+class Remainder(NamedTuple):
+    """What is left of a layer's FFN when its silenced neurons are cut out; made by :meth:`Backbone.cut`."""
 
-    keep: Tensor
-    put: Tensor | None = None
+    up: Tensor  # [kept, d_model]
+    bias: Tensor  # [kept]
+    down: Tensor  # [d_model, kept]
+    put: Tensor | None  # [prompts, d_model]: what values put in place of the silenced ones add
 
 
 @dataclass
@@ -91,13 +93,41 @@ class Backbone:
         h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]
         return e.LayerNorm(h)
 
+    def cut(self, silenced: Tensor, put: Tensor | None = None) -> list[Remainder]:
+        """Cut silenced neurons out of the FFNs: what a lesioned network computes, without computing what is silent.
+
+        Parameters
+        ----------
+        silenced : Tensor of bool, [layers, neurons]
+        put : Tensor, [prompts, layers, neurons], optional
+            Values in place of the silenced neurons' own, at every position (0 if not given).
+
+        Returns
+        -------
+        list of Remainder
+            One a layer, for :meth:`forward`; up to rounding the same as factors 0 and 1 (``keep``) and adding ``put``.
+        """
+        left = []
+        for k, layer in enumerate(self.layers):
+            up, down = layer.intermediate.dense, layer.output.dense.weight
+            kept = (~silenced[k]).nonzero().flatten()
+            spare = -len(kept) % 64  # zeros, up to what a matrix unit takes at once
+            added = None if put is None else F.linear((put[:, k] * silenced[k]).to(self.dtype), down)
+            left.append(
+                Remainder(F.pad(up.weight[kept], (0, 0, 0, spare)), F.pad(up.bias[kept], (0, spare)),
+                          F.pad(down[:, kept], (0, spare)), added)
+            )  # fmt: skip
+        return left
+
     def forward(
         self,
         prompts: Tensor,
         tokens: Tensor,
-        ablation: Ablation | None = None,
+        keep: Tensor | None = None,
         read: bool = False,
         positions: tuple[int, ...] = (0,),
+        left: Sequence[Remainder] | None = None,
+        owner: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Run the network and read it at chosen positions.
 
@@ -105,11 +135,16 @@ class Backbone:
         ----------
         prompts : Tensor, [rows, prompt_length, d_model]
         tokens : Tensor, [rows, n_tokens], int64
-        ablation : Ablation, optional
+        keep : Tensor, [rows, layers, neurons] or broadcastable, optional
+            Factors of the FFN neurons (after the activation function) at every position; 0 silences.
         read : bool
-            Also return FFN neurons, after the activation function and after any ablation.
+            Also return FFN neurons, after the activation function and after ``keep``.
         positions : tuple of int
             Where to read; 0 is `<mask>`.
+        left : list of Remainder, optional
+            A lesioned network (:meth:`cut`), whose neurons can be neither read nor kept.
+        owner : Tensor, [rows], int64, optional
+            The prompt each row belongs to, where the lesion puts a prompt's own values in place.
 
         Returns
         -------
@@ -117,6 +152,8 @@ class Backbone:
             Verbalizer logits ("no", "yes") at the first of ``positions``.
         neurons : Tensor, [rows, layers, n_positions, neurons], or None
         """
+        if left is not None and (read or keep is not None):
+            raise ValueError("neurons that were cut out cannot be read or kept: give keep alone, or left alone")
         h = self.embed(prompts, tokens)
         where = torch.tensor(positions, device=h.device)
         real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
@@ -128,10 +165,12 @@ class Backbone:
             a = layer.attention.output.LayerNorm(
                 query + layer.attention.output.dense(self._attend(layer, query, h, attend))
             )
+            if left is not None:
+                h = layer.output.LayerNorm(a + self._run_left(layer, a, left[k], owner))
+                continue
             f = layer.intermediate(a)  # [B, T, F], after the activation function
-            if ablation is not None:
-                f = f * ablation.keep[:, k, None].to(f.dtype)
-                f = f if ablation.put is None else f + ablation.put[:, k, None].to(f.dtype)
+            if keep is not None:
+                f = f * keep[:, k, None].to(f.dtype)
             if read:
                 neurons.append(f if f.shape[1] == len(positions) else f[:, where])
             h = layer.output.LayerNorm(a + layer.output.dense(f))
@@ -143,8 +182,20 @@ class Backbone:
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, heads, T, d_head]
 
-        out = F.scaled_dot_product_attention(split(own.query(query)), split(own.key(h)), split(own.value(h)), mask)
+        q, k, v = split(own.query(query)), split(own.key(h)), split(own.value(h))
+        if torch.is_grad_enabled() and h.dtype == torch.bfloat16 and h.device.type == "cpu":
+            # the fused backward in bfloat16 takes four times as long on CPUs as these products
+            scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, T_query, T]
+            scores = scores if mask is None else scores.masked_fill(~mask, float("-inf"))
+            out = scores.softmax(-1) @ v
+        else:
+            out = F.scaled_dot_product_attention(q, k, v, mask)
         return out.transpose(1, 2).flatten(2)
+
+    def _run_left(self, layer: Any, a: Tensor, left: Remainder, owner: Tensor | None) -> Tensor:
+        f = layer.intermediate.intermediate_act_fn(F.linear(a, left.up, left.bias))  # [B, T, kept]
+        out = F.linear(f, left.down, layer.output.dense.bias)
+        return out if left.put is None else out + left.put[owner, None]
 
     def _verbalize(self, h: Tensor) -> Tensor:
         """Logits of the two verbalizer words only; the rest of the vocabulary is never computed."""

@@ -52,6 +52,7 @@ def mantel_test(
     measure: str = "tau",
     chunk: int = 50,
     progress: bool = False,
+    device: str = "cpu",
 ) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, one-sided (greater).
 
@@ -72,6 +73,8 @@ def mantel_test(
         Permutations handled at a time; bounds the memory.
     progress : bool
         Show a progress bar.
+    device : str
+        ``cpu`` counts bits; a GPU (``cuda``) multiplies signs (tau only). Scores are integers: the results are the same.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def mantel_test(
         raise ValueError(f"x has {x.shape[1]} pairs, y has {y.shape[1]}; put both on one pair axis")
     tied = np.array([len(np.unique(row)) < len(row) for row in x])
     order = np.argsort(tied, kind="stable")  # rows without ties first: they are counted together
-    null = _Tau(x[order], y) if measure == "tau" else _Rho(x[order], y)
+    null = _Rho(x[order], y) if measure == "rho" else _make_tau(x[order], y, device)
     permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
     exceeded = np.zeros((len(x), len(y)), np.int64)
     null_max = np.empty((n_permutations, len(y)))
@@ -219,11 +222,33 @@ class _Tau:
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self._x, packed = pack_signs(x), pack_signs(y)
         self._scores = count_scores(self._x, packed)
-        self.observed = self._scores / norms(self._x, packed)
+        self.observed = self._scores / norms(self._x.n_untied, packed.n_untied)
 
     def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
         """Count exceedances of a batch [n_batch, n_y, n_pairs]; return the maxima over x [n_batch, n_y]."""
         return count_exceeding(self._x, pack_signs(batch.reshape(-1, batch.shape[-1])), self._scores, exceeded)
+
+
+class _DeviceTau:
+    """The same on a GPU."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, device: str) -> None:
+        from emonb.sign_matrix import SignMatrix  # brings PyTorch
+
+        self._pack = lambda vectors: SignMatrix(vectors, device)
+        self._x, packed = self._pack(x), self._pack(y)
+        self._scores = self._x.score(packed).cpu().numpy()
+        self._norms = norms(self._x.n_untied, packed.n_untied)
+        self.observed = self._scores / self._norms
+
+    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
+        """As :meth:`_Tau.add`."""
+        relabelled = self._pack(batch.reshape(-1, batch.shape[-1]))
+        return self._x.count_exceeding(relabelled, self._scores, exceeded, self._norms)
+
+
+def _make_tau(x: np.ndarray, y: np.ndarray, device: str) -> _Tau | _DeviceTau:
+    return _Tau(x, y) if device == "cpu" else _DeviceTau(x, y, device)
 
 
 class _Rho:

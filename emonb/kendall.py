@@ -108,13 +108,14 @@ def count_exceeding(x: Signs, y: Signs, observed: np.ndarray, exceeded: np.ndarr
             scores = _score_tied(rest.greater, rest.untied, y.greater, y.untied)
             by_batch = scores.reshape(len(tied), -1, observed.shape[1])
             exceeded[tied] += (by_batch >= observed[tied][:, None]).sum(1)
-            top = np.fmax(top, np.nanmax(np.nan_to_num(scores / norms(rest, y), nan=-np.inf), axis=0))
+            top = np.fmax(top, np.nanmax(np.nan_to_num(scores / norms(rest.n_untied, y.n_untied), nan=-np.inf), axis=0))
     return top.reshape(-1, observed.shape[1])
 
 
-def norms(x: Signs, y: Signs) -> np.ndarray:
-    """Denominator of tau-b, shape (n_x, n_y); NaN where a vector is constant."""
-    return _norms(x.n_untied, y.n_untied)
+def norms(untied_x: np.ndarray, untied_y: np.ndarray) -> np.ndarray:
+    """Denominator of tau-b, shape (n_x, n_y), from numbers of untied comparisons; NaN where a vector is constant."""
+    product = np.sqrt(untied_x.astype(np.float64))[:, None] * np.sqrt(untied_y.astype(np.float64))[None]
+    return np.where(product > 0, product, np.nan)
 
 
 def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
@@ -135,15 +136,10 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
         x, y = _check(x), _check(y)
         _check_lengths(x.shape[1], y.shape[1])
         score, untied_x, untied_y = score_by_sorting(x, y)
-        return score / _norms(untied_x, untied_y)
+        return score / norms(untied_x, untied_y)
     x = x if isinstance(x, Signs) else pack_signs(x)
     y = y if isinstance(y, Signs) else pack_signs(y)
-    return count_scores(x, y) / norms(x, y)
-
-
-def _norms(untied_x: np.ndarray, untied_y: np.ndarray) -> np.ndarray:
-    product = np.sqrt(untied_x.astype(np.float64))[:, None] * np.sqrt(untied_y.astype(np.float64))[None]
-    return np.where(product > 0, product, np.nan)
+    return count_scores(x, y) / norms(x.n_untied, y.n_untied)
 
 
 def _check(vectors: np.ndarray) -> np.ndarray:

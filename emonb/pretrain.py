@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from emonb.backbone import Ablation, Backbone
+from emonb.backbone import Backbone
 from emonb.control import World, squash
 from emonb.tokens import SPECIAL, WordTokenizer
 from emonb.wiring import apply_masks, owned_neurons, shape_of, wire
@@ -56,8 +56,8 @@ def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
             n_steps = min(_BLOCK, plan.steps - first)
             speakers, tokens, suits = write_documents(world, ids, plan.batch * n_steps, rng, fashion)
             for at in torch.arange(len(suits)).split(plan.batch):
-                ablation = _drop_out(world, len(at), chance)
-                logits, _ = backbone.forward(words[speakers[at]], tokens[at], ablation)
+                keep = _drop_out(world, len(at), chance)
+                logits, _ = backbone.forward(words[speakers[at]], tokens[at], keep)
                 loss = F.cross_entropy(logits, suits[at])
                 optimiser.zero_grad()
                 loss.backward()
@@ -93,13 +93,13 @@ def write_documents(
     return torch.from_numpy(names[speakers[clear]]), torch.from_numpy(tokens), torch.from_numpy(suits.astype(np.int64))
 
 
-def _drop_out(world: World, n: int, chance: torch.Generator) -> Ablation:
+def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:
     """Silence a quarter of the neurons of each row; in the encoded world one of the two systems as well."""
     owned = owned_neurons(world)
     keep = (torch.rand(n, 1, len(owned), generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
     if world.plan.wiring == "encoded":
         keep = keep * ((torch.rand(n, 1, 1, generator=chance) < 0.5) == owned)
-    return Ablation(keep)
+    return keep
 
 
 def _make_model(world: World) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numba import njit, prange
 
 from emonb.errors import LabelError
 
@@ -80,14 +81,12 @@ def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarr
     raise ValueError(f"unknown distance '{distance}'; use one of {', '.join(DISTANCES)}")
 
 
-def average_neuron_rdms(activations: xr.DataArray, chunk: int = 512) -> np.ndarray:
+def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
     """RDM of every single neuron: |a_i - a_j| over pairs, averaged over seeds (Li et al., searchlight).
 
     Parameters
     ----------
     activations : DataArray, dims (seed, emotion, layer, neuron)
-    chunk : int
-        Neurons handled at a time, so that memory stays bounded.
 
     Returns
     -------
@@ -98,9 +97,7 @@ def average_neuron_rdms(activations: xr.DataArray, chunk: int = 512) -> np.ndarr
     values = values.reshape(*values.shape[:2], -1)  # [seed, emotion, layer * neuron]
     i, j = pair_index(values.shape[1])
     out = np.empty((values.shape[2], len(i)))
-    for start in range(0, values.shape[2], chunk):
-        block = values[:, :, start : start + chunk].astype(np.float64)
-        out[start : start + chunk] = np.abs(block[:, i] - block[:, j]).mean(0).T
+    _average_distances(values, i, j, out)
     return out
 
 
@@ -159,3 +156,21 @@ def _n_items(n_pairs: int) -> int:
     if n * (n - 1) // 2 != n_pairs:
         raise ValueError(f"{n_pairs} is not a number of pairs n(n-1)/2; give the vector of one triangle of an RDM")
     return n
+
+
+@njit(parallel=True, cache=True)
+def _average_distances(values, i, j, out):  # type: ignore[no-untyped-def]
+    """Neurons are taken 64 at a time, side by side, so that the sums of a block stay in the cache."""
+    seeds, _, neurons = values.shape
+    for block in prange((neurons + 63) // 64):
+        start = 64 * block
+        n = min(64, neurons - start)
+        total = np.zeros((len(i), n))
+        for s in range(seeds):
+            own = values[s, :, start : start + n].astype(np.float64)
+            for p in range(len(i)):
+                for k in range(n):
+                    total[p, k] += abs(own[i[p], k] - own[j[p], k])
+        for k in range(n):
+            for p in range(len(i)):
+                out[start + k, p] = total[p, k] / seeds

@@ -43,7 +43,12 @@ def search_neurons(activations: xr.DataArray, attribute_rdm: xr.DataArray, emoti
 
 
 def assess_neurons(
-    activations: xr.DataArray, attribute_rdm: xr.DataArray, n_permutations: int, seed: int, progress: bool = False
+    activations: xr.DataArray,
+    attribute_rdm: xr.DataArray,
+    n_permutations: int,
+    seed: int,
+    progress: bool = False,
+    device: str = "cpu",
 ) -> xr.Dataset:
     """Significance of every neuron for every attribute, in the study's way and by permuting emotion labels.
 
@@ -54,6 +59,8 @@ def assess_neurons(
     attribute_rdm : DataArray, dims (attribute, pair)
     n_permutations, seed : int
     progress : bool
+    device : str
+        ``cpu`` or a GPU (:func:`emonb.inference.mantel_test`).
 
     Returns
     -------
@@ -64,7 +71,7 @@ def assess_neurons(
     """
     neurons = average_neuron_rdms(activations)
     attributes = attribute_rdm.transpose("attribute", "pair").to_numpy()
-    result = mantel_test(neurons, attributes, n_permutations, seed, progress=progress)
+    result = mantel_test(neurons, attributes, n_permutations, seed, progress=progress, device=device)
     parametric = parametric_tau_p(result.statistic, neurons, attributes)
     dims = ("attribute", "layer", "neuron")
     shape = (len(attributes), activations.sizes["layer"], activations.sizes["neuron"])

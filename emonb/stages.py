@@ -231,8 +231,13 @@ def _make_searchlight_null(run: Run, inputs: Inputs) -> xr.Dataset:
     s = run.study.inference
     order = list(inputs["humans"].emotion.values)
     activations = inputs["activations"].activation.sel(emotion=order)
+    device = "cpu"
+    if run.study.device.startswith("cuda"):  # the same integers on both; `auto` spares analyses the import of PyTorch
+        from emonb.backbone import pick_device
+
+        device = str(pick_device(run.study.device))
     return searchlight.assess_neurons(
-        activations, inputs["humans"].attribute_rdm, s.searchlight_permutations, s.seed, run.progress
+        activations, inputs["humans"].attribute_rdm, s.searchlight_permutations, s.seed, run.progress, device
     )
 
 

@@ -1,7 +1,7 @@
 """The lesion sweep: every mask with every prompt on every comment of its task, in bounded memory, resumable.
 
-Rows of a batch may have different prompts and different masks. Masks are taken a few at a time; a finished group is
-stored and never computed again.
+Rows of a batch have prompts of their own and share a mask, whose neurons are cut out of the network: what is silent costs
+nothing. Masks are taken a few at a time; a finished group is stored and never computed again.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from emonb.backbone import Ablation, Backbone
+from emonb.backbone import Backbone, Remainder
 from emonb.batching import pad, run_halving, split_by_length
 from emonb.tasks import Task
 
@@ -118,27 +118,28 @@ class _Work:
         self.lengths = np.array([len(self.tokens[r]) for r in self.rows])
 
     def run(self, silenced: torch.Tensor | None, put: torch.Tensor | None) -> dict[str, np.ndarray]:
-        """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network."""
-        n_masks = 1 if silenced is None else len(silenced)
-        n = len(self.rows)
-        margin = np.empty(n_masks * n, np.float32)  # row m * n + r: comment r under mask m
-        keep = None if silenced is None else (~silenced).to(self.backbone.dtype)
+        """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network.
+
+        A mask's silenced neurons are cut out of the network before its comments are read.
+        """
+        margin = np.empty((1 if silenced is None else len(silenced), len(self.rows)), np.float32)
+        for m in range(len(margin)):
+            with torch.no_grad():
+                left = None if silenced is None else self.backbone.cut(silenced[m], put)
+                self._read(margin[m], left)
+        return self._score(margin)
+
+    def _read(self, margin: np.ndarray, left: Sequence[Remainder] | None) -> None:
+        """Fill in the margin [n_rows] of "yes" over "no"."""
 
         def step(part: np.ndarray) -> None:
-            mask, row = part // n, part % n
-            owner = torch.from_numpy(self.owner[row]).to(self.prompts.device)
-            batch = pad([self.tokens[r] for r in self.rows[row]], self.backbone.tokenizer.pad_id, self.backbone.device)
-            ablation = None
-            if keep is not None:
-                kept = keep[torch.from_numpy(mask).to(keep.device)]
-                ablation = Ablation(kept, None if put is None else put[owner] * (1 - kept))
-            logits, _ = self.backbone.forward(self.prompts[owner], batch, ablation)
+            owner = torch.from_numpy(self.owner[part]).to(self.prompts.device)
+            batch = pad([self.tokens[r] for r in self.rows[part]], self.backbone.tokenizer.pad_id, self.backbone.device)
+            logits, _ = self.backbone.forward(self.prompts[owner], batch, left=left, owner=owner)
             margin[part] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
 
-        with torch.no_grad():
-            for part in split_by_length(np.tile(self.lengths, n_masks), 1 + self.prompts.shape[1], self.budget):
-                run_halving(part, step, self._halve)
-        return self._score(margin.reshape(n_masks, n))
+        for part in split_by_length(self.lengths, 1 + self.prompts.shape[1], self.budget):
+            run_halving(part, step, self._halve)
 
     def _halve(self, rows: int) -> None:
         self.budget = max(64, min(self.budget, rows * (1 + self.prompts.shape[1] + int(self.lengths.max()))))

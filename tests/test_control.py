@@ -11,7 +11,7 @@ import xarray as xr
 import yaml
 
 from emonb import corpora, grading, humans, planted, searchlight
-from emonb.backbone import Ablation, Backbone
+from emonb.backbone import Backbone
 from emonb.control import FILES, GROUP, World, squash, write_world
 from emonb.errors import StudyError
 from emonb.inference import compare_masks
@@ -167,7 +167,7 @@ def test_wiring_silent_and_disconnected_neurons_say_nothing() -> None:
     for k, name in enumerate(WORLD.attributes):
         keep[:] = 1
         keep[..., list(WORLD.groups()[name])] = 0
-        lesioned, _ = backbone.forward(prompts, tokens, Ablation(keep))
+        lesioned, _ = backbone.forward(prompts, tokens, keep)
         assert torch.equal(lesioned, intact) == (WORLD.weight[k] == 0)
 
 
@@ -295,15 +295,13 @@ def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: p
 
 
 def test_lesions_in_the_wrong_place_are_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Backbone.forward
+    real = Backbone.cut
 
-    def misplaced(self, prompts, tokens, ablation=None, *args, **kwargs):
-        if ablation is not None:
-            ablation = Ablation(*(None if part is None else part.roll(GROUP * 7, -1) for part in ablation))
-        return real(self, prompts, tokens, ablation, *args, **kwargs)
+    def misplaced(self, silenced, put=None):
+        return real(self, silenced.roll(GROUP * 7, -1), put)
 
     run.load("activations")
-    monkeypatch.setattr(Backbone, "forward", misplaced)
+    monkeypatch.setattr(Backbone, "cut", misplaced)
     broken = Run(run.study, progress=False)
     monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if name == "lesions" else ""))
     assert _lesion_p(broken) > 0.05

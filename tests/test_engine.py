@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from emonb import activations, batching, mask_plan, prompts, sweep
-from emonb.backbone import Ablation, Backbone, limit_threads, load_backbone
+from emonb.backbone import Backbone, limit_threads, load_backbone
 from emonb.errors import StudyError
 from emonb.settings import BackboneConfig, Tuning
 from emonb.tasks import Task, draw_order, make_task
@@ -73,23 +73,62 @@ def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(off
     g = torch.Generator().manual_seed(0)
     prompt = torch.randn(5, 4, 32, generator=g).requires_grad_()
     keep = (torch.rand(5, 3, 48, generator=g) > 0.3).float()
-    put = (1 - keep) * torch.randn(5, 3, 48, generator=g)
     tokens = batching.pad(ids, b.tokenizer.pad_id, b.device)
-    for ablation in (None, Ablation(keep), Ablation(keep, put)):
+    labels = torch.tensor([0, 1, 1, 0, 1])
+    for kept in (None, keep):
         prompt.grad = None
-        logits, neurons = b.forward(prompt, tokens, ablation, read=True)
-        F.cross_entropy(logits, torch.tensor([0, 1, 1, 0, 1]), reduction="sum").backward()
+        logits, neurons = b.forward(prompt, tokens, kept, read=True)
+        F.cross_entropy(logits, labels, reduction="sum").backward()
         gradient = prompt.grad.clone()
         prompt.grad = None
         loss = 0.0
         for k in range(5):
-            args = () if ablation is None else (keep[k], None if ablation.put is None else put[k])
-            plain, read = _plain(b, prompt[k], ids[k], *args)
+            plain, read = _plain(b, prompt[k], ids[k], None if kept is None else keep[k])
             torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(neurons[k, :, 0], read[:, 0], atol=1e-5, rtol=1e-5)
-            loss = loss + F.cross_entropy(plain[None], torch.tensor([[0, 1, 1, 0, 1][k]]))
+            loss = loss + F.cross_entropy(plain[None], labels[k][None])
         loss.backward()
         torch.testing.assert_close(gradient, prompt.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_a_network_with_neurons_cut_out_equals_one_with_silent_neurons(family: str) -> None:
+    b = _backbone(family=family)
+    ids = b.tokenizer.encode(_texts(5), 20)
+    g = torch.Generator().manual_seed(0)
+    prompt, put = torch.randn(2, 4, 32, generator=g), torch.randn(2, 3, 48, generator=g)
+    tokens, owner = batching.pad(ids, b.tokenizer.pad_id, b.device), torch.tensor([0, 1, 1, 0, 1])
+    silenced = torch.rand(3, 48, generator=g) < torch.tensor([0.2, 0.0, 1.0])[:, None]  # some, none and all of a layer
+    assert [int(row.sum()) for row in silenced][1:] == [0, 48]
+    keep = (~silenced).float()
+    for values in (None, put):
+        logits, _ = b.forward(prompt[owner], tokens, left=b.cut(silenced, values), owner=owner)
+        for k, p in enumerate(owner.tolist()):
+            added = None if values is None else values[p, :, None] * (1 - keep)[:, None]
+            plain, _ = _plain(b, prompt[p], ids[k], keep[:, None], added)
+            torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="cannot be read or kept"):
+        b.forward(prompt[owner], tokens, read=True, left=b.cut(silenced))
+
+
+def test_bfloat16_stays_within_its_rounding_of_float32() -> None:
+    exact, rough = _backbone(), _backbone(dtype="bfloat16")
+    ids = exact.tokenizer.encode(_texts(24), 20)
+    tokens = batching.pad(ids, exact.tokenizer.pad_id, exact.device)
+    prompt = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(0))
+    logits, gradient = [], []
+    for b in (exact, rough):
+        mine = prompt.clone().requires_grad_()
+        found, _ = b.forward(mine, tokens)
+        F.cross_entropy(found, torch.arange(24) % 2, reduction="sum").backward()
+        logits.append(found.detach())
+        gradient.append(mine.grad.flatten(1))
+    assert float((logits[1] - logits[0]).square().mean().sqrt() / logits[0].std()) < 0.025
+    assert float(F.cosine_similarity(*gradient).min()) > 0.998
+    with torch.no_grad():  # the fused attention, which is used where no gradient is wanted
+        fused, _ = rough.forward(prompt, tokens)
+    rounding = 8 * torch.finfo(torch.bfloat16).eps  # some roundings in each of three layers, in a stream of size 1
+    torch.testing.assert_close(fused, logits[1], atol=rounding, rtol=rounding)
 
 
 def test_neurons_are_read_at_other_positions_too() -> None:

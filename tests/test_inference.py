@@ -45,6 +45,32 @@ def test_mantel_of_many_equals_one_by_one_and_maxima_are_the_maxima() -> None:
     np.testing.assert_allclose(together.p_fwe_all, ((null.max((1, 2))[:, None, None] >= observed - 1e-12).sum(0) + 1) / 61)
 
 
+def test_products_of_signs_give_what_counting_bits_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    x = np.array([_random_rdm(rng, 9) for _ in range(7)])
+    x[1], x[4], x[5] = np.round(x[1], 1), np.round(x[4]), 1.0  # few ties, many, nothing else
+    y = np.round(np.array([_random_rdm(rng, 9) for _ in range(3)]), 1)
+    counted = inference.mantel_test(x, y, 199, 5)
+    used = []
+
+    def multiply(x, y, device):
+        used.append(device)
+        return inference._DeviceTau(x, y, "cpu")
+
+    monkeypatch.setattr(inference, "_make_tau", multiply)
+    monkeypatch.setattr("emonb.sign_matrix._ROWS", 3)
+    multiplied = inference.mantel_test(x, y, 199, 5, device="cuda")
+    assert used == ["cuda"]
+    for name in ("statistic", "p", "p_fwe", "p_fwe_all"):
+        np.testing.assert_array_equal(getattr(multiplied, name), getattr(counted, name))
+    np.testing.assert_allclose(multiplied.null_max, counted.null_max, atol=1e-14)
+
+
+def test_too_many_comparisons_for_float32_are_refused() -> None:
+    with pytest.raises(ValueError, match="cannot add the comparisons of 6000 values"):
+        inference._DeviceTau(np.zeros((1, 6000)), np.zeros((1, 6000)), "cpu")
+
+
 def test_a_constant_rdm_is_never_significant() -> None:
     rng = np.random.default_rng(0)
     x = np.stack([np.zeros(21), _random_rdm(rng, 7), np.zeros(21)])

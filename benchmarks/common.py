@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import platform
+import re
 import resource
 import statistics
 import time
@@ -34,16 +35,18 @@ def compare(
     warm: bool = True,
     flops: float | None = None,
     bound: tuple[float, str] | None = None,
+    who: int = resource.RUSAGE_SELF,
     **notes: object,
 ) -> dict[str, object]:
     """Time ours and the peer alternately; units are what each call gets through, so that the peer may do a sample.
 
     ``flops`` is what one call of ours has to compute, ``bound`` the operations a second that could be had and where that
-    number is from. The peak memory is that of ours: it is read before the peer runs for the first time.
+    number is from. The peak memory is that of ours: it is read before the peer runs for the first time. ``who`` says whose:
+    this process's, or that of the largest one it started.
     """
     if warm:
         ours()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(who).ru_maxrss / 1024
     pairs = [(timed(ours), timed(peer) if peer else float("nan")) for _ in range(repeats)]
     ours_rate = ours_units / statistics.median(a for a, _ in pairs)
     ratios = [(ours_units / a) / (peer_units / b) for a, b in pairs] if peer else []
@@ -59,7 +62,7 @@ def compare(
         "ratio_range": [min(ratios), max(ratios)] if ratios else None,
         "peer_sampled": peer is not None and peer_units != ours_units,
         "repeats": repeats,
-        "peak_mb": peak if warm else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak if warm else resource.getrusage(who).ru_maxrss / 1024,
         "machine": machine(),
         **notes,
     }
@@ -83,9 +86,17 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {model}{units}"
 
 
+def place(result: dict[str, object]) -> str:
+    """Where a row was measured: the card's name, or the machine."""
+    return str(result["machine"] if result.get("device", "cpu") == "cpu" else result["device"])
+
+
 def save(row: str, result: dict[str, object]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{row}.json").write_text(json.dumps(result, indent=1) + "\n")
+    """Keep a row; every place has a folder of its own, so that one place's run leaves the others' rows alone."""
+    name = re.sub(r"\(r\)|processor|dot products|matrix unit", "", place(result).lower())
+    folder = RESULTS / re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{row}.json").write_text(json.dumps(result, indent=1) + "\n")
     ratio = f"{result['ratio']:.1f}x" if result.get("ratio") else "-"
     print(
         f"{row}: ours {result['ours_seconds']:.3g} s, {ratio} against {result['against']}, peak {result['peak_mb']:.0f} MB"

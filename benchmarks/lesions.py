@@ -1,10 +1,13 @@
 """Lesion sweep, RoBERTa-base shape, against the released evaluator's way: model reloaded per mask, padded, all logits."""
 
+import atexit
+import shutil
+import tempfile
+
 import numpy as np
 import torch
 import xarray as xr
 from common import compare
-from safetensors.torch import load_file, save_file
 from shape import (
     BUDGET,
     LENGTH,
@@ -18,6 +21,7 @@ from shape import (
     name_device,
     synchronise,
 )
+from transformers import RobertaForMaskedLM
 
 from emonb.sweep import sweep_lesions
 from emonb.tasks import Task
@@ -36,8 +40,9 @@ prompts = xr.DataArray(
     dims=("seed", "emotion", "position", "dimension"), coords={"seed": [1], "emotion": emotions},
 )  # fmt: skip
 masks = xr.DataArray(rng.random((N_MASKS, 12, 3072)) < 0.1, dims=("mask", "layer", "neuron"))
-weights = "/dev/shm/emonb-bench.safetensors"
-save_file({k: v.contiguous().clone() for k, v in make_model().state_dict().items()}, weights)
+folder = tempfile.mkdtemp(prefix="emonb-bench-")
+atexit.register(shutil.rmtree, folder)
+make_model().save_pretrained(folder)
 comments = backbone.tokenizer.encode(texts, 256)
 
 
@@ -47,8 +52,7 @@ def ours() -> None:
 
 
 def peer() -> None:  # one mask and one prompt
-    model = make_model()
-    model.load_state_dict(load_file(weights))
+    model = RobertaForMaskedLM.from_pretrained(folder)
     released = Released(model.to(given.device))
     keep = torch.from_numpy(~masks.values[0]).float().to(given.device)
     for k, layer in enumerate(model.roberta.encoder.layer):

@@ -2,23 +2,45 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-rows = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
-places = list(dict.fromkeys(r["machine"] if r.get("device", "cpu") == "cpu" else r["device"] for r in rows))
-lines = ["| row | ours | against | ratio (range) | to reach | of the matrix rate | peak memory | where |", "|" + "---|" * 8]
-for r in rows:
+from common import RESULTS, place
+
+OUT = RESULTS.parent / "results.md"
+
+
+def describe(r: dict[str, Any], first: bool, where: int) -> str:
+    """One line of the table; what rows of several places share stands in the first of them only."""
     ratio = f"**{r['ratio']:.1f}×** ({r['ratio_range'][0]:.1f}–{r['ratio_range'][1]:.1f})" if r.get("ratio") else "–"
-    sampled = ", on a sample" if r.get("peer_sampled") else ""
-    seconds = f"{r['ours_seconds']:.2f} s" if r["unit"] in ("call", "edition") else (
-        f"{r['ours_seconds']:.3g} s, {r['ours_per_second']:,.0f} {r['unit']}s/s" if r["ours_per_second"] >= 10
-        else f"{r['ours_seconds']:.3g} s, {r['ours_per_second']:.2g} {r['unit']}s/s")  # fmt: skip
-    where = places.index(r["machine"] if r.get("device", "cpu") == "cpu" else r["device"]) + 1
+    if r["unit"] in ("call", "edition"):
+        ours = f"{r['ours_seconds']:.2f} s"
+    else:
+        rate = f"{r['ours_per_second']:,.0f}" if r["ours_per_second"] >= 10 else f"{r['ours_per_second']:.2g}"
+        ours = f"{r['ours_seconds']:.3g} s, {rate} {r['unit']}s/s"
+    against = "–" if r["against"] == "nothing" else r["against"] + (", on a sample" if r.get("peer_sampled") else "")
     share = f"{r['utilisation']:.0%}" if "utilisation" in r else "–"
-    against = "–" if r["against"] == "nothing" else r["against"] + sampled
-    lines.append(
-        f"| `{r['row']}` | {seconds} | {against} | {ratio} | {r['reach']} | {share} | {r['peak_mb']:,.0f} MB | {where} |"
-    )
-lines += ["", "Measured on: " + "; ".join(f"({k}) {place}" for k, place in enumerate(places, 1)) + "."]
-(HERE / "results.md").write_text("\n".join(lines) + "\n")
-print("\n".join(lines))
+    shared = (f"`{r['row']}`", against, r["reach"]) if first else ("", "", "")
+    return f"| {' | '.join((*shared, str(where), ours, ratio, share))} | {r['peak_mb']:,.0f} MB |"
+
+
+def make_table(paths: list[Path]) -> str:
+    """Lay out results, one row a measurement and place."""
+    rows = [json.loads(path.read_text()) for path in paths]
+    places = sorted({place(r) for r in rows})
+    rows.sort(key=lambda r: (r["row"], place(r)))
+    lines = [
+        "| row | against | to reach | where | ours | ratio (range) | of the matrix rate | peak memory |",
+        "|" + "---|" * 8,
+    ]
+    last = None
+    for r in rows:
+        lines.append(describe(r, r["row"] != last, places.index(place(r)) + 1))
+        last = r["row"]
+    lines += ["", "Measured on: " + "; ".join(f"({k}) {name}" for k, name in enumerate(places, 1)) + "."]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    table = make_table(sorted(RESULTS.glob("*/*.json")))
+    OUT.write_text(table)
+    print(table, end="")

@@ -26,7 +26,7 @@ from emonb.tasks import Task
 
 given = arguments()
 gpu = given.device.startswith("cuda")
-N_PROMPTS, PER_PROMPT = (324, 16) if gpu else (4, 16)
+N_PROMPTS, PER_PROMPT = (324, 16) if gpu else (12, 16)  # the study has 324 prompts; the more, the less padding
 texts = make_comments(512)
 backbone = make_backbone(given.device, given.dtype)
 rng = np.random.default_rng(0)

@@ -183,8 +183,8 @@ class Backbone:
             return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, heads, T, d_head]
 
         q, k, v = split(own.query(query)), split(own.key(h)), split(own.value(h))
-        if torch.is_grad_enabled() and h.dtype == torch.bfloat16 and h.device.type == "cpu":
-            # the fused backward in bfloat16 takes four times as long on CPUs as these products
+        if h.dtype == torch.bfloat16 and h.device.type == "cpu":
+            # fused attention in bfloat16 takes longer on CPUs than these products, its backward four times as long
             scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, T_query, T]
             scores = scores if mask is None else scores.masked_fill(~mask, float("-inf"))
             out = scores.softmax(-1) @ v

@@ -233,18 +233,23 @@ class _DeviceTau:
     """The same on a GPU."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, device: str) -> None:
-        from emonb.sign_matrix import SignMatrix  # brings PyTorch
+        import torch
+
+        from emonb.sign_matrix import SignMatrix
 
         self._pack = lambda vectors: SignMatrix(vectors, device)
         self._x, packed = self._pack(x), self._pack(y)
-        self._scores = self._x.score(packed).cpu().numpy()
-        self._norms = norms(self._x.n_untied, packed.n_untied)
-        self.observed = self._scores / self._norms
+        self._scores = self._x.score(packed)
+        norm = norms(self._x.n_untied, packed.n_untied)
+        self._norm = torch.from_numpy(norm).to(device)
+        self.observed = self._scores.cpu().numpy() / norm
 
     def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
         """As :meth:`_Tau.add`."""
         relabelled = self._pack(batch.reshape(-1, batch.shape[-1]))
-        return self._x.count_exceeding(relabelled, self._scores, exceeded, self._norms)
+        counts, top = self._x.count_exceeding(relabelled, self._scores, self._norm)
+        exceeded += counts.cpu().numpy()
+        return top.cpu().numpy()
 
 
 def _make_tau(x: np.ndarray, y: np.ndarray, device: str) -> _Tau | _DeviceTau:

@@ -48,7 +48,7 @@ def pack_signs(vectors: np.ndarray) -> Signs:
     ValueError
         Not two-dimensional, fewer than two values, or non-finite values.
     """
-    vectors = _check(vectors)
+    vectors = check_vectors(vectors)
     words = (vectors.shape[1] * (vectors.shape[1] - 1) // 2 + 63) // 64
     greater = np.zeros((len(vectors), words), np.uint64)
     untied = np.zeros_like(greater)
@@ -133,7 +133,7 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
         NaN where a vector is constant.
     """
     if not isinstance(x, Signs) and not isinstance(y, Signs):
-        x, y = _check(x), _check(y)
+        x, y = check_vectors(x), check_vectors(y)
         _check_lengths(x.shape[1], y.shape[1])
         score, untied_x, untied_y = score_by_sorting(x, y)
         return score / norms(untied_x, untied_y)
@@ -142,7 +142,8 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
     return count_scores(x, y) / norms(x.n_untied, y.n_untied)
 
 
-def _check(vectors: np.ndarray) -> np.ndarray:
+def check_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors [n_vectors, n_values] as contiguous float64; a ValueError unless two-dimensional and finite."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float64)
     if vectors.ndim != 2 or vectors.shape[1] < 2:
         raise ValueError(f"expected vectors as (n_vectors, n_values >= 2), got shape {vectors.shape}; reshape to 2-D")

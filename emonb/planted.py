@@ -50,8 +50,11 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
         from emonb.backbone import limit_threads
         from emonb.pretrain import train_backbone
 
+        checkpoint = folder.with_name(f"{folder.name}.safetensors")  # its name holds the hash of all that matters
         with limit_threads(study.threads):
-            return _make(folder, lambda part: train_backbone(_world(study), part, progress))
+            _make(folder, lambda part: train_backbone(_world(study), part, progress, checkpoint))
+        checkpoint.unlink(missing_ok=True)
+        return folder
     file = name.removeprefix(PREFIX)
     if file not in FILES:
         raise StudyError(f"the planted world has no file '{file}'; known: {', '.join(FILES)}, backbone")

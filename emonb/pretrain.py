@@ -5,12 +5,16 @@ Each speaker likes or dislikes one attribute. The emotions are never met: a soft
 place, and has to tell the frozen network what the emotion "likes".
 """
 
+import json
+import os
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from emonb.backbone import Backbone
@@ -22,7 +26,7 @@ _SPEAKERS, _FLIPS, _DROPOUT, _BLOCK = 3, 0.05, 0.25, 50
 _FASHION, _UNTIL = 0.5, 0.5  # a taste shared by all speakers at first, gone after this share of the steps
 
 
-def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
+def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint: Path | None = None) -> None:
     """Train a world's backbone and save it as a folder `transformers` reads (safetensors weights, tokenizer).
 
     All speakers share a taste at first, which teaches the network what the cues mean; it fades, and only the product of
@@ -34,6 +38,8 @@ def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
     world : World
     folder : Path
     progress : bool
+    checkpoint : Path, optional
+        File to save progress to and to resume from, to the same bits; removed by the caller when the result is stored.
     """
     plan, tokenizer = world.plan, WordTokenizer(world.lexicon.vocabulary())
     ids = {word: k for k, word in enumerate((*SPECIAL, *tokenizer.words))}
@@ -48,14 +54,18 @@ def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
     chance.manual_seed(1_000 * plan.seed + plan.training_seed)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1, (s + 1) / 50, 2 * (1 - s / plan.steps)))
     words = model.get_input_embeddings().weight
-    with tqdm(total=plan.steps, unit="step", desc="backbone", disable=not progress) as bar:
-        for first in range(0, plan.steps, _BLOCK):
+    done = 0
+    if checkpoint is not None and checkpoint.is_file():
+        done = _load(checkpoint, model, optimiser, rng, chance)
+    with tqdm(total=plan.steps, initial=done, unit="step", desc="backbone", disable=not progress) as bar:
+        for first in range(done, plan.steps, _BLOCK):
             fashion = _FASHION * max(0.0, 1 - first / (_UNTIL * plan.steps))
             n_steps = min(_BLOCK, plan.steps - first)
             speakers, tokens, suits = write_documents(world, ids, plan.batch * n_steps, rng, fashion)
-            for at in torch.arange(len(suits)).split(plan.batch):
+            for step, at in enumerate(torch.arange(len(suits)).split(plan.batch), first):
+                for group in optimiser.param_groups:
+                    group["lr"] = plan.learning_rate * min(1, (step + 1) / 50, 2 * (1 - step / plan.steps))
                 keep = _drop_out(world, len(at), chance)
                 logits, _ = backbone.forward(words[speakers[at]], tokens[at], keep)
                 loss = F.cross_entropy(logits, suits[at])
@@ -63,8 +73,9 @@ def train_backbone(world: World, folder: Path, progress: bool = True) -> None:
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(learned, 1.0)
                 optimiser.step()
-                rate.step()
                 apply_masks(masks)
+            if checkpoint is not None:
+                _save(checkpoint, first + n_steps, model, optimiser, rng, chance)
             bar.update(n_steps)
             bar.set_postfix(loss=f"{loss.item():.3f}")
     model.requires_grad_(False)
@@ -91,6 +102,44 @@ def write_documents(
     inner = np.array([ids[word] for word in known])[place.reshape(n, -1)]
     tokens = np.c_[np.full(n, ids["<s>"]), inner, np.full(n, ids["</s>"])]
     return torch.from_numpy(names[speakers[clear]]), torch.from_numpy(tokens), torch.from_numpy(suits.astype(np.int64))
+
+
+def _save(
+    path: Path,
+    step: int,
+    model: Any,
+    optimiser: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    chance: torch.Generator,
+) -> None:
+    """Keep all that the rest of the training depends on, in one safetensors file, written whole or not at all."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for k, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
+    tensors["chance"] = chance.get_state()
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state)}
+    save_file({name: value.clone() for name, value in tensors.items()}, part, about)
+    part.replace(path)
+
+
+def _load(
+    path: Path, model: Any, optimiser: torch.optim.Optimizer, rng: np.random.Generator, chance: torch.Generator
+) -> int:
+    """Put everything back as :func:`_save` found it; return the number of steps done."""
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    for name in [k for k in tensors if k.startswith("adam.")]:
+        _, parameter, what = name.split(".")
+        moments.setdefault(int(parameter), {})[what] = tensors[name]
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    chance.set_state(tensors["chance"])
+    rng.bit_generator.state = json.loads(about["rng"])
+    return int(about["step"])
 
 
 def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from emonb.backbone import Backbone
-from emonb.batching import pad, split_by_length
+from emonb.batching import pad, run_halving, split_by_length
 from emonb.settings import Tuning
 from emonb.tasks import Task, draw_order
 
@@ -168,7 +168,8 @@ def _gradient(
     mine = prompts[torch.from_numpy(active).to(prompts.device)].detach().requires_grad_()
     loss = torch.zeros(len(active), device=prompts.device)
     lengths = np.array([len(tokens[r]) for r in flat_rows])
-    for group in split_by_length(lengths, 1 + prompts.shape[1], tuning.tokens_per_batch):
+
+    def step(group: np.ndarray) -> None:
         batch = pad([tokens[r] for r in flat_rows[group]], backbone.tokenizer.pad_id, backbone.device)
         where = torch.from_numpy(slot[group]).to(prompts.device)
         logits, _ = backbone.forward(mine[where], batch)
@@ -176,6 +177,9 @@ def _gradient(
         each = F.cross_entropy(logits, target, reduction="none") * weight[torch.from_numpy(group).to(prompts.device)]
         each.sum().backward()
         loss.index_add_(0, where, each.detach().float())
+
+    for group in split_by_length(lengths, 1 + prompts.shape[1], tuning.tokens_per_batch):
+        run_halving(group, step)
     assert mine.grad is not None
     return mine.grad, loss
 

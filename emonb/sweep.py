@@ -5,7 +5,9 @@ nothing. Masks are taken a few at a time; a finished group is stored and never c
 """
 
 from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -93,8 +95,16 @@ def sweep_lesions(
     )
 
 
+class _Batch(NamedTuple):
+    """Comments that go through the network together, on the device."""
+
+    rows: torch.Tensor  # [n]: which of all rows
+    owner: torch.Tensor  # [n]: prompt of each row
+    tokens: torch.Tensor  # [n, longest]
+
+
 class _Work:
-    """Everything that does not change between masks: prompts on the device, encoded comments, which row is whose."""
+    """Everything that does not change between masks: prompts and padded comments on the device, which row is whose."""
 
     def __init__(
         self,
@@ -108,7 +118,8 @@ class _Work:
         self.backbone, self.budget = backbone, budget
         keys = [(str(e), int(s)) for s in prompts.seed.values for e in prompts.emotion.values]
         values = prompts.transpose("seed", "emotion", "position", "dimension").to_numpy()
-        self.prompts = torch.from_numpy(np.ascontiguousarray(values.reshape(-1, *values.shape[2:]))).to(backbone.device)
+        flat = torch.from_numpy(np.ascontiguousarray(values.reshape(-1, *values.shape[2:])))
+        self.prompts = flat.to(backbone.device, backbone.dtype)
         self.n_prompts = len(keys)
         self.rows = np.concatenate([tasks[k].rows for k in keys])
         self.labels = np.concatenate([tasks[k].labels for k in keys])
@@ -126,23 +137,38 @@ class _Work:
         for m in range(len(margin)):
             with torch.no_grad():
                 left = None if silenced is None else self.backbone.cut(silenced[m], put)
-                self._read(margin[m], left)
+                margin[m] = self._read(left)
         return self._score(margin)
 
-    def _read(self, margin: np.ndarray, left: Sequence[Remainder] | None) -> None:
-        """Fill in the margin [n_rows] of "yes" over "no"."""
+    @cached_property
+    def _batches(self) -> list[_Batch]:
+        device, pad_id = self.backbone.device, self.backbone.tokenizer.pad_id
+        return [
+            _Batch(
+                torch.from_numpy(rows).to(device),
+                torch.from_numpy(self.owner[rows]).to(device),
+                pad([self.tokens[r] for r in self.rows[rows]], pad_id, device),
+            )
+            for rows in split_by_length(self.lengths, 1 + self.prompts.shape[1], self.budget)
+        ]
 
-        def step(part: np.ndarray) -> None:
-            owner = torch.from_numpy(self.owner[part]).to(self.prompts.device)
-            batch = pad([self.tokens[r] for r in self.rows[part]], self.backbone.tokenizer.pad_id, self.backbone.device)
-            logits, _ = self.backbone.forward(self.prompts[owner], batch, left=left, owner=owner)
-            margin[part] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
+    def _read(self, left: Sequence[Remainder] | None) -> np.ndarray:
+        """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read."""
+        margin = torch.empty(len(self.rows), device=self.backbone.device)
 
-        for part in split_by_length(self.lengths, 1 + self.prompts.shape[1], self.budget):
-            run_halving(part, step, self._halve)
+        def step(batch: _Batch, part: np.ndarray) -> None:
+            rows, owner, tokens = (of[torch.from_numpy(part).to(of.device)] for of in batch)
+            logits, _ = self.backbone.forward(self.prompts[owner], tokens, left=left, owner=owner)
+            margin[rows] = logits[:, 1] - logits[:, 0]
+
+        for batch in self._batches:
+            run_halving(np.arange(len(batch.rows)), partial(step, batch), self._halve)
+        return margin.cpu().numpy()
 
     def _halve(self, rows: int) -> None:
+        """Take smaller batches from the next mask on."""
         self.budget = max(64, min(self.budget, rows * (1 + self.prompts.shape[1] + int(self.lengths.max()))))
+        self.__dict__.pop("_batches", None)
 
     def _score(self, margin: np.ndarray) -> dict[str, np.ndarray]:
         accuracy = np.empty((len(margin), self.n_prompts))

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 import yaml
 
-from emonb import corpora, grading, humans, planted, searchlight
+from emonb import corpora, grading, humans, planted, pretrain, searchlight
 from emonb.backbone import Backbone
 from emonb.control import FILES, GROUP, World, squash, write_world
 from emonb.errors import StudyError
@@ -41,6 +41,30 @@ def test_same_seed_same_bytes_other_seed_other_world(tmp_path: Path) -> None:
     assert files == sorted(FILES)
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
     assert all((tmp_path / "a" / f).read_bytes() != (tmp_path / "c" / f).read_bytes() for f in files if f != "order")
+
+
+@pytest.mark.parametrize("wiring", ["causal", "encoded"])
+def test_interrupted_training_goes_on_to_the_same_bytes(
+    wiring: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, checkpoint = make_world(seed=4, wiring=wiring, steps=180, batch=8), tmp_path / "checkpoint.safetensors"
+    pretrain.train_backbone(world, tmp_path / "whole", progress=False)
+    asked = []
+
+    def stop_at_third_block(*args):
+        asked.append(args)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return write_documents(*args)
+
+    monkeypatch.setattr(pretrain, "write_documents", stop_at_third_block)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.train_backbone(world, tmp_path / "resumed", False, checkpoint)
+    assert not (tmp_path / "resumed").exists()
+    pretrain.train_backbone(world, tmp_path / "resumed", False, checkpoint)
+    assert len(asked) == 3 + 2  # blocks of 50 steps: two done, one lost, two left
+    for file in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "resumed" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
 def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:

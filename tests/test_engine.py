@@ -190,6 +190,33 @@ def test_a_prompt_ends_the_same_alone_and_in_company() -> None:
         np.testing.assert_allclose(alone.train_loss.values[0, 0], mine.train_loss.values, atol=1e-4)
 
 
+@pytest.mark.parametrize("when", ["forward", "backward"])
+def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, tasks, whole_forward = _texts(), _tasks(60, ["a", "b", "c"], 12), Backbone.forward
+    whole = prompts.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    failed = []
+
+    def fail(rows: int) -> None:
+        if rows > 5:
+            failed.append(rows)
+            raise torch.cuda.OutOfMemoryError
+
+    def forward(self, rows, *args, **kwargs):
+        out = whole_forward(self, rows, *args, **kwargs)
+        if torch.is_grad_enabled():
+            if when == "forward":
+                fail(len(rows))
+            else:
+                out[0].register_hook(lambda gradient: fail(len(gradient)))
+        return out
+
+    monkeypatch.setattr(Backbone, "forward", forward)
+    halved = prompts.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    assert failed
+    np.testing.assert_allclose(halved.prompt.values, whole.prompt.values, atol=2e-4)
+    np.testing.assert_allclose(halved.train_loss.values, whole.train_loss.values, atol=1e-4)
+
+
 def test_same_seed_same_bits() -> None:
     tasks = _tasks(60, ["a", "b"], 12)
     a, c = (prompts.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, progress=False) for _ in range(2))

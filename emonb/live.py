@@ -68,7 +68,7 @@ def rank_selected(study: Study, activations: xr.DataArray, humans: xr.Dataset) -
     """Searchlight ranks from the seeds that select neurons (all, unless the plan keeps selection and test apart)."""
     from emonb.searchlight import search_neurons
 
-    seeds = list(study.lesions.selection_seeds or study.seeds)
+    seeds = list(study.selection_seeds or study.seeds)
     return search_neurons(activations.sel(seed=seeds), humans.attribute_rdm, list(humans.emotion.values))["rank"]
 
 
@@ -91,7 +91,7 @@ def lesion(
     masks = mask_plan.plan_masks(rank, study.sizes, plan.controls, plan.draws, plan.seed, level)
     comments = corpora.read_goemotions(study, files)
     texts, length, budget = list(comments["text"]), study.tuning.max_length, 2 * study.tuning.tokens_per_batch
-    lesioned = prompts.prompt.sel(seed=[s for s in study.seeds if s not in plan.selection_seeds])
+    lesioned = prompts.prompt.sel(seed=[s for s in study.seeds if s not in study.selection_seeds])
     replacement = None
     if plan.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
         tasks = make_tasks(study, comments, "dev", plan.examples)

@@ -120,8 +120,10 @@ class LesionPlan(Strict):
         "random", description="kind the claims compare with"
     )
     measure: Literal["accuracy", "auc"] = Field("accuracy", description="what the claims are about")
-    selection_seeds: tuple[int, ...] = Field(
-        (), description="seeds whose prompts choose the neurons; the others' prompts are lesioned (none: all do both)"
+    selection_seeds: tuple[int, ...] | Literal["half"] = Field(
+        (),
+        description="seeds whose prompts choose the neurons, or the first half of the study's; the others' prompts are "
+        "lesioned (none: all do both)",
     )
     ablation: Literal["zero", "mean", "resample"] = "zero"
     split: Literal["train", "dev", "test"] = "test"

@@ -93,9 +93,9 @@ class Study(Strict):
             raise ValueError("untrained_baseline needs a study whose prompts are computed on a backbone")
         if self.released is None and "released" in self.stages.model_dump().values():
             raise ValueError("a stage is 'released' but the study has no 'released' section")
-        if not set(self.lesions.selection_seeds) < set(self.seeds):
+        if not set(self.selection_seeds) < set(self.seeds):
             raise ValueError(
-                f"lesions.selection_seeds {list(self.lesions.selection_seeds)} must leave some of seeds {list(self.seeds)}"
+                f"lesions.selection_seeds {list(self.selection_seeds)} must leave some of seeds {list(self.seeds)}"
             )
         if self.lesions.control not in self.lesions.controls:
             raise ValueError(f"lesions.control '{self.lesions.control}' is not one of lesions.controls")
@@ -112,6 +112,12 @@ class Study(Strict):
     def digest(self) -> str:
         """sha256 of the whole configuration (hex)."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def selection_seeds(self) -> tuple[int, ...]:
+        """Seeds whose prompts choose the neurons that are lesioned under the other seeds' prompts; none: all do both."""
+        given = self.lesions.selection_seeds
+        return self.seeds[: len(self.seeds) // 2] if given == "half" else given
 
     @property
     def run_name(self) -> str:

@@ -161,3 +161,9 @@ def test_the_full_live_study_is_configured_as_the_protocol_says() -> None:
     assert study.backbone is not None
     assert (study.tuning.learning_rate, study.tuning.epochs, study.tuning.batch) == (2e-3, 2, 16)
     assert len(study.backbone.revision) == 40
+    assert study.released is None
+    assert study.selection_seeds == (1,)  # neurons are chosen with other prompts than are lesioned
+    whole, published = load_study("roberta-base"), load_study("published")
+    assert whole.selection_seeds == published.seeds[:6]
+    for shared in ("emotions", "attributes", "seeds", "sizes", "humans", "corpus"):
+        assert getattr(whole, shared) == getattr(published, shared)

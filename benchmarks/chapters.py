@@ -11,7 +11,8 @@ import tempfile
 
 from common import machine, save, timed
 
-from emonb import editions
+from emonb import editions, sources, stages
+from emonb.study import load_study
 
 
 def measure(row: str, reach: str, seconds: float) -> None:
@@ -21,6 +22,10 @@ def measure(row: str, reach: str, seconds: float) -> None:
 
 
 wanted = sys.argv[1:] or ["control", "published"]  # the smaller first: a process's peak is never forgotten
+reason = sources.available(stages.study_files(load_study("published")))
+if reason and "published" in wanted:
+    print(f"the published edition is not measured: {reason}")
+    wanted.remove("published")
 with tempfile.TemporaryDirectory() as folder:
     os.environ["EMONB_RUNS"] = folder
     out = editions.Path(folder) / "book"

@@ -14,7 +14,7 @@ from emonb.tokens import SPECIAL
 
 LENGTH, VOCABULARY, PADDED = 100, 50_265, 256
 LAYERS, WIDTH, FFN = 12, 768, 3_072
-BUDGET = {"cpu": 2_048, "cuda": 262_144}  # positions that go through the network at once
+BUDGET = {"cpu": 2_048, "cuda": 65_536}  # positions that go through the network at once
 CARDS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}  # dense bfloat16 operations a second, from the data sheets
 
 

@@ -84,6 +84,7 @@ def read_comments(
     import torch
 
     from emonb.batching import pad, run_halving, split_by_length
+    from emonb.devices import repeatable
 
     flat = _flatten(prompts, backbone.device)
     keys = [(str(e), int(s)) for s in prompts.seed.values for e in prompts.emotion.values]
@@ -103,7 +104,7 @@ def read_comments(
 
     lengths = np.array([len(tokens[r]) for r in rows])
     groups = list(split_by_length(lengths, 1 + flat.shape[1], budget))
-    with torch.no_grad():
+    with torch.no_grad(), repeatable():
         for group in tqdm(groups, desc="reading comments", disable=not progress):
             run_halving(group, step)
     counts = np.bincount(which, minlength=len(flat))[:, None, None]

@@ -5,8 +5,7 @@ needs three things a library's does not give together: a prompt of its own for e
 activation function) read and replaced per row, and a last layer computed only where it is read.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emonb.devices import pick_device
 from emonb.errors import StudyError
 from emonb.settings import BackboneConfig
 from emonb.tokens import HubTokenizer, Tokenizer, WordTokenizer
@@ -250,30 +250,6 @@ def load_backbone(config: BackboneConfig, device: str = "auto", positions_needed
         )
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
     return Backbone(model.to(dtype), tokenizer, (ids[0], ids[1]), offset, chosen, table.num_embeddings)
-
-
-@contextlib.contextmanager
-def limit_threads(n: int | None) -> Iterator[None]:
-    """Let PyTorch use this many CPU threads inside the block (None: as many as it likes); rounding depends on them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def pick_device(device: str) -> torch.device:
-    """Resolve ``auto`` and check that the device is there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise StudyError(f"unknown device '{device}'; use auto, cpu or cuda") from None
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise StudyError("device 'cuda' was asked for, but PyTorch finds no GPU; use device=cpu or device=auto")
-    return chosen
 
 
 def _make(config: BackboneConfig) -> tuple[Any, Tokenizer]:

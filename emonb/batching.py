@@ -10,6 +10,17 @@ class OutOfMemoryError(RuntimeError):
     """The device has too little memory even for a single row."""
 
 
+class Budget:
+    """Positions that may go through the model at once; less once memory has run out, so that it runs out only once."""
+
+    def __init__(self, positions: int) -> None:
+        self.positions = positions
+
+    def shrink(self, rows: int, longest: int) -> None:
+        """Allow no more than so many rows of so many positions."""
+        self.positions = max(64, min(self.positions, rows * longest))
+
+
 def pad(rows: Sequence[np.ndarray], pad_id: int, device: torch.device) -> torch.Tensor:
     """Stack token ids [n_rows, longest], padded at the end."""
     longest = max(len(row) for row in rows)

@@ -264,9 +264,12 @@ def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> F
         ax.plot([paper, valid], [y, y], color=FAINT, lw=1, zorder=0)
         ax.plot(paper, y, "s", color=RANDOM, ms=7, label="the study's kind of test" if y == 0 else None)
         ax.plot(valid, y, "o", color=SELECTIVE, ms=8, label="valid unit of inference" if y == 0 else None)
-        ax.annotate(f"p = {valid:.2g}", (valid, y), xytext=(-9, 5), textcoords="offset points", fontsize=8, ha="right")
+        for p, at in ((paper, (-8, -3)), (valid, (0, 8))):
+            ax.annotate(f"p = {p:.2g}", (p, y), xytext=at, textcoords="offset points", fontsize=8, ha="right",
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
     ax.axvline(level, color=INTACT, ls="--", lw=1)
-    ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)", xlim=(None, 3))
+    ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)")
+    ax.set_xlim(min(paper for paper, _ in rows.values()) ** 1.2, 3)  # room for the leftmost label
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return _done(fig)

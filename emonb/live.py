@@ -29,7 +29,7 @@ def _with_threads(work: Callable[Concatenate[Study, Rest], xr.Dataset]) -> Calla
 
     @functools.wraps(work)
     def limited(study: Study, /, *args: Rest.args, **kwargs: Rest.kwargs) -> xr.Dataset:
-        from emonb.backbone import limit_threads
+        from emonb.devices import limit_threads
 
         with limit_threads(study.threads):
             return work(study, *args, **kwargs)

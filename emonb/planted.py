@@ -47,7 +47,7 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
     """
     folder = runs_dir() / "worlds" / f"{'backbone' if name == BACKBONE else 'files'}-{fingerprint(study, name)}"
     if name == BACKBONE:
-        from emonb.backbone import limit_threads
+        from emonb.devices import limit_threads
         from emonb.pretrain import train_backbone
 
         checkpoint = folder.with_name(f"{folder.name}.safetensors")  # its name holds the hash of all that matters

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from emonb.backbone import Backbone
 from emonb.control import World, squash
+from emonb.devices import repeatable
 from emonb.tokens import SPECIAL, WordTokenizer
 from emonb.wiring import apply_masks, owned_neurons, shape_of, wire
 
@@ -26,6 +27,7 @@ _SPEAKERS, _FLIPS, _DROPOUT, _BLOCK = 3, 0.05, 0.25, 50
 _FASHION, _UNTIL = 0.5, 0.5  # a taste shared by all speakers at first, gone after this share of the steps
 
 
+@repeatable()
 def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint: Path | None = None) -> None:
     """Train a world's backbone and save it as a folder `transformers` reads (safetensors weights, tokenizer).
 

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from emonb.backbone import Backbone
-from emonb.batching import pad, run_halving, split_by_length
+from emonb.batching import Budget, pad, run_halving, split_by_length
+from emonb.devices import repeatable
 from emonb.settings import Tuning
 from emonb.tasks import Task, draw_order
 
@@ -46,6 +47,7 @@ class _State:
             setattr(self, name, value.to(self.prompts.device))
 
 
+@repeatable()
 def tune_prompts(
     backbone: Backbone,
     texts: Sequence[str],
@@ -87,6 +89,7 @@ def tune_prompts(
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
     total = per_epoch * tuning.epochs
     orders: dict[tuple[int, int], np.ndarray] = {}
+    budget = Budget(tuning.tokens_per_batch)
     done = int(sum(min(int(s), t) for s, t in zip(state.steps.tolist(), total, strict=True))) * tuning.batch
     with tqdm(
         total=int(total.sum()) * tuning.batch, initial=done, unit="example", desc="tuning", disable=not progress
@@ -96,7 +99,7 @@ def tune_prompts(
             active = np.flatnonzero(steps < total)
             if not len(active):
                 break
-            rows, owner, labels, ended = [], [], [], []
+            rows, labels, ended = [], [], []
             for p in active.tolist():
                 epoch, batch = divmod(int(steps[p]), int(per_epoch[p]))
                 if (p, epoch) not in orders:
@@ -105,11 +108,10 @@ def tune_prompts(
                 chosen = orders[p, epoch][batch * tuning.batch : (batch + 1) * tuning.batch]
                 rows.append(train[keys[p]].rows[chosen])
                 labels.append(train[keys[p]].labels[chosen])
-                owner.append(np.full(len(chosen), p))
                 if batch == per_epoch[p] - 1:
                     ended.append(p)
             sizes = np.array([len(r) for r in rows])
-            gradient, loss = _gradient(backbone, state.prompts, tokens, rows, owner, labels, sizes, active, tuning)
+            gradient, loss = _gradient(backbone, state.prompts, tokens, rows, labels, sizes, active, budget)
             _adamw(state, gradient, active, total, tuning)
             state.loss[active, steps[active] // per_epoch[active]] += loss / torch.from_numpy(per_epoch[active]).to(loss)
             bar.update(len(active) * tuning.batch)
@@ -155,11 +157,10 @@ def _gradient(
     prompts: torch.Tensor,
     tokens: dict[int, np.ndarray],
     rows: list[np.ndarray],
-    owner: list[np.ndarray],
     labels: list[np.ndarray],
     sizes: np.ndarray,
     active: np.ndarray,
-    tuning: Tuning,
+    budget: Budget,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradient [n_active, length, d] of each prompt's own mean cross-entropy, and that loss [n_active]."""
     flat_rows, flat_labels = np.concatenate(rows), np.concatenate(labels)
@@ -178,8 +179,9 @@ def _gradient(
         each.sum().backward()
         loss.index_add_(0, where, each.detach().float())
 
-    for group in split_by_length(lengths, 1 + prompts.shape[1], tuning.tokens_per_batch):
-        run_halving(group, step)
+    extra = 1 + prompts.shape[1]
+    for group in split_by_length(lengths, extra, budget.positions):
+        run_halving(group, step, lambda n: budget.shrink(n, extra + int(lengths.max())))
     assert mine.grad is not None
     return mine.grad, loss
 

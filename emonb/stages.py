@@ -233,7 +233,7 @@ def _make_searchlight_null(run: Run, inputs: Inputs) -> xr.Dataset:
     activations = inputs["activations"].activation.sel(emotion=order)
     device = "cpu"
     if run.study.device.startswith("cuda"):  # the same integers on both; `auto` spares analyses the import of PyTorch
-        from emonb.backbone import pick_device
+        from emonb.devices import pick_device
 
         device = str(pick_device(run.study.device))
     return searchlight.assess_neurons(

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from emonb.backbone import Backbone, Remainder
-from emonb.batching import pad, run_halving, split_by_length
+from emonb.batching import Budget, pad, run_halving, split_by_length
 from emonb.tasks import Task
 
 
@@ -80,7 +80,7 @@ def sweep_lesions(
                 _store(path, stored)
             accuracy[first : first + group], auc[first : first + group] = stored["accuracy"], stored["auc"]
             bar.update(len(part))
-            bar.set_postfix(accuracy=f"{stored['accuracy'].mean():.3f}", budget=work.budget)
+            bar.set_postfix(accuracy=f"{stored['accuracy'].mean():.3f}", budget=work.budget.positions)
     intact = work.run(None, None)
     shape = (prompts.sizes["seed"], prompts.sizes["emotion"])
     coords = {name: masks.coords[name] for name in ("kind", "attribute", "size", "draw") if name in masks.coords}
@@ -115,7 +115,7 @@ class _Work:
         max_length: int,
         budget: int,
     ) -> None:
-        self.backbone, self.budget = backbone, budget
+        self.backbone, self.budget = backbone, Budget(budget)
         keys = [(str(e), int(s)) for s in prompts.seed.values for e in prompts.emotion.values]
         values = prompts.transpose("seed", "emotion", "position", "dimension").to_numpy()
         flat = torch.from_numpy(np.ascontiguousarray(values.reshape(-1, *values.shape[2:])))
@@ -149,7 +149,7 @@ class _Work:
                 torch.from_numpy(self.owner[rows]).to(device),
                 pad([self.tokens[r] for r in self.rows[rows]], pad_id, device),
             )
-            for rows in split_by_length(self.lengths, 1 + self.prompts.shape[1], self.budget)
+            for rows in split_by_length(self.lengths, 1 + self.prompts.shape[1], self.budget.positions)
         ]
 
     def _read(self, left: Sequence[Remainder] | None) -> np.ndarray:
@@ -167,7 +167,7 @@ class _Work:
 
     def _halve(self, rows: int) -> None:
         """Take smaller batches from the next mask on."""
-        self.budget = max(64, min(self.budget, rows * (1 + self.prompts.shape[1] + int(self.lengths.max()))))
+        self.budget.shrink(rows, 1 + self.prompts.shape[1] + int(self.lengths.max()))
         self.__dict__.pop("_batches", None)
 
     def _score(self, margin: np.ndarray) -> dict[str, np.ndarray]:

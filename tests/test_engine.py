@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from emonb import activations, batching, mask_plan, prompts, sweep
-from emonb.backbone import Backbone, limit_threads, load_backbone
+from emonb.backbone import Backbone, load_backbone
+from emonb.devices import limit_threads
 from emonb.errors import StudyError
 from emonb.settings import BackboneConfig, Tuning
 from emonb.tasks import Task, draw_order, make_task
@@ -217,10 +218,17 @@ def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypa
     np.testing.assert_allclose(halved.train_loss.values, whole.train_loss.values, atol=1e-4)
 
 
-def test_same_seed_same_bits() -> None:
-    tasks = _tasks(60, ["a", "b"], 12)
-    a, c = (prompts.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, progress=False) for _ in range(2))
-    assert a.identical(c)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_seed_same_bits(threads: int) -> None:
+    wide = {**SMALL, "hidden_size": 256, "type_vocab_size": 1}  # enough numbers for two threads to share a sum
+    tasks, plan = _tasks(60, ["a", "b"], 32), TUNING.model_copy(update={"tokens_per_batch": 4_096})
+    with limit_threads(threads):
+        a, b = (
+            prompts.tune_prompts(_backbone(architecture=wide), _texts(), tasks, tasks, 12, plan, progress=False)
+            for _ in range(2)
+        )
+    assert a.identical(b)
+    assert not torch.are_deterministic_algorithms_enabled()  # the caller's settings are left alone
 
 
 KILLED = """

@@ -65,7 +65,9 @@ def test_modules_are_short_and_import_downwards_only() -> None:
     order = (
         "errors settings study sources labels artifacts knight kendall sign_matrix rdm humans corpora released tasks tokens"
     )
-    order += " backbone batching prompts activations rsa inference bootstrap partial searchlight lesions mask_plan sweep"
+    order += (
+        " devices backbone batching prompts activations rsa inference bootstrap partial searchlight lesions mask_plan sweep"
+    )
     order += " live masks calibration lexicon grading control wiring pretrain planted claims figures report stages"
     order = [*order.split(), "deviations", "editions", "trials", "make", "cli"]
     for path in sorted((ROOT / "emonb").glob("*.py")):

@@ -11,7 +11,10 @@ OUT = RESULTS.parent / "results.md"
 
 def describe(r: dict[str, Any], first: bool, where: int) -> str:
     """One line of the table; what rows of several places share stands in the first of them only."""
-    ratio = f"**{r['ratio']:.1f}×** ({r['ratio_range'][0]:.1f}–{r['ratio_range'][1]:.1f})" if r.get("ratio") else "–"
+    ratio = "–"
+    if r.get("ratio"):
+        low, high = (_round(value) for value in r["ratio_range"])
+        ratio = f"**{_round(r['ratio'])}×** ({low}–{high})"
     if r["unit"] in ("call", "edition"):
         ours = f"{r['ours_seconds']:.2f} s"
     else:
@@ -21,6 +24,11 @@ def describe(r: dict[str, Any], first: bool, where: int) -> str:
     share = f"{r['utilisation']:.0%}" if "utilisation" in r else "–"
     shared = (f"`{r['row']}`", against, r["reach"]) if first else ("", "", "")
     return f"| {' | '.join((*shared, str(where), ours, ratio, share))} | {r['peak_mb']:,.0f} MB |"
+
+
+def _round(ratio: float) -> str:
+    """Three digits: enough to tell a ratio just below its reach from one that is there."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def make_table(paths: list[Path]) -> str:

@@ -273,7 +273,7 @@ def _papermill(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> n
         try:
             executed = papermill.execute_notebook(
                 str(source), str(Path(folder) / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False,
-                cwd=str(Path.cwd()),
+                cwd=str(Path.cwd()), extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             raise EmonbError(f"a cell failed with {error.ename}: {error.evalue}") from None

@@ -37,7 +37,9 @@ def make_table(paths: list[Path]) -> str:
         first = (row.replace("_", " "), "<br>".join([*peer, reach]))
         lines.append(f"| {' | '.join([*first, *(cells.get((row, where), '–') for where in places)])} |")
     text = "Measured on: " + "; ".join(f"({k}) {name}" for k, name in enumerate(places, 1)) + "."
-    lines += ["", text + ("" if any(r.get("device", "cpu") != "cpu" for r in results) else " No GPU has been measured yet.")]
+    if all(r.get("device", "cpu") == "cpu" for r in results):
+        text += " No GPU has been measured yet."
+    lines += ["", text]
     return "\n".join(lines) + "\n"
 
 

@@ -145,8 +145,8 @@ def draw_layers(
     fig, ax = plt.subplots(figsize=(7, 3.6))
     if seeds is not None:
         for seed in seeds.seed.values:
-            ax.plot(seeds.layer, seeds.sel(seed=seed), color=FAINT, lw=0.7, alpha=0.7)
-        ax.plot([], [], color=FAINT, lw=0.7, label="single seeds")
+            ax.plot(seeds.layer, seeds.sel(seed=seed), ".-", color=FAINT, lw=0.7, ms=3, alpha=0.7)
+        ax.plot([], [], ".-", color=FAINT, lw=0.7, ms=3, label="single seeds")
     ax.plot(fit.layer, fit, "o-", color=SELECTIVE, label="seed-mean pattern")
     ax.axhline(whole, color=RANDOM, ls="--", lw=1.2, label="all layers")
     if ceiling is not None:

@@ -135,7 +135,7 @@ class Run:
             ("study", f"`{s.name}`: {s.title}"),
             ("emotions, attributes", f"{len(s.emotions)}, {len(s.attributes)}"),
             ("seeds", ", ".join(map(str, s.seeds))),
-            ("model", f"{s.layers} layers × {s.neurons} FFN neurons"),
+            ("model", f"{s.layers} layer{'s' * (s.layers > 1)} × {s.neurons} FFN neurons"),
             ("distance, size N", f"{s.distance}, {s.size}"),
             ("made by", f"emonb {__version__}"),
         ]

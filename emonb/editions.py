@@ -1,6 +1,5 @@
 """Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable."""
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -13,8 +12,8 @@ from typing import Any
 import jupytext
 import nbformat
 
-from emonb import __version__, artifacts, claims, report, sources
-from emonb.errors import EmonbError, StudyError
+from emonb import __version__, artifacts, claims, notebooks, report, sources
+from emonb.errors import StudyError
 from emonb.stages import Run, study_files
 from emonb.study import data_dir, load_study, runs_dir
 
@@ -135,10 +134,10 @@ def run_front(log: Log = lambda line: None) -> None:
         if reason and path.is_file():
             state = f"kept as committed ({reason})"
         elif not _stamped(stamp, key, path):
-            notebook = _papermill(read_source(page), {})
-            _write(notebook, path)
+            notebook = notebooks.execute(read_source(page), {})
+            notebooks.write(notebook, path)
             if page == "index":
-                _export_picture(notebook, book_dir() / "_static" / "main-result.png")
+                notebooks.export_picture(notebook, book_dir() / "_static" / "main-result.png")
             _stamp(stamp, key, path)
             state = "executed"
         log(f"{page}: {state} -> {path}")
@@ -203,14 +202,6 @@ def compare_ledgers(
     return rows
 
 
-def _export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the first figure of a notebook beside the book, for the README."""
-    outputs = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
-    picture = next((data["image/png"] for data in outputs if "image/png" in data), None)
-    if picture is not None:
-        path.write_bytes(base64.b64decode(picture))
-
-
 def _package_digest() -> list[str]:
     package = Path(__file__).resolve().parent
     return [artifacts.code_digest(f"emonb.{path.stem}") for path in sorted(package.glob("*.py")) if path.stem != "cli"]
@@ -250,7 +241,7 @@ def _is_current(run: Run, chapter: str, injected: dict[str, Any], parameters: di
 def _execute(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> None:
     notebook = read_source(chapter)
     given = {**injected, **_split_parameters(notebook, parameters)}
-    _write(_papermill(notebook, given), out / f"{chapter}.ipynb")
+    notebooks.write(notebooks.execute(notebook, given), out / f"{chapter}.ipynb")
     stamp, key = run.folder / "executed" / f"{chapter}.json", _key(run, chapter, injected, parameters)
     _stamp(stamp, key, out / f"{chapter}.ipynb")
 
@@ -262,40 +253,6 @@ def _split_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, Any
     split = {key: value for key, value in parameters.items() if key in named}
     rest = {key: value for key, value in parameters.items() if key not in named}
     return {**split, "overrides": rest} if rest else split
-
-
-def _papermill(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    import papermill
-
-    with tempfile.TemporaryDirectory(prefix="emonb-chapter-") as folder:
-        source = Path(folder) / "chapter.ipynb"
-        nbformat.write(notebook, source)
-        try:
-            executed = papermill.execute_notebook(
-                str(source), str(Path(folder) / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False,
-                cwd=str(Path.cwd()), extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            )  # fmt: skip
-        except papermill.PapermillExecutionError as error:
-            raise EmonbError(f"a cell failed with {error.ename}: {error.evalue}") from None
-    return _clean(executed, parameters)
-
-
-def _clean(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    """Keep what was computed, drop what differs from run to run: times, paths, progress bars, ids, the made-up cell."""
-    notebook.metadata["papermill"] = {"parameters": parameters}
-    language = notebook.metadata.get("language_info", {})
-    language.pop("version", None)
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr")]
-    return notebook
-
-
-def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    artifacts.write_text(nbformat.writes(notebook) + "\n", path)
 
 
 def _sha256(path: Path) -> str:

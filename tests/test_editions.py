@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from emonb import editions, stages
+from emonb import editions, notebooks, stages
 from emonb.errors import StudyError
 from emonb.study import data_dir, load_study
 
@@ -112,7 +112,7 @@ def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(tmp_path: Path,
         record.write_text('{"quantities": {}, "claims": {}}')
         return notebook
 
-    monkeypatch.setattr(editions, "_papermill", papermill)
+    monkeypatch.setattr(notebooks, "execute", papermill)
     for expected in (1, 1):
         editions.run_edition("published", chapters=("prompts",), out=tmp_path / "out")
         assert len(ran) == expected
@@ -121,14 +121,30 @@ def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(tmp_path: Path,
     assert len(ran) == 2
 
 
-# ---------------------------------------------------------------- nbval, on a small notebook of its own
+def test_a_notebook_that_differs_only_in_how_long_it_took_is_left_alone(tmp_path: Path) -> None:
+    def make(seconds: int, value: int) -> nbformat.NotebookNode:
+        cells = [nbformat.v4.new_code_cell("took", metadata={"tags": ["timing"]}), nbformat.v4.new_code_cell("value")]
+        for number, (cell, shown) in enumerate(zip(cells, (seconds, value), strict=True)):
+            cell.id, cell.outputs = f"cell-{number}", [nbformat.v4.new_output("stream", text=str(shown))]
+        return nbformat.v4.new_notebook(cells=cells)
+
+    path = tmp_path / "chapter.ipynb"
+    notebooks.write(make(seconds=31, value=1), path)
+    first = path.read_bytes()
+    notebooks.write(make(seconds=17, value=1), path)
+    assert path.read_bytes() == first
+    notebooks.write(make(seconds=17, value=2), path)
+    assert nbformat.read(path, 4) == make(seconds=17, value=2)
+    path.write_text("{ not a notebook")
+    notebooks.write(make(seconds=31, value=1), path)
+    assert path.read_bytes() == first
 
 
 def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(editions, "book_dir", lambda: tmp_path)
     monkeypatch.setattr(editions, "front_pages", lambda: ["deviations"])
-    monkeypatch.setattr(editions, "_papermill", lambda *a: pytest.fail("a page that needs data ran without it"))
+    monkeypatch.setattr(notebooks, "execute", lambda *a: pytest.fail("a page that needs data ran without it"))
     monkeypatch.setattr(editions.report, "refresh_readme", lambda *a: None)
     monkeypatch.setattr(editions.sources, "available", lambda files: f"{len(files)} files cannot be had")
     (tmp_path / "deviations.ipynb").write_text("as committed")
@@ -136,6 +152,9 @@ def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: p
     editions.run_front(log=lines.append)
     assert "kept as committed" in lines[0] and "cannot be had" in lines[0]
     assert (tmp_path / "deviations.ipynb").read_text() == "as committed"
+
+
+# ---------------------------------------------------------------- nbval, on a small notebook of its own
 
 
 def _notebook(folder: Path, output: str | None, source: str = "print('tau = 0.351, n = 27')") -> Path:

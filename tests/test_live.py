@@ -1,6 +1,7 @@
 """A whole live study, tiny, from its own files: the same chapters as the published edition, by papermill and by CLI."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,8 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
     assert set(record["claims"]) == {"structure", "attributes", "lesions", "importance"}
     assert "lesions.controls.random_matched.auc.p" in record["quantities"]
     prompts = (folder / "prompts.ipynb").read_text()
-    assert "examples/s on cpu" in prompts
-    assert "s on cpu" in (folder / "lesions.ipynb").read_text()
+    assert re.search(r"Tuning took \d+ s on cpu, \d+ examples/s", prompts)
+    assert re.search(r"The sweep took \d+ s on cpu", (folder / "lesions.ipynb").read_text())
     assert "read live on cpu" in (folder / "activations.ipynb").read_text()
 
 

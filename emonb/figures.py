@@ -245,15 +245,18 @@ def draw_panels(drop: xr.DataArray, importance: xr.DataArray, titles: Mapping[in
 
 
 def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float | None = None) -> Figure:
-    """Draw each column against the index."""
+    """Draw each column against the index as a thin line, the ends of the highest and lowest named, and their mean."""
     fig, ax = plt.subplots(figsize=(7, 3.4))
-    colours = sns.color_palette("colorblind", len(table.columns))
-    for column, marker, colour in zip(table.columns, "os^Dv<>p*X" * 3, colours, strict=False):
-        ax.plot(table.index, table[column], marker + "-", color=colour, ms=4, label=column)
+    ax.plot(table.index, table, color=FAINT, lw=0.8)
+    ax.plot([], [], color=FAINT, lw=0.8, label=f"single ({table.shape[1]})")
+    ax.plot(table.index, table.mean(axis=1), "o-", color=INTACT, label="mean")
+    last = table.iloc[-1]
+    for name in (last.idxmax(), last.idxmin()):
+        ax.annotate(name, (table.index[-1], last[name]), xytext=(4, -3), textcoords="offset points", fontsize=8)
     if reference is not None:
-        ax.axhline(reference, color=FAINT, ls="--", lw=1)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        ax.axhline(reference, color=RANDOM, ls="--", lw=1, label="chance")
+    ax.set(xlabel=xlabel, ylabel=ylabel, xticks=table.index)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.08, 1))
     return _done(fig)
 
 

@@ -86,7 +86,7 @@ def compare_controls(data: xr.Dataset, size: int, n_permutations: int, seed: int
             selective, random = (masks_of(data, k, size, measure) for k in ("selective", kind))
             difference, p = compare_masks(selective, random, n_permutations, seed)
             rows[str(kind), measure] = {"difference": difference, "p": p, "masks": len(selective) + len(random)}
-    return pd.DataFrame(rows).T.rename_axis(["control", "measure"])
+    return pd.DataFrame(rows).T.astype({"masks": int}).rename_axis(["control", "measure"])
 
 
 def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:

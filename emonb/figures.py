@@ -10,17 +10,16 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import dendrogram
 from scipy.stats import rankdata
 
 from emonb import rsa
+from emonb.placement import name_points
 from emonb.rdm import to_square
 
 SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
-Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 sns.set_theme(
     context="notebook",
     style="ticks",
@@ -72,7 +71,7 @@ def draw_scatter(x: xr.DataArray, y: xr.DataArray, label: str, xlabel: str, ylab
     x, y = xr.align(x, y, join="exact")
     fig, ax = plt.subplots(figsize=(7, 4.6))
     ax.plot(x, y, "o", color=RANDOM, ms=5)
-    _name_points(ax, x.values, y.values, list(x[label].values))
+    name_points(ax, x.values, y.values, list(x[label].values))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return _done(fig)
 
@@ -123,7 +122,7 @@ def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.
         for group in np.unique(groups):
             inside = groups == group
             ax.plot(*points[inside].T, "os^Dv"[group % 5], color=colours[group % 10], ms=5)
-        _name_points(ax, points[:, 0], points[:, 1], list(labels))
+        name_points(ax, points[:, 0], points[:, 1], list(labels))
         ax.set(title=title, xlabel="dimension 1 (a.u.)", ylabel="dimension 2 (a.u.)")
     return _done(fig)
 
@@ -276,28 +275,6 @@ def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> F
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return _done(fig)
-
-
-def _name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
-    """Write names beside points, each where it covers least of the points and of the names already written."""
-    ax.margins(0.08)
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
-    figure.draw_without_rendering()
-    points = np.asarray(ax.transData.transform(np.column_stack([x, y])))
-    taken: list[Box] = [(px - 4, py - 4, px + 4, py + 4) for px, py in points]
-    for k in np.argsort(-points[:, 1]):
-        px, py, w = float(points[k, 0]), float(points[k, 1]), 5.6 * len(names[k])
-        spots = [(6, -4), (6, 4), (6, -12), (-w - 6, -4), (-w - 6, 4), (-w - 6, -12), (-w / 2, 7), (-w / 2, -17)]
-        boxes: list[Box] = [(px + dx, py + dy, px + dx + w, py + dy + 10) for dx, dy in spots]
-        best = int(np.argmin([sum(_overlap(box, other) for other in taken) for box in boxes]))
-        taken.append(boxes[best])
-        dx, dy = (value * 72 / figure.dpi for value in spots[best])
-        ax.annotate(names[k], (x[k], y[k]), xytext=(dx, dy), textcoords="offset points", fontsize=7)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _done(fig: Figure) -> Figure:

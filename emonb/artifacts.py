@@ -5,11 +5,13 @@ The key of an artifact is a hash of the study fields the stage reads, of the sou
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,18 @@ def code_digest(module: str) -> str:
     return hashlib.sha256(b"".join(seen[name] for name in sorted(seen))).hexdigest()
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a file beside ``path`` to write to, which takes its place when the block ends well and is removed if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write(dataset: xr.Dataset, path: Path) -> Path:
     """Write a labelled dataset to netCDF4 so that ``path`` either holds all of it or does not exist.
 
@@ -44,15 +58,10 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
     Path
         ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with replacing(path) as part:
         dataset.to_netcdf(part, engine="h5netcdf")
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
@@ -64,13 +73,8 @@ def read(path: Path) -> xr.Dataset:
 
 def write_text(text: str, path: Path) -> Path:
     """Write text atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

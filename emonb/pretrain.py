@@ -6,7 +6,6 @@ place, and has to tell the frozen network what the emotion "likes".
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from emonb.artifacts import replacing
 from emonb.backbone import Backbone
 from emonb.control import World, squash
 from emonb.devices import repeatable
@@ -119,11 +119,9 @@ def _save(
     for k, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
     tensors["chance"] = chance.get_state()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state)}
-    save_file({name: value.clone() for name, value in tensors.items()}, part, about)
-    part.replace(path)
+    with replacing(path) as part:
+        save_file({name: value.clone() for name, value in tensors.items()}, part, about)
 
 
 def _load(

@@ -15,6 +15,7 @@ import xarray as xr
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
+from emonb.artifacts import replacing
 from emonb.backbone import Backbone
 from emonb.batching import Budget, pad, run_halving, split_by_length
 from emonb.devices import repeatable
@@ -38,9 +39,8 @@ class _State:
         self.loss = torch.zeros((n, epochs), device=device)
 
     def save(self, path: Path) -> None:
-        part = path.with_name(f".{path.name}.part")
-        save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part)
-        part.replace(path)
+        with replacing(path) as part:
+            save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part)
 
     def load(self, path: Path) -> None:
         for name, value in load_file(path).items():

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.stats import rankdata
 from tqdm import tqdm
 
+from emonb.artifacts import replacing
 from emonb.backbone import Backbone, Remainder
 from emonb.batching import Budget, pad, run_halving, split_by_length
 from emonb.tasks import Task
@@ -218,7 +219,5 @@ def _load(path: Path | None, n_masks: int, n_prompts: int) -> dict[str, np.ndarr
 
 def _store(path: Path | None, values: dict[str, np.ndarray]) -> None:
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        save_file(values, part)
-        part.replace(path)
+        with replacing(path) as part:
+            save_file(values, part)

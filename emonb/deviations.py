@@ -9,7 +9,7 @@ import scipy.stats
 
 from emonb import activations, corpora, inference
 from emonb.kendall import tau_b
-from emonb.report import Html
+from emonb.tables import Html
 
 if TYPE_CHECKING:
     from emonb.stages import Run

@@ -79,30 +79,32 @@ def draw_scatter(x: xr.DataArray, y: xr.DataArray, label: str, xlabel: str, ylab
 def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = None) -> Figure:
     """Draw bands between quantiles (columns, in fractions) over rows (layers)."""
     fig, ax = plt.subplots(figsize=(7, 3.4))
-    columns = sorted(quantiles.columns)
+    columns, ticks = sorted(quantiles.columns), quantiles.index
+    if len(ticks) == 1:  # a band needs two ends
+        quantiles = pd.concat([quantiles, quantiles]).set_axis([ticks[0] - 0.4, ticks[0] + 0.4])
     for low, high in zip(columns[: len(columns) // 2], columns[::-1], strict=False):
         ax.fill_between(quantiles.index, quantiles[low], quantiles[high], color=RANDOM, alpha=0.22, lw=0)
         ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=7)
     ax.plot(quantiles.index, quantiles[columns[len(columns) // 2]], color=INTACT, label="median")
     if floor is not None:
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
-    ax.set(xlabel="layer", ylabel=ylabel, xticks=quantiles.index)
+    ax.set(xlabel="layer", ylabel=ylabel, xticks=ticks)
     ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return _done(fig)
 
 
 def draw_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
     """Draw RDMs side by side as rank percentiles, items in one order."""
-    fig, axes = plt.subplots(1, len(rdms), figsize=(5.1 * len(rdms), 5.2), layout="constrained")
+    fig, axes = plt.subplots(1, len(rdms), figsize=(4 * len(rdms), 4.4), layout="constrained")
     for ax, (title, rdm) in zip(np.atleast_1d(axes), rdms.items(), strict=True):
         square = to_square(100 * (rankdata(rdm) - 0.5) / len(rdm))
         np.fill_diagonal(square, np.nan)
         image = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
         first = ax is np.atleast_1d(axes)[0]
         ax.set(title=title, xticks=range(len(labels)), yticks=range(len(labels)) if first else [])
-        ax.set_xticklabels(labels, rotation=90, fontsize=7)
+        ax.set_xticklabels(labels, rotation=90, fontsize=6.5)
         if first:
-            ax.set_yticklabels(labels, fontsize=7)
+            ax.set_yticklabels(labels, fontsize=6.5)
     fig.colorbar(image, ax=axes, label="dissimilarity (percentile)", shrink=0.6)
     return _done(fig)
 
@@ -112,7 +114,7 @@ def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.
 
     Ranks keep a few outlying items from squeezing all others into one corner. Items are coloured by group.
     """
-    fig, axes = plt.subplots(1, len(rdms), figsize=(5.4 * len(rdms), 5), layout="constrained")
+    fig, axes = plt.subplots(len(rdms), 1, figsize=(7.4, 4.8 * len(rdms)), layout="constrained")
     first = None
     colours = sns.color_palette("colorblind")
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
@@ -129,7 +131,8 @@ def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.
 
 def draw_trees(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
     """Draw average-linkage dendrograms side by side."""
-    fig, axes = plt.subplots(1, len(rdms), figsize=(4.8 * len(rdms), 5.4), layout="constrained")
+    fig, axes = plt.subplots(1, len(rdms), figsize=(4.2 * len(rdms), 5.2))
+    fig.set_layout_engine("constrained", w_pad=0.15)
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
         dendrogram(rsa.cluster(rdm), labels=list(labels), orientation="left", ax=ax, color_threshold=0,
                    above_threshold_color="black", leaf_font_size=8)  # fmt: skip
@@ -161,12 +164,13 @@ def draw_matrix(
 ) -> Figure:
     """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
     rows, columns = values.shape
-    fig, ax = plt.subplots(figsize=(min(0.55 * columns + 3, 10.5), height or 0.3 * rows + 1.6))
+    fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 8.8), height or 0.28 * rows + 1.6))
     shown = (
         values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas() if digits >= 0 else values.to_pandas()
     )  # no "-0"
     sns.heatmap(
         shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
+        vmin=min(0.0, float(values.min())) if centre is None else None,
         fmt=f".{max(digits, 0)}f", annot_kws={"size": 7}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
@@ -226,7 +230,7 @@ def draw_panels(drop: xr.DataArray, importance: xr.DataArray, titles: Mapping[in
     columns = min(4, len(sizes))
     rows = -(-len(sizes) // columns)
     fig, axes = plt.subplots(
-        rows, columns, figsize=(2.5 * columns, 2.6 * rows), sharex=True, sharey=True, layout="constrained", squeeze=False
+        rows, columns, figsize=(2.1 * columns, 2.3 * rows), sharex=True, sharey=True, layout="constrained", squeeze=False
     )
     for ax, size in zip(axes.flat, sizes, strict=False):
         x, y = importance.values, drop.sel(size=size, attribute=importance.attribute).values
@@ -285,9 +289,9 @@ def _done(fig: Figure) -> Figure:
 def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
     """Draw one panel a column: every row of the table a dot, in strips by a label, with the strip's median."""
     groups = list(dict.fromkeys(table[by]))
-    across = 4
+    across = 3
     down = -(-len(columns) // across)
-    fig, axes = plt.subplots(down, across, figsize=(10.5, 2.1 * down), sharey=True, layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(down, across, figsize=(8.6, 2 * down), sharey=True, layout="constrained", squeeze=False)
     for ax, (column, label) in zip(axes.flat, columns.items(), strict=False):
         for row, group in enumerate(groups):
             values = table.loc[table[by] == group, column].dropna() if column in table else []

@@ -9,6 +9,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.inference import correlate_attributes
+from emonb.tables import format_table
 
 
 class Truth(NamedTuple):
@@ -70,10 +71,10 @@ def _grade_neurons(found: xr.DataArray, truth: Truth) -> Grade:
         "truth.precision": float(right[voiced].sum() / max(1, count[voiced].sum())),
     }
     table = pd.DataFrame(
-        {"planted importance": weight.round(3), "neurons found": count, "of them wired to it": right, "wired to it": wired},
+        {"planted importance": weight, "neurons found": count, "of them wired to it": right, "wired to it": wired},
         index=names,
     )
-    return Grade(quantities, table.sort_values("planted importance", ascending=False))
+    return Grade(quantities, format_table(table.sort_values("planted importance", ascending=False)))
 
 
 def _grade_drops(found: xr.DataArray, truth: Truth) -> Grade:
@@ -89,5 +90,5 @@ def _grade_drops(found: xr.DataArray, truth: Truth) -> Grade:
         "truth.drop_voiced": float(drop[voiced].mean()),
         "truth.drop_silent": float(drop[~voiced].mean()) if (~voiced).any() else 0.0,
     }
-    table = pd.DataFrame({"planted importance": weight.round(3), "loss": drop.round(4)}, index=names)
-    return Grade(quantities, table.sort_values("planted importance", ascending=False))
+    table = pd.DataFrame({"planted importance": weight, "loss": drop}, index=names)
+    return Grade(quantities, format_table(table.sort_values("planted importance", ascending=False), {"loss": 4}))

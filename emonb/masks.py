@@ -70,7 +70,7 @@ def power_of_masks(
     n_selective: int,
     n_random: list[int],
     seed: int,
-    n: int = 2000,
+    n: int = 100_000,
 ) -> dict[int, float]:
     """Power of a one-sided two-sample test at .05 whose unit is the mask, for several numbers of random masks.
 
@@ -83,19 +83,23 @@ def power_of_masks(
     n_selective : int
     n_random : list of int
     seed, n : int
-        Simulations of normal masks, tested by Welch's t (the permutation test's power to within simulation error).
+        Simulations of normal masks, tested by Welch's t (the permutation test's power to within simulation error). Means
+        and variances are drawn, not masks; every number of random masks meets the same selective ones.
 
     Returns
     -------
     dict of int to float
     """
     rng = np.random.default_rng(seed)
+
+    def draw(mean: float, sd: float, m: int) -> tuple[np.ndarray, np.ndarray, int]:
+        return rng.normal(mean, sd / np.sqrt(m), n), sd * np.sqrt(rng.chisquare(m - 1, n) / (m - 1)), m
+
+    selective = draw(-effect, sd_selective, n_selective)
     power = {}
     for m in n_random:
-        selective = rng.normal(-effect, sd_selective, (n, n_selective))
-        random = rng.normal(0, sd_random, (n, m))
-        p = scipy.stats.ttest_ind(selective, random, axis=1, equal_var=False, alternative="less").pvalue
-        power[m] = float((p < 0.05).mean())
+        test = scipy.stats.ttest_ind_from_stats(*selective, *draw(0, sd_random, m), equal_var=False, alternative="less")
+        power[m] = float((test.pvalue < 0.05).mean())
     return power
 
 
@@ -116,14 +120,14 @@ def masks_needed(effect: float, sd_selective: float, sd_random: float, power: fl
     return int(np.ceil(z**2 * (sd_selective**2 + sd_random**2) / effect**2))
 
 
-def power_of_attributes(r: float, n_attributes: list[int], seed: int, n: int = 2000) -> dict[int, float]:
+def power_of_attributes(r: float, n_attributes: list[int], seed: int, n: int = 20_000) -> dict[int, float]:
     """Power of a one-sided test of a Pearson r at .05 whose unit is the attribute."""
     rng = np.random.default_rng(seed)
     power = {}
     for m in n_attributes:
         x = rng.normal(size=(n, m))
         y = r * x + np.sqrt(1 - r**2) * rng.normal(size=(n, m))
-        z = np.arctanh([np.corrcoef(a, b)[0, 1] for a, b in zip(x, y, strict=True)]) * np.sqrt(m - 3)
+        z = np.arctanh(scipy.stats.pearsonr(x, y, axis=1).statistic) * np.sqrt(m - 3)
         power[m] = float((z > scipy.stats.norm.isf(0.05)).mean())
     return power
 

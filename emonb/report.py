@@ -10,20 +10,12 @@ import pandas as pd
 from emonb.artifacts import write_text
 from emonb.claims import Declarations
 from emonb.study import data_dir
+from emonb.tables import Html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– untested", None: "–"}
-
-
-class Html(str):
-    """A string that notebooks show as HTML."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        return str(self)
 
 
 def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> Html:
@@ -144,15 +136,10 @@ def describe_rates(rates: pd.DataFrame) -> Html:
         over = mine[mine["low"] > mine["level"]]
         worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
         parts.append(
-            f"{name}: {len(mine) - len(over)} of {len(mine)} rates are at or below nominal; the largest excess is "
-            f"{worst.rate:.3f} at level {worst.level:g} ({worst.data})."
+            f"{name}: of {len(mine)} rates, {len(over)} lie above nominal with their whole interval; the largest, for its "
+            f"level, is {worst.rate:.3f} at {worst.level:g} ({worst.data})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
-
-
-def wrap_table(table: pd.DataFrame) -> Html:
-    """Show a table of texts with intervals and remarks on lines of their own, so that it fits the page."""
-    return Html(table.to_html().replace(" [", "<br>[").replace("; ", "<br>"))
 
 
 def _truth(ledger: dict[str, Any], claim: str) -> str:

@@ -14,6 +14,7 @@ import scipy.stats
 
 from emonb import artifacts, editions
 from emonb.claims import Declarations
+from emonb.tables import format_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ SHOWN = {
     "importance.attribute_r": "r of loss and importance",
 }
 """Quantities of a trial the book shows, with their axis labels."""
-
+_DIGITS = {"truth.voiced_found": 0, "truth.silent_found": 0, "lesions.difference": 4}  # all others: 2
 
 _ALSO_KEPT = (
     "structure.correlation.mantel_p", "structure.untrained.rho", "structure.untrained.gain", "structure.untrained.gain.low",
@@ -96,16 +97,23 @@ def verdict_table(trials: list[dict[str, Any]], declared: Declarations) -> pd.Da
     return table.loc[[t for t in titles if t in table.index], order].fillna("not judged")
 
 
-def seed_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
-    """Every world and seed, one row each, with whether each claim holds and the quantities behind it."""
-    rows = {
-        (t["study"], t["seed"]): {
-            **{name: claim["holds"] for name, claim in t["claims"].items()},
-            **{label: t["quantities"].get(name, np.nan) for name, label in SHOWN.items()},
-        }
-        for t in trials
-    }
-    return pd.DataFrame(rows).T.rename_axis(["world", "seed"])
+def seed_table(trials: list[dict[str, Any]], declared: Declarations) -> pd.DataFrame:
+    """Every run: whether each claim holds and the quantities behind it, one row a world, one column a world seed."""
+    seeds = sorted({t["seed"] for t in trials})
+    of = {(t["study"], t["seed"]): t for t in trials}
+    rows: dict[tuple[str, str], list[str]] = {}
+    for world in [w for w in WORLDS if any(t["study"] == w for t in trials)]:
+        runs = [of.get((world, seed), {"claims": {}, "quantities": {}}) for seed in seeds]
+        for claim in declared.of_study(world):
+            rows[f"{claim.title} holds", _unbroken(world)] = [r["claims"].get(claim.id, {}).get("holds", "–") for r in runs]
+        for name, label in SHOWN.items():
+            rows[label, _unbroken(world)] = [format_number(r["quantities"].get(name), _DIGITS.get(name, 2)) for r in runs]
+    table = pd.DataFrame(rows, index=pd.Index(seeds, name="world seed")).T
+    return table[(table != "–").any(axis=1)].loc[list(dict.fromkeys(what for what, _ in rows))]
+
+
+def _unbroken(world: str) -> str:
+    return world.replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def interval_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
@@ -122,9 +130,9 @@ def interval_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
             values = np.array([t["quantities"][name] for t in trials if t["study"] == study and name in t["quantities"]])
             if len(values) > 1:
                 mean, half = values.mean(), scipy.stats.t.isf(0.025, len(values) - 1) * scipy.stats.sem(values)
-                cells[label, study] = (
-                    f"{mean:.3g} [{mean - half:.3g}, {mean + half:.3g}]"  # t.interval: NaN where all agree
-                )
+                digits = max(1, _DIGITS.get(name, 2))  # means of counts need one
+                value, low, high = (format_number(v, digits) for v in (mean, mean - half, mean + half))
+                cells[label, study] = f"{value} [{low}, {high}]"  # t.interval: NaN where all agree
     table = pd.Series(cells).unstack()
     labels, worlds = [label for label in SHOWN.values() if label in table.index], [w for w in WORLDS if w in table]
     return table.loc[labels, worlds].fillna("")

@@ -79,12 +79,17 @@ def test_variance_components_recover_planted_shares() -> None:
 
 
 def test_power_agrees_with_closed_forms() -> None:
-    from scipy.stats import norm
+    from scipy.stats import nct, t, ttest_ind
 
-    power = masks.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0, n=4000)[30]
-    assert power == pytest.approx(norm.sf(norm.isf(0.05) - 0.5 / np.sqrt(2 / 30)), abs=0.03)
+    power = masks.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0)[30]
+    assert power == pytest.approx(nct.sf(t.isf(0.05, 58), 58, 0.5 / np.sqrt(2 / 30)), abs=0.008)
+    rng = np.random.default_rng(1)  # masks themselves, unlike spreads and numbers
+    p = ttest_ind(
+        rng.normal(-0.8, 2.0, (20_000, 14)), rng.normal(0, 1.0, (20_000, 5)), axis=1, equal_var=False, alternative="less"
+    ).pvalue
+    assert masks.power_of_masks(0.8, 2.0, 1.0, 14, [5], 0)[5] == pytest.approx((p < 0.05).mean(), abs=0.015)
     n = masks.masks_needed(0.5, 1.0, 1.3)
-    enough = masks.power_of_masks(0.5, 1.0, 1.3, n, [n], 0, n=4000)[n]
+    enough = masks.power_of_masks(0.5, 1.0, 1.3, n, [n], 0)[n]
     assert enough == pytest.approx(0.8, abs=0.03)
     with pytest.raises(ValueError, match="not in the claim's direction"):
         masks.masks_needed(-0.1, 1.0, 1.0)

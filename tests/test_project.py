@@ -68,10 +68,8 @@ def test_modules_are_short_and_import_downwards_only() -> None:
     order += (
         " devices backbone batching prompts activations rsa inference bootstrap partial searchlight lesions mask_plan sweep"
     )
-    order += (
-        " live masks calibration lexicon grading control wiring pretrain planted claims placement figures report stages"
-    )
-    order = [*order.split(), "deviations", "notebooks", "editions", "trials", "make", "cli"]
+    order += " live masks calibration lexicon tables grading control wiring pretrain planted claims placement figures"
+    order = [*order.split(), "report", "stages", "deviations", "notebooks", "editions", "trials", "make", "cli"]
     for path in sorted((ROOT / "emonb").glob("*.py")):
         text = path.read_text()
         assert len(text.splitlines()) <= 320, path

@@ -1,0 +1,61 @@
+"""Tables for the page: every number with the same digits, a dash where there is none, one line of headings."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+
+class Html(str):
+    """A string that notebooks show as HTML."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def format_table(
+    table: pd.DataFrame, digits: int | Mapping[str, int] = 3, names: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Write a table's numbers as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+    digits : int or dict of column to int
+        Decimals of numbers that are not whole by type; columns that a dict leaves out get 3.
+    names : dict of column to str, optional
+        Headings in place of column names.
+
+    Returns
+    -------
+    DataFrame of str
+        Whole numbers in groups of three, missing values as "–", no "-0.000"; the index's name heads its column.
+    """
+    places = digits if isinstance(digits, Mapping) else dict.fromkeys(table.columns, digits)
+    texts = {column: [format_number(value, places.get(column, 3)) for value in table[column]] for column in table.columns}
+    shown = pd.DataFrame(texts, index=table.index)
+    if table.columns.nlevels > 1:
+        shown.columns = table.columns
+    shown = shown.rename(columns=dict(names or {}))
+    if table.index.nlevels == 1:
+        shown.columns.name, shown.index.name = table.index.name, None
+    return shown
+
+
+def wrap_table(table: pd.DataFrame) -> Html:
+    """Show a table of texts with intervals and remarks on lines of their own, so that it fits the page."""
+    return Html(table.to_html().replace(" [", "<br>[").replace("; ", "<br>"))
+
+
+def format_number(value: object, digits: int) -> str:
+    """Write a cell: a float with so many decimals and never as -0, a whole number as it is, a missing value as a dash."""
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if not isinstance(value, float | np.floating) or np.isnan(value):
+        return "–" if pd.isna(value) else str(value)
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text

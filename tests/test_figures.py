@@ -1,0 +1,34 @@
+"""Figures show what they are given, in the corner cases too."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from emonb import figures
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_quantile_bands_have_an_area_and_their_edges(layers: int) -> None:
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    values = pd.DataFrame(np.sort(np.random.default_rng(0).normal(size=(layers, 5)), axis=1), range(1, layers + 1), levels)
+    ax = figures.draw_quantiles(values, "activation").axes[0]
+    assert len(ax.collections) == 2
+    for band, (low, high) in zip(ax.collections, ((0.05, 0.95), (0.25, 0.75)), strict=True):
+        corners = band.get_paths()[0].vertices
+        assert np.ptp(corners[:, 0]) > 0.5
+        assert corners[:, 1].min() == pytest.approx(values[low].min())
+        assert corners[:, 1].max() == pytest.approx(values[high].max())
+    assert list(ax.get_xticks()) == list(range(1, layers + 1))
+
+
+def test_a_share_is_coloured_from_zero_and_a_difference_around_its_centre() -> None:
+    share = xr.DataArray(
+        np.full((2, 1), 100.0), dims=("attribute", "layer"), coords={"attribute": ["a", "b"], "layer": [1]}
+    )
+    colours = figures.draw_matrix(share, "share (%)", digits=0).axes[0].collections[0]
+    assert colours.get_clim() == (0, 100)
+    drop = xr.DataArray([[-1.0, 3.0]], dims=("attribute", "size"), coords={"attribute": ["a"], "size": [1, 2]})
+    colours = figures.draw_matrix(drop, "drop", centre=0).axes[0].collections[0]
+    middle, low, high = (colours.cmap(colours.norm(value))[:3] for value in (0.0, -1.0, 3.0))
+    assert min(middle) > 0.9 and low[2] > low[0] and high[0] > high[2]  # white; bluish below, reddish above

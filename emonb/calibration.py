@@ -5,6 +5,7 @@ own. A calibrated test rejects at its nominal rate.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import scipy.stats
 from tqdm import tqdm
 
 from emonb import inference
-from emonb.partial import partial_mantel
+from emonb.partial import compare_given
 from emonb.rdm import pair_index, pattern_rdm
 
 N_EMOTIONS, N_SEEDS, N_ATTRIBUTES, N_JUDGES = 27, 12, 14, 61
@@ -61,26 +62,35 @@ def simulate_importance(rng: np.random.Generator, permutations: int = 999, sd_ma
     return {"valid": float(p[0]), "study": float(scipy.stats.ttest_1samp(z, 0, alternative="greater").pvalue)}
 
 
-def simulate_partial(rng: np.random.Generator, permutations: int = 499) -> dict[str, float]:
+def simulate_partial(
+    rng: np.random.Generator, permutations: int = 499, weights: tuple[float, float] = (0.4, 0.2)
+) -> dict[str, float]:
     """Human and model both related to a covariate (the corpus), and to each other through it only."""
     shared = _two_groups(rng, 2)
     covariate = pattern_rdm(shared, "euclidean")
     human, model = (
-        pattern_rdm(np.hstack([weight * shared, rng.normal(size=(N_EMOTIONS, 2))]), "euclidean") for weight in (0.4, 0.2)
+        pattern_rdm(np.hstack([weight * shared, rng.normal(size=(N_EMOTIONS, 2))]), "euclidean") for weight in weights
     )
-    result = partial_mantel(model, human, covariate, permutations, int(rng.integers(1 << 31)))
+    result = compare_given(model, human, covariate, permutations, int(rng.integers(1 << 31)))
     ranks = [scipy.stats.rankdata(v) for v in (model, human, covariate)]
     r = np.corrcoef(ranks)
-    partial = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
-    z = np.arctanh(partial) * np.sqrt(len(model) - 4)
-    return {"valid": result.p, "study": float(scipy.stats.norm.sf(z))}
+    rest = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
+    z = np.arctanh(rest) * np.sqrt(len(model) - 4)
+    return {"valid": result.p, "mantel": result.mantel_p, "study": float(scipy.stats.norm.sf(z))}
 
 
 TESTS: dict[str, tuple[str, Callable[[np.random.Generator], dict[str, float]]]] = {
     "structure": ("whole model and judges: Mantel (emotion) | Kendall's p (pair)", simulate_structure),
     "neuron": ("one neuron and one attribute: Mantel (emotion) | Kendall's p (pair)", simulate_neuron),
     "searchlight": ("any of 100 neurons x 14 attributes: maximum statistic | p N / rank", simulate_searchlight),
-    "partial": ("model and humans given the corpus: partial Mantel | partial correlation's p (pair)", simulate_partial),
+    "partial": (
+        "model and humans given the corpus: jackknife (emotion) | partial Mantel | partial correlation's p (pair)",
+        simulate_partial,
+    ),
+    "partial_close": (
+        "the same, both close to the corpus: jackknife (emotion) | partial Mantel | partial correlation's p (pair)",
+        partial(simulate_partial, weights=(1.0, 0.7)),
+    ),
     "masks": ("selective and random masks: exact permutation (mask) | t test (prompt)", simulate_masks),
     "importance": ("drop and importance: permutation (attribute) | t test (emotion)", simulate_importance),
 }
@@ -103,13 +113,14 @@ def measure_rates(
     Returns
     -------
     DataFrame
-        One row per kind (``valid``, ``study``) and level: ``rate`` with its 95 % Clopper-Pearson interval, ``n``.
+        One row per kind (``valid``, ``study``, perhaps ``mantel``: approximate) and level: ``rate`` with its 95 %
+        Clopper-Pearson interval, ``n``.
     """
     description, simulate = TESTS[name]
     children = np.random.SeedSequence([seed, sorted(TESTS).index(name)]).spawn(n)
     draws = [simulate(np.random.default_rng(child)) for child in tqdm(children, desc=name, disable=not progress)]
     rows = []
-    for kind, text in zip(("valid", "study"), description.split(": ", 1)[1].split(" | "), strict=True):
+    for kind, text in zip(draws[0], description.split(": ", 1)[1].split(" | "), strict=True):
         p = np.array([draw[kind] for draw in draws])
         for level in levels:
             result = scipy.stats.binomtest(int((p <= level).sum()), n)

@@ -186,7 +186,7 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
     for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM), strict=False):
         y = np.arange(len(names)) + offset
-        table = table.loc[names]
+        table = table.reindex(names)
         if {"low", "high"} <= set(table.columns):
             ax.hlines(y, table["low"], table["high"], color=colour, lw=1.6)
         ax.plot(table["value"], y, "o", color=colour, ms=5, label=group)

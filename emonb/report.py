@@ -122,22 +122,30 @@ def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
     """Draw the rejection rates at one level, valid and study tests side by side."""
     from emonb import figures
 
-    names = {"valid": "valid unit", "study": "the study's kind of test"}
+    names = {"valid": "valid unit", "study": "the study's kind of test", "mantel": "partial Mantel"}
     at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
-    groups = {names[kind]: at[at["kind"] == kind][["value", "low", "high"]] for kind in names}
+    groups = {names[kind]: at[at["kind"] == kind][["value", "low", "high"]] for kind in names if kind in set(at["kind"])}
     return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
 
 
 def describe_rates(rates: pd.DataFrame) -> Html:
     """Say which tests are calibrated: their interval holds the nominal rate or lies below it."""
     parts = []
-    for kind, name in (("valid", "Tests with the valid unit"), ("study", "Tests of the study's kind")):
+    names = {
+        "valid": "Tests with the valid unit",
+        "study": "Tests of the study's kind",
+        "mantel": "The partial Mantel test",
+    }
+    for kind, name in names.items():
         mine = rates[rates["kind"] == kind]
+        if mine.empty:
+            continue
         over = mine[mine["low"] > mine["level"]]
         worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
         parts.append(
-            f"{name}: of {len(mine)} rates, {len(over)} lie above nominal with their whole interval; the largest, for its "
-            f"level, is {worst.rate:.3f} at {worst.level:g} ({worst.data})."
+            f"{name}: of {len(mine)} rates, {len(over)} lie above nominal with their whole interval, where chance alone "
+            f"would put {0.025 * len(mine):.1f}; the largest, for its level, is {worst.rate:.3f} at {worst.level:g} "
+            f"({worst.data})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
 

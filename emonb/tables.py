@@ -1,6 +1,7 @@
 """Tables for the page: every number with the same digits, a dash where there is none, one line of headings."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ class Html(str):
 
 
 def format_table(
-    table: pd.DataFrame, digits: int | Mapping[str, int] = 3, names: Mapping[str, str] | None = None
+    table: pd.DataFrame, digits: int | Mapping[str, int | Literal["p"]] = 3, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """Write a table's numbers as text.
 
@@ -24,7 +25,8 @@ def format_table(
     ----------
     table : DataFrame
     digits : int or dict of column to int
-        Decimals of numbers that are not whole by type; columns that a dict leaves out get 3.
+        Decimals of numbers that are not whole by type, or "p" for p values (4 decimals, and "<0.0001"); columns that a
+        dict leaves out get 3.
     names : dict of column to str, optional
         Headings in place of column names.
 
@@ -49,7 +51,7 @@ def wrap_table(table: pd.DataFrame) -> Html:
     return Html(table.to_html().replace(" [", "<br>[").replace("; ", "<br>"))
 
 
-def format_number(value: object, digits: int) -> str:
+def format_number(value: object, digits: int | Literal["p"]) -> str:
     """Write a cell: a float with so many decimals and never as -0, a whole number as it is, a missing value as a dash."""
     if isinstance(value, bool | np.bool_ | str):
         return str(value)
@@ -57,5 +59,7 @@ def format_number(value: object, digits: int) -> str:
         return f"{value:,}"
     if not isinstance(value, float | np.floating) or np.isnan(value):
         return "–" if pd.isna(value) else str(value)
+    if digits == "p":
+        return f"{value:.4f}" if value >= 0.00005 else "<0.0001"
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text

@@ -5,7 +5,15 @@ import scipy.stats
 
 from emonb.calibration import TESTS, measure_rates
 
-N = {"structure": 60, "neuron": 60, "searchlight": 25, "partial": 150, "masks": 300, "importance": 300}
+N = {
+    "structure": 60,
+    "neuron": 60,
+    "searchlight": 25,
+    "partial": 150,
+    "partial_close": 150,
+    "masks": 300,
+    "importance": 300,
+}
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -13,7 +21,7 @@ def test_valid_tests_do_not_fire_too_often(name: str) -> None:
     rates = measure_rates(name, N[name], seed=7, levels=(0.05,)).set_index("kind")
     hits = round(rates.loc["valid", "rate"] * N[name])
     assert scipy.stats.binomtest(hits, N[name], 0.05, alternative="greater").pvalue > 0.001
-    if name in ("masks", "importance", "searchlight"):
+    if name in ("masks", "importance", "searchlight", "partial", "partial_close"):
         assert rates.loc["study", "low"] > 0.05
 
 

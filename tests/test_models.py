@@ -36,22 +36,60 @@ def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
     a, b, c = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(3))
     rab, rac, rbc = (rsa.compare(u, v, "rho") for u, v in ((a, b), (a, c), (b, c)))
     expected = (rab - rac * rbc) / np.sqrt((1 - rac**2) * (1 - rbc**2))
-    assert partial.partial_mantel(a, b, c, 99, 0).rho == pytest.approx(expected, abs=1e-12)
+    assert partial.compare_given(a, b, c, 99, 0, degree=1).rho == pytest.approx(expected, abs=1e-12)
     assert masks.partial_correlation(*(np.argsort(np.argsort(v)) for v in (a, b, c))) == pytest.approx(expected, abs=1e-12)
 
 
-def test_partial_mantel_finds_what_is_beyond_the_covariate_and_nothing_else() -> None:
-    rng = np.random.default_rng(2)
-    shared, own = rng.normal(size=(16, 2)), rng.normal(size=(16, 2))
-    covariate = _rdm_of(shared)
-    human = _rdm_of(np.hstack([shared, own]))
+def test_comparison_given_a_covariate_finds_what_is_beyond_it_and_nothing_else() -> None:
+    fired = {"p": 0, "mantel_p": 0}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        shared, own = rng.normal(size=(16, 2)), rng.normal(size=(16, 2))
+        covariate = _rdm_of(shared)
+        human = _rdm_of(np.hstack([shared, own]))
+        only = _rdm_of(shared + 0.5 * rng.normal(size=shared.shape))
+        nothing = partial.compare_given(only, human, covariate, 99, 0)
+        assert nothing.low < nothing.rho < nothing.high
+        fired = {name: fired[name] + (getattr(nothing, name) < 0.05) for name in fired}
+    assert fired["p"] <= 6 and fired["mantel_p"] <= 12  # of 40; 2 expected at the nominal rate
     beyond = _rdm_of(np.hstack([rng.normal(size=(16, 1)) * 0.2, own]))
-    only = _rdm_of(shared + 0.05 * rng.normal(size=shared.shape))
-    assert partial.partial_mantel(beyond, human, covariate, 499, 0).p < 0.01
-    assert partial.partial_mantel(only, human, covariate, 499, 0).p > 0.05
+    found = partial.compare_given(beyond, human, covariate, 499, 0)
+    assert found.p < 0.01 and found.mantel_p < 0.01 and found.low > 0
     variance = partial.unique_variance(beyond, human, covariate, 1.0)
     assert variance["both"] > variance["covariates"]
     assert variance["unique"] == pytest.approx(variance["both"] - variance["covariates"])
+
+
+def test_jackknife_equals_leaving_out_emotions_by_hand() -> None:
+    from scipy.stats import rankdata, t
+
+    rng = np.random.default_rng(5)
+    n, points = 11, rng.normal(size=(4, 11, 2))
+    squares = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in points]
+
+    def rho(kept: np.ndarray) -> float:
+        upper = np.triu_indices(len(kept), 1)
+        model, human, *given = (rankdata(square[np.ix_(kept, kept)][upper]) for square in squares)
+        columns = np.vander(given[0] / 100, 3).tolist(), np.vander(given[1] / 100, 3).tolist()
+        design = np.hstack([np.array(columns[0]), np.array(columns[1])])  # up to the square; the constant is there twice
+        a, b = (y - design @ np.linalg.lstsq(design, y, rcond=None)[0] for y in (model, human))
+        return float(np.corrcoef(a, b)[0, 1])
+
+    everyone = np.arange(n)
+    without = np.array([rho(np.delete(everyone, k)) for k in everyone])
+    error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
+    model, human, first, second = (square[np.triu_indices(n, 1)] for square in squares)
+    result = partial.compare_given(model, human, np.stack([first, second]), 9, 0, degree=2)
+    assert result.rho == pytest.approx(rho(everyone), abs=1e-9)
+    assert result.p == pytest.approx(t.sf(rho(everyone) / error, n - 1), abs=1e-9)
+    assert result.high - result.low == pytest.approx(2 * t.isf(0.025, n - 1) * error, abs=1e-9)
+
+
+def test_nothing_is_left_of_a_model_that_is_its_covariate() -> None:
+    rng = np.random.default_rng(8)
+    human, covariate = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(2))
+    result = partial.compare_given(covariate**2, human, np.stack([covariate, np.ones_like(covariate)]), 19, 0)
+    assert (result.rho, result.p, result.mantel_p) == (0, 1, 1)
 
 
 def test_joint_regression_recovers_planted_weights() -> None:

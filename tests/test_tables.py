@@ -22,6 +22,12 @@ def test_numbers_read_as_a_person_would_write_them() -> None:
     assert shown["met"].tolist() == ["True", "False", "True"]
     assert shown.columns.name == "layer" and shown.index.name is None
     assert shown.index.tolist() == [1, 2, 3]
+    assert format_table(pd.DataFrame({"p": [0.00004, 0.00006, 1.0, np.nan]}), {"p": "p"})["p"].tolist() == [
+        "<0.0001",
+        "0.0001",
+        "1.0000",
+        "–",
+    ]
 
 
 def test_column_levels_and_row_levels_are_kept() -> None:

@@ -20,4 +20,4 @@ if __name__ == "__main__":
     rows = []
     for name in TESTS:
         rows += measure_rates(name, given.n, given.seed, progress=True).to_dict("records")
-        write_text(json.dumps({"n": given.n, "seed": given.seed, "rates": rows}, indent=1) + "\n", OUT)
+    write_text(json.dumps({"n": given.n, "seed": given.seed, "rates": rows}, indent=1) + "\n", OUT)

@@ -13,6 +13,7 @@ import scipy.stats
 from tqdm import tqdm
 
 from emonb import inference
+from emonb.masks import partial_correlation
 from emonb.partial import compare_given
 from emonb.rdm import pair_index, pattern_rdm
 
@@ -72,10 +73,8 @@ def simulate_partial(
         pattern_rdm(np.hstack([weight * shared, rng.normal(size=(N_EMOTIONS, 2))]), "euclidean") for weight in weights
     )
     result = compare_given(model, human, covariate, permutations, int(rng.integers(1 << 31)))
-    ranks = [scipy.stats.rankdata(v) for v in (model, human, covariate)]
-    r = np.corrcoef(ranks)
-    rest = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
-    z = np.arctanh(rest) * np.sqrt(len(model) - 4)
+    spearman = partial_correlation(*scipy.stats.rankdata([model, human, covariate], axis=1))
+    z = np.arctanh(spearman) * np.sqrt(len(model) - 4)
     return {"valid": result.p, "mantel": result.mantel_p, "study": float(scipy.stats.norm.sf(z))}
 
 

@@ -186,7 +186,7 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
     for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM), strict=False):
         y = np.arange(len(names)) + offset
-        table = table.reindex(names)
+        table = table.loc[names]
         if {"low", "high"} <= set(table.columns):
             ax.hlines(y, table["low"], table["high"], color=colour, lw=1.6)
         ax.plot(table["value"], y, "o", color=colour, ms=5, label=group)
@@ -251,7 +251,7 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
     """Draw each column against the index as a thin line, the ends of the highest and lowest named, and their mean."""
     fig, ax = plt.subplots(figsize=(7, 3.4))
     ax.plot(table.index, table, color=FAINT, lw=0.8)
-    ax.plot([], [], color=FAINT, lw=0.8, label=f"single ({table.shape[1]})")
+    ax.plot([], [], color=FAINT, lw=0.8, label=f"single {table.columns.name}s ({table.shape[1]})")
     ax.plot(table.index, table.mean(axis=1), "o-", color=INTACT, label="mean")
     last = table.iloc[-1]
     for name in (last.idxmax(), last.idxmin()):

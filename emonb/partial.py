@@ -39,8 +39,8 @@ def compare_given(
     at or below its nominal rate also where covariates nearly determine both sides.
 
     The *partial Mantel test* (Smouse, Long & Sokal 1986) permutes the model's emotion labels and takes its residuals anew.
-    The permuted model loses its relation to the covariates: the test is exact only when the two are unrelated, and
-    fires the more too often the closer they are.
+    The permuted model loses its relation to the covariates: the test is exact only when the two are unrelated, and fires
+    too often otherwise, the more so the closer both sides are to the covariates.
 
     Parameters
     ----------
@@ -57,11 +57,8 @@ def compare_given(
     """
     covariates = np.atleast_2d(covariates)
     n = to_square(model).shape[0]
-    i, j = pair_index(n)
     rho = _partial_rho(model, human, covariates, degree)
-    kept = [(i != k) & (j != k) for k in range(n)]
-    without = [_partial_rho(model[some], human[some], covariates[:, some], degree) for some in kept]
-    error = float(np.sqrt((n - 1) * np.var(without)))
+    error = _jackknife_error(model, human, covariates, degree, n)
     half = float(scipy.stats.t.isf(0.025, n - 1)) * error
     p = float(scipy.stats.t.sf(rho / error, n - 1)) if error > 0 else 1.0
 
@@ -135,6 +132,14 @@ def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, degree: int) -> float:
     sides = _residual_maker(_design(covariates, degree))(scipy.stats.rankdata([model, human], axis=1))
     return float(_correlate(sides[:1], sides[1])[0])
+
+
+def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, degree: int, n: int) -> float:
+    """Standard error of the partial correlation over n emotions; 0 where it cannot be estimated."""
+    i, j = pair_index(n)
+    kept = [(i != k) & (j != k) for k in range(n)]
+    without = [_partial_rho(model[some], human[some], covariates[:, some], degree) for some in kept]
+    return float(np.sqrt((n - 1) * np.var(without)))
 
 
 def _design(covariates: np.ndarray, degree: int) -> np.ndarray:

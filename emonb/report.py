@@ -124,7 +124,8 @@ def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
 
     names = {"valid": "valid unit", "study": "the study's kind of test", "mantel": "partial Mantel"}
     at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
-    groups = {names[kind]: at[at["kind"] == kind][["value", "low", "high"]] for kind in names if kind in set(at["kind"])}
+    tests = at.index.unique()  # not every one has every kind
+    groups = {names[kind]: at.loc[at["kind"] == kind, ["value", "low", "high"]].reindex(tests) for kind in names}
     return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
 
 
@@ -138,8 +139,6 @@ def describe_rates(rates: pd.DataFrame) -> Html:
     }
     for kind, name in names.items():
         mine = rates[rates["kind"] == kind]
-        if mine.empty:
-            continue
         over = mine[mine["low"] > mine["level"]]
         worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
         parts.append(

@@ -24,7 +24,7 @@ def format_table(
     Parameters
     ----------
     table : DataFrame
-    digits : int or dict of column to int
+    digits : int, or dict of column to int or "p"
         Decimals of numbers that are not whole by type, or "p" for p values (4 decimals, and "<0.0001"); columns that a
         dict leaves out get 3.
     names : dict of column to str, optional
@@ -37,10 +37,7 @@ def format_table(
     """
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(table.columns, digits)
     texts = {column: [format_number(value, places.get(column, 3)) for value in table[column]] for column in table.columns}
-    shown = pd.DataFrame(texts, index=table.index)
-    if table.columns.nlevels > 1:
-        shown.columns = table.columns
-    shown = shown.rename(columns=dict(names or {}))
+    shown = pd.DataFrame(texts, index=table.index).rename(columns=dict(names or {}))
     if table.index.nlevels == 1:
         shown.columns.name, shown.index.name = table.index.name, None
     return shown
@@ -52,7 +49,16 @@ def wrap_table(table: pd.DataFrame) -> Html:
 
 
 def format_number(value: object, digits: int | Literal["p"]) -> str:
-    """Write a cell: a float with so many decimals and never as -0, a whole number as it is, a missing value as a dash."""
+    """Write one cell of a table.
+
+    Parameters
+    ----------
+    value : object
+        A float gets its decimals and is never "-0"; a whole number is written in groups of three, text as it is, and a
+        missing value as "–".
+    digits : int or "p"
+        Decimals, or the way of p values: 4 decimals, and "<0.0001".
+    """
     if isinstance(value, bool | np.bool_ | str):
         return str(value)
     if isinstance(value, int | np.integer):

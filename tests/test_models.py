@@ -47,11 +47,11 @@ def test_comparison_given_a_covariate_finds_what_is_beyond_it_and_nothing_else()
         shared, own = rng.normal(size=(16, 2)), rng.normal(size=(16, 2))
         covariate = _rdm_of(shared)
         human = _rdm_of(np.hstack([shared, own]))
-        only = _rdm_of(shared + 0.5 * rng.normal(size=shared.shape))
+        only = _rdm_of(shared + 0.05 * rng.normal(size=shared.shape))
         nothing = partial.compare_given(only, human, covariate, 99, 0)
         assert nothing.low < nothing.rho < nothing.high
         fired = {name: fired[name] + (getattr(nothing, name) < 0.05) for name in fired}
-    assert fired["p"] <= 6 and fired["mantel_p"] <= 12  # of 40; 2 expected at the nominal rate
+    assert max(fired.values()) <= 6, fired  # of 40; 2 expected at the nominal rate
     beyond = _rdm_of(np.hstack([rng.normal(size=(16, 1)) * 0.2, own]))
     found = partial.compare_given(beyond, human, covariate, 499, 0)
     assert found.p < 0.01 and found.mantel_p < 0.01 and found.low > 0

@@ -86,9 +86,10 @@ class LedgerItem(pytest.Item):
         self.study = study
 
     def runtest(self) -> None:
-        from emonb import claims, editions
-        from emonb.stages import open_run
-        from emonb.study import data_dir
+        from emonb.book import claims
+        from emonb.paths import data_dir
+        from emonb.run import editions
+        from emonb.run.stages import open_run
 
         committed = json.loads((self.path.parent / "claims.json").read_text(encoding="utf-8"))
         records = sorted((open_run(self.study).folder / "claims").glob("*.json"))
@@ -124,7 +125,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     published = [i for i in items if i.get_closest_marker("published") or _needs_data(config, i)]
     if not published:
         return
-    from emonb import sources, stages
+    from emonb.data import sources
+    from emonb.run import stages
     from emonb.study import load_study
 
     reason = sources.available(stages.study_files(load_study("published")))

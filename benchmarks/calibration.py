@@ -7,8 +7,8 @@ import argparse
 import json
 from pathlib import Path
 
+from emonb.analysis.calibration import TESTS, measure_rates
 from emonb.artifacts import write_text
-from emonb.calibration import TESTS, measure_rates
 
 OUT = Path(__file__).resolve().parent.parent / "book" / "calibration.json"
 

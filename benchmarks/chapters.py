@@ -11,7 +11,8 @@ import tempfile
 
 from common import machine, save, timed
 
-from emonb import editions, sources, stages
+from emonb.data import sources
+from emonb.run import editions, stages
 from emonb.study import load_study
 
 

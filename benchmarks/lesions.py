@@ -23,8 +23,8 @@ from shape import (
 )
 from transformers import RobertaForMaskedLM
 
-from emonb.sweep import sweep_lesions
-from emonb.tasks import Task
+from emonb.data.goemotions import Task
+from emonb.model.silencing import sweep_lesions
 
 given = arguments()
 gpu = given.device.startswith("cuda")

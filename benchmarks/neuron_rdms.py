@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from common import compare
 
-from emonb.rdm import average_neuron_rdms
+from emonb.analysis.rdm import average_neuron_rdms
 
 values = np.random.default_rng(0).normal(size=(12, 27, 12, 3072))
 coords = {"seed": range(12), "emotion": [f"e{k}" for k in range(27)], "layer": range(1, 13), "neuron": range(3072)}

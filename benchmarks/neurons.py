@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emonb.rdm import pair_index
+from emonb.analysis.rdm import pair_index
 
 N, K, SAMPLE = 36_864, 14, 100  # the peer's loop does a sample of the neurons
 

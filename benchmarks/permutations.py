@@ -5,7 +5,7 @@ from neurons import ATTRIBUTES, NEURONS, SAMPLE, K, N
 from scipy.stats import kendalltau
 from shape import arguments, name_device
 
-from emonb.inference import mantel_test
+from emonb.analysis.inference import mantel_test
 
 device = arguments().device
 gpu = device.startswith("cuda")

@@ -8,7 +8,7 @@ import xarray as xr
 from common import compare
 from shape import LENGTH, arguments, count_flops, find_bound, make_backbone, make_model, name_device, synchronise
 
-from emonb.activations import read_prompts
+from emonb.model.reading import read_prompts
 
 given = arguments()
 n = 324 if given.device.startswith("cuda") else 40

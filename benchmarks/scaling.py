@@ -9,14 +9,14 @@ import xarray as xr
 from common import RESULTS, machine, timed
 from matplotlib import pyplot as plt
 
-from emonb import figures
-from emonb.backbone import load_backbone
-from emonb.inference import mantel_test
-from emonb.kendall import tau_b
-from emonb.prompts import tune_prompts
+from emonb.analysis.inference import mantel_test
+from emonb.analysis.kendall import tau_b
+from emonb.book import figures
+from emonb.data.goemotions import Task
+from emonb.model.backbone import load_backbone
+from emonb.model.silencing import sweep_lesions
+from emonb.model.tuning import tune_prompts
 from emonb.settings import BackboneConfig, Tuning
-from emonb.sweep import sweep_lesions
-from emonb.tasks import Task
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "_static" / "scaling.png"
 rng = np.random.default_rng(0)

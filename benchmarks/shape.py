@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from transformers import RobertaConfig, RobertaForMaskedLM
 
-from emonb.backbone import Backbone
-from emonb.tokens import SPECIAL
+from emonb.model.backbone import Backbone
+from emonb.model.tokens import SPECIAL
 
 LENGTH, VOCABULARY, PADDED = 100, 50_265, 256
 LAYERS, WIDTH, FFN = 12, 768, 3_072

@@ -20,9 +20,9 @@ from shape import (
     synchronise,
 )
 
-from emonb.prompts import tune_prompts
+from emonb.data.goemotions import Task
+from emonb.model.tuning import tune_prompts
 from emonb.settings import Tuning
-from emonb.tasks import Task
 
 given = arguments()
 gpu = given.device.startswith("cuda")

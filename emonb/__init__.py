@@ -13,9 +13,9 @@ _PUBLIC = {
     "Study": "study",
     "load_study": "study",
     "list_studies": "study",
-    "open_run": "stages",
-    "Run": "stages",
-    "Ledger": "claims",
+    "open_run": "run.stages",
+    "Run": "run.stages",
+    "Ledger": "book.claims",
     "EmonbError": "errors",
 }
 

@@ -1,7 +1,8 @@
-"""Artifacts: labelled results on disk, keyed by everything that made them, written atomically.
+"""Artifacts: labelled results on disk, keyed by everything that made them, written atomically, with a checksum.
 
-The key of an artifact is a hash of the study fields the stage reads, of the source code it runs, of the upstream files
-(by sha256) and of the artifacts it was made from. A changed key is another file, so nothing stale can be read.
+The key of an artifact is a hash of the arguments its stage is given (study fields, contents of files and checkpoints, keys
+of other artifacts) and of the source code it runs. A changed key is another file, so nothing stale can be read; a file
+whose content no longer fits its checksum is never used.
 """
 
 import ast
@@ -16,20 +17,52 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+
+from emonb.errors import ArtifactError
+
+DECLARATIONS = ("emonb.errors", "emonb.paths", "emonb.settings")
+"""Modules that change no result by themselves: messages, folders, and fields whose values are in the keys."""
 
 
 def make_key(**parts: Any) -> str:
-    """Hash JSON-able parts into a key (20 hex digits)."""
+    """Hash JSON-able parts into a key (20 hex digits).
+
+    >>> make_key(seeds=[1, 3], size=4000) == make_key(size=4000, seeds=[1, 3])
+    True
+    """
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
-@cache
 def code_digest(module: str) -> str:
-    """sha256 of a module's source together with every ``emonb`` module it imports, directly or not."""
-    seen: dict[str, bytes] = {}
-    _collect(module, seen)
-    return hashlib.sha256(b"".join(seen[name] for name in sorted(seen))).hexdigest()
+    """sha256 of a module's source with every ``emonb`` module it imports, directly or not, at its top or in a function."""
+    return hashlib.sha256("".join(f"{name} {source_digest(name)}\n" for name in code_modules(module)).encode()).hexdigest()
+
+
+@cache
+def code_modules(module: str) -> tuple[str, ...]:
+    """Names of the ``emonb`` modules whose source :func:`code_digest` hashes, sorted."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and name not in DECLARATIONS:
+            seen.add(name)
+            waiting += _imports(name)
+    return tuple(sorted(seen))
+
+
+@cache
+def source_digest(module: str) -> str:
+    """sha256 of one module's source."""
+    return hashlib.sha256(_source(module)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content (hex)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -39,6 +72,8 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -50,6 +85,7 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
     Parameters
     ----------
     dataset : xarray.Dataset
+        Boolean variables (masks) are compressed.
     path : Path
         Final name; its folder is made if needed.
 
@@ -58,42 +94,82 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
     Path
         ``path``.
     """
+    packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype == bool}
     with replacing(path) as part:
-        dataset.to_netcdf(part, engine="h5netcdf")
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        dataset.assign_attrs(checksum=checksum(dataset)).to_netcdf(part, engine="h5netcdf", encoding=packed)
     return path
 
 
 def read(path: Path) -> xr.Dataset:
-    """Read a whole artifact into memory."""
-    with xr.open_dataset(path, engine="h5netcdf") as dataset:
-        return dataset.load()
+    """Read a whole artifact into memory.
+
+    Raises
+    ------
+    ArtifactError
+        The file is cut short, or its content is not what was written.
+    """
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            dataset = file.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read ({str(error).splitlines()[0]}); likely a write that was cut short"
+        ) from None
+    found = checksum(dataset)
+    if dataset.attrs.get("checksum") != found:
+        raise ArtifactError(f"{path} was changed after it was written: checksum {found[:12]} is not the one it carries")
+    return dataset
+
+
+def checksum(dataset: xr.Dataset) -> str:
+    """sha256 of names, dimensions and values of a dataset; attributes are left out (hex)."""
+    total = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset.variables[name]
+        total.update(f"{name} {variable.dims} {variable.shape}".encode())
+        if variable.dtype.kind in "OUST":
+            total.update("\0".join(map(str, variable.values.ravel())).encode())
+        else:
+            total.update(np.ascontiguousarray(variable.values).data)
+    return total.hexdigest()
 
 
 def write_text(text: str, path: Path) -> Path:
-    """Write text atomically."""
+    """Write text (UTF-8, line ends as they are) atomically."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", newline="")
     return path
 
 
-def _collect(module: str, seen: dict[str, bytes]) -> None:
-    if module in seen:
-        return
+def write_bytes(content: bytes, path: Path) -> Path:
+    """Write bytes atomically."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def _source(module: str) -> bytes:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(module)
-    source = Path(spec.origin).read_bytes()
-    seen[module] = source
-    for node in ast.walk(ast.parse(source)):
-        names = []
+    return Path(spec.origin).read_bytes()
+
+
+def _imports(module: str) -> list[str]:
+    """Modules of ours that a module imports; ``from a.b import c`` is ``a.b.c`` where that is a module, else ``a.b``."""
+    found = []
+    for node in ast.walk(ast.parse(_source(module))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "emonb":
-            names = [f"emonb.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        for name in names:
-            if name.startswith("emonb.") and importlib.util.find_spec(name):
-                _collect(name, seen)
+            found += [alias.name for alias in node.names if alias.name.startswith("emonb.")]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "emonb":
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.append(inner if _is_module(inner) else node.module)
+    return [name for name in found if name != "emonb"]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is a module, not a package
+        return False

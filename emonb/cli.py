@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from emonb import paths
 from emonb.errors import EmonbError
 
 app = typer.Typer(
@@ -34,7 +35,8 @@ Parameters = Annotated[
 @app.command()
 def fetch(study: StudyName = "published", mirror: Mirror = None) -> None:
     """Fetch every upstream file a study needs, verify each by sha256, and say where they are."""
-    from emonb import sources, stages
+    from emonb.data import sources
+    from emonb.run import stages
     from emonb.study import load_study
 
     _use_mirror(mirror)
@@ -59,12 +61,12 @@ def run(
 
     Example: emonb run published -p distance=euclidean -p seeds="[1, 3, 5]"
     """
-    from emonb import editions
+    from emonb.run import editions
 
     _use_mirror(mirror)
     chapters = tuple(chapter) if chapter else editions.CHAPTERS
     folder = editions.run_edition(study, _parse(parameter or []), chapters, out, force, log=_progress)
-    if folder == editions.book_dir() / study and (folder / "claims.json").is_file():
+    if folder == paths.book_dir() / study and (folder / "claims.json").is_file():
         editions.run_front(log=_progress)
     typer.echo(folder)
 
@@ -76,7 +78,7 @@ def check(
     mirror: Mirror = None,
 ) -> None:
     """Re-execute a committed edition in a clean run directory; say claim by claim what came out; exit 1 on a difference."""
-    from emonb import editions
+    from emonb.run import editions
 
     _use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
@@ -96,11 +98,10 @@ def trials(
     out: Annotated[Path | None, typer.Option(help="JSON file; default book/controls.json.")] = None,
 ) -> None:
     """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
-    from emonb import editions
-    from emonb import trials as many
+    from emonb.run import worlds as many
 
     rows = many.run_trials(_seeds(seeds), tuple(world or many.WORLDS), log=_progress)
-    path = out or editions.book_dir() / "controls.json"
+    path = out or paths.book_dir() / "controls.json"
     many.write_trials(rows, path)
     typer.echo(path)
 
@@ -108,7 +109,7 @@ def trials(
 @app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's two verdicts in each edition; with --json also every quantity."""
-    from emonb import editions
+    from emonb.run import editions
 
     ledgers = editions.read_ledgers()
     if as_json:
@@ -135,7 +136,7 @@ def artifact(
     `lesions`: accuracy (kind, attribute, size, seed, emotion). `rdms`: all RDMs over one pair axis.
     Read it with xarray.open_dataset(path).
     """
-    from emonb.stages import open_run
+    from emonb.run.stages import open_run
 
     _use_mirror(mirror)
     typer.echo(open_run(study, **_parse(parameter or [])).path(name))

@@ -19,3 +19,7 @@ class LabelError(EmonbError):
 
 class ClaimError(EmonbError):
     """A claim or quantity the ledger does not know, or a criterion it cannot evaluate."""
+
+
+class ArtifactError(EmonbError):
+    """A stored result that is cut short or was changed; it is never used."""

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emonb import editions, sources, stages
+from emonb.data import sources
 from emonb.errors import EmonbError
-from emonb.study import data_dir, load_study
+from emonb.paths import data_dir
+from emonb.run import editions, stages
+from emonb.study import load_study
 
 
 def update_edition(study: str) -> str:

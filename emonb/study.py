@@ -7,7 +7,6 @@ that does not exist, or a value of the wrong type, is an error before any work i
 import difflib
 import hashlib
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -16,6 +15,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from emonb.errors import StudyError
+from emonb.paths import data_dir
 from emonb.settings import (
     BackboneConfig,
     Corpus,
@@ -29,23 +29,6 @@ from emonb.settings import (
     Tuning,
     WorldPlan,
 )
-
-
-def data_dir() -> Path:
-    """Folder of studies, registry and ledger: the checkout's ``data/``, or the copy installed with the package."""
-    here = Path(__file__).resolve().parent
-    for folder in (here.parent / "data", here / "_data"):
-        if (folder / "studies").is_dir():
-            return folder
-    raise StudyError(f"no data folder beside the package at {here}: reinstall emonb, or run from a checkout")
-
-
-def runs_dir() -> Path:
-    """Folder for artifacts: ``EMONB_RUNS`` if set, else ``runs/`` in the checkout, else ``runs/`` where you are."""
-    if os.environ.get("EMONB_RUNS"):
-        return Path(os.environ["EMONB_RUNS"]).expanduser()
-    root = data_dir().parent
-    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "runs"
 
 
 class Study(Strict):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from emonb import artifacts, stages
+from emonb import artifacts
 from emonb.errors import StudyError
-from emonb.stages import Run, Stage
+from emonb.run import stages
+from emonb.run.stages import Run, Stage
 from emonb.study import load_study
 
 

@@ -3,7 +3,7 @@
 import pytest
 import scipy.stats
 
-from emonb.calibration import TESTS, measure_rates
+from emonb.analysis.calibration import TESTS, measure_rates
 
 N = {
     "structure": 60,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from emonb import claims, report
-from emonb.editions import compare_ledgers
+from emonb.book import claims, pages
 from emonb.errors import ClaimError
-from emonb.study import data_dir
+from emonb.paths import data_dir
+from emonb.run.editions import compare_ledgers
 
 DECLARED = claims.read_declarations(data_dir() / "claims.yml")
 
@@ -57,9 +57,9 @@ def test_the_verdict_follows_the_number(tmp_path: Path) -> None:
         saved = json.loads((tmp_path / f"{p}.json").read_text())
         assert saved["claims"]["lesions"]["holds"] == expected
         ledgers = {"published": saved}
-        table = report.abstract_table(DECLARED, ledgers)
+        table = pages.abstract_table(DECLARED, ledgers)
         assert 'href="published/lesions.html#claim-lesions"' in table
-        words = report.discuss(DECLARED, ledgers, "published")
+        words = pages.discuss(DECLARED, ledgers, "published")
         assert DECLARED.claim("lesions").discussion[expected][:40] in html.unescape(words)
 
 

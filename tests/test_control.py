@@ -10,19 +10,22 @@ import torch
 import xarray as xr
 import yaml
 
-from emonb import corpora, grading, humans, planted, pretrain, searchlight
-from emonb.backbone import Backbone
-from emonb.control import FILES, GROUP, World, squash, write_world
+from emonb.analysis import attributes
+from emonb.analysis.inference import compare_masks
+from emonb.analysis.lesions import masks_of
+from emonb.analysis.rdm import pair_index
+from emonb.book.truth import Grade, grade
+from emonb.data import goemotions, humans
 from emonb.errors import StudyError
-from emonb.inference import compare_masks
-from emonb.lesions import masks_of
-from emonb.lexicon import read_lexicon
-from emonb.pretrain import _make_model, _make_tokenizer, write_documents
-from emonb.rdm import pair_index
-from emonb.stages import Run, open_run
-from emonb.study import Study, data_dir, load_study
-from emonb.tokens import SPECIAL, HubTokenizer, WordTokenizer
-from emonb.wiring import apply_masks, owned_neurons, wire
+from emonb.model.backbone import Backbone
+from emonb.model.tokens import SPECIAL, HubTokenizer, WordTokenizer
+from emonb.paths import data_dir
+from emonb.run.stages import Run, open_run
+from emonb.study import Study, load_study
+from emonb.world import files, network
+from emonb.world.network import _make_model, _make_tokenizer, apply_masks, owned_neurons, wire, write_documents
+from emonb.world.words import read_lexicon
+from emonb.world.world import FILES, GROUP, World, squash, write_world
 
 
 def make_world(**plan: object) -> World:
@@ -48,7 +51,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(
     wiring: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, checkpoint = make_world(seed=4, wiring=wiring, steps=180, batch=8), tmp_path / "checkpoint.safetensors"
-    pretrain.train_backbone(world, tmp_path / "whole", progress=False)
+    network.train_backbone(world, tmp_path / "whole", progress=False)
     asked = []
 
     def stop_at_third_block(*args):
@@ -57,11 +60,11 @@ def test_interrupted_training_goes_on_to_the_same_bytes(
             raise KeyboardInterrupt
         return write_documents(*args)
 
-    monkeypatch.setattr(pretrain, "write_documents", stop_at_third_block)
+    monkeypatch.setattr(network, "write_documents", stop_at_third_block)
     with pytest.raises(KeyboardInterrupt):
-        pretrain.train_backbone(world, tmp_path / "resumed", False, checkpoint)
+        network.train_backbone(world, tmp_path / "resumed", False, checkpoint)
     assert not (tmp_path / "resumed").exists()
-    pretrain.train_backbone(world, tmp_path / "resumed", False, checkpoint)
+    network.train_backbone(world, tmp_path / "resumed", False, checkpoint)
     assert len(asked) == 3 + 2  # blocks of 50 steps: two done, one lost, two left
     for file in (tmp_path / "whole").iterdir():
         assert (tmp_path / "resumed" / file.name).read_bytes() == file.read_bytes(), file.name
@@ -70,7 +73,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(
 def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:
     study = load_study("control")
     write_world(WORLD, tmp_path)
-    comments = corpora.read_goemotions(study, {s: tmp_path / s for s in ("train", "dev", "test")})
+    comments = goemotions.read_goemotions(study, {s: tmp_path / s for s in ("train", "dev", "test")})
     data = humans.read_humans(study, {f: tmp_path / f for f in humans.human_files(study)})
     assert comments["split"].value_counts().to_dict() == {"train": 27 * 600, "dev": 27 * 40, "test": 27 * 60}
     assert (comments[list(study.emotions)].sum(axis=1) == 1).all()
@@ -125,7 +128,7 @@ def test_pooled_labels_say_nothing_about_texts(tmp_path: Path) -> None:
     study = load_study("control-null")
     for name, world in (("own", WORLD), ("pooled", make_world(seed=4, labels="pooled"))):
         write_world(world, tmp_path / name)
-        comments = corpora.read_goemotions(study, {s: tmp_path / name / s for s in ("train", "dev", "test")})
+        comments = goemotions.read_goemotions(study, {s: tmp_path / name / s for s in ("train", "dev", "test")})
         strongest = WORLD.attributes[int(WORLD.weight.argmax())]
         low, high = (set(pole) for pole in WORLD.lexicon.cues(strongest))
         balance = [sum((w in high) - (w in low) for w in text.split()) for text in comments["text"]]
@@ -203,29 +206,29 @@ def test_grades_of_known_cases() -> None:
         n = round(GROUP * truth.importance[name])
         exact[k, 0, list(truth.neurons[name])[:n]] = True
     coords = {"attribute": names}
-    grade = grading.grade("neurons", xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
-    assert grade.quantities["truth.voiced_found"] == 8 and grade.quantities["truth.silent_found"] == 0
-    assert grade.quantities["truth.order"] > 0.99 and grade.quantities["truth.precision"] == 1
-    everything = grading.grade("neurons", xr.DataArray(~exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
+    graded = grade("neurons", xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
+    assert graded.quantities["truth.voiced_found"] == 8 and graded.quantities["truth.silent_found"] == 0
+    assert graded.quantities["truth.order"] > 0.99 and graded.quantities["truth.precision"] == 1
+    everything = grade("neurons", xr.DataArray(~exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
     assert everything.quantities["truth.silent_found"] == 6 and everything.quantities["truth.order"] < 0
     shuffled = names[::-1]  # by name, whatever the order
     drops = xr.DataArray([truth.importance[n] for n in shuffled], dims="attribute", coords={"attribute": shuffled})
-    assert grading.grade("drops", drops, truth).quantities["truth.drop_r"] == pytest.approx(1)
-    assert grading.grade("drops", drops, None).table is None
+    assert grade("drops", drops, truth).quantities["truth.drop_r"] == pytest.approx(1)
+    assert grade("drops", drops, None).table is None
 
 
 def test_only_the_ledger_is_told_the_truth() -> None:
     users = [
         p.stem
-        for p in (Path(planted.__file__).parent).glob("*.py")
+        for p in (Path(files.__file__).parent).glob("*.py")
         if re.search(r"\btruth\(|Truth\b|_truth\b", p.read_text())
     ]
     assert sorted(users) == ["claims", "control", "grading", "planted", "report", "stages"]
-    stages = (Path(planted.__file__).parent / "stages.py").read_text()
+    stages = (Path(files.__file__).parent / "stages.py").read_text()
     assert stages.count("truth") == 1 and "Ledger(" in next(line for line in stages.splitlines() if "truth" in line)
     for chapter in (data_dir().parent / "book" / "chapters").glob("*.md"):
         for cell in re.findall(r"```\{code-cell\}(.*?)```", chapter.read_text(), re.S):
-            assert "importance_planted" not in cell and "read_truth" not in cell and "emonb.control" not in cell
+            assert "importance_planted" not in cell and "read_truth" not in cell and "emonb.world.world" not in cell
 
 
 def test_bad_worlds_say_what_to_do(tmp_path: Path) -> None:
@@ -239,7 +242,7 @@ def test_bad_worlds_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"is not one of lesions\.controls"):
         load_study("control", **{"lesions.control": "random_layer"})
     with pytest.raises(StudyError, match="no file 'ratings'; known: order"):
-        planted.plant(load_study("control"), "planted:ratings")
+        files.plant(load_study("control"), "planted:ratings")
 
 
 def _without_world(folder: Path) -> Path:
@@ -290,7 +293,7 @@ def _flatten(study: Study, changes: dict[str, object]) -> Study:
 
 def _found(run: Run) -> dict[str, float]:
     null = run.load("searchlight_null")
-    return grading.grade("neurons", null.p_fwe < 0.05, planted.read_truth(run.study)).quantities
+    return grade("neurons", null.p_fwe < 0.05, files.read_truth(run.study)).quantities
 
 
 def _lesion_p(run: Run) -> float:
@@ -306,12 +309,12 @@ def test_the_instrument_finds_what_is_planted(run: Run) -> None:
 
 
 def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = searchlight.mantel_test
+    real = attributes.mantel_test
 
     def flipped(neurons, attributes, *args, **kwargs):
         return real(-neurons, attributes, *args, **kwargs)
 
-    monkeypatch.setattr(searchlight, "mantel_test", flipped)
+    monkeypatch.setattr(attributes, "mantel_test", flipped)
     broken = Run(run.study, progress=False)
     monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if "searchlight" in name else ""))
     found = _found(broken)
@@ -332,18 +335,18 @@ def test_lesions_in_the_wrong_place_are_noticed(run: Run, monkeypatch: pytest.Mo
 
 
 def test_planted_files_are_made_once_and_kept_by_key(run: Run) -> None:
-    first = planted.plant(run.study, "planted:train")
+    first = files.plant(run.study, "planted:train")
     stamp = first.stat().st_mtime_ns
-    assert planted.plant(run.study, "planted:train").stat().st_mtime_ns == stamp
+    assert files.plant(run.study, "planted:train").stat().st_mtime_ns == stamp
     other = load_study(run.study, **{"world.labels": "pooled"})
-    assert planted.plant(other, "planted:train") != first
-    assert planted.fingerprint(other, planted.BACKBONE) == planted.fingerprint(run.study, planted.BACKBONE)
+    assert files.plant(other, "planted:train") != first
+    assert files.fingerprint(other, files.BACKBONE) == files.fingerprint(run.study, files.BACKBONE)
     trained_again = load_study(run.study, **{"world.training_seed": 1})
-    assert planted.fingerprint(trained_again, "planted:train") != planted.fingerprint(run.study, planted.BACKBONE)
+    assert files.fingerprint(trained_again, "planted:train") != files.fingerprint(run.study, files.BACKBONE)
 
 
 def test_levels_are_between_zero_and_one() -> None:
     z = np.linspace(-4, 4, 9)
     assert (np.diff(squash(z)) > 0).all() and squash(z).min() > 0 and squash(z).max() < 1
     assert squash(np.zeros(1))[0] == 0.5
-    assert dataclasses.is_dataclass(grading.Grade)
+    assert dataclasses.is_dataclass(Grade)

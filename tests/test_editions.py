@@ -10,9 +10,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from emonb import editions, notebooks, stages
 from emonb.errors import StudyError
-from emonb.study import data_dir, load_study
+from emonb.paths import data_dir
+from emonb.run import editions, notebooks, stages
+from emonb.study import load_study
 
 ROOT = data_dir().parent
 PUBLISHED = ROOT / "book" / "published"

@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from emonb import activations, batching, mask_plan, prompts, sweep
-from emonb.backbone import Backbone, load_backbone
-from emonb.devices import limit_threads
+from emonb.analysis.masks import CONTROLS, plan_masks
+from emonb.data.goemotions import Task, draw_order, make_task
 from emonb.errors import StudyError
+from emonb.model import compute, reading, silencing, tuning
+from emonb.model.backbone import Backbone, load_backbone
+from emonb.model.compute import limit_threads
 from emonb.settings import BackboneConfig, Tuning
-from emonb.tasks import Task, draw_order, make_task
 
 WORDS = tuple(f"w{k}" for k in range(40)) + ("positive", "negative")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
@@ -74,7 +75,7 @@ def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(off
     g = torch.Generator().manual_seed(0)
     prompt = torch.randn(5, 4, 32, generator=g).requires_grad_()
     keep = (torch.rand(5, 3, 48, generator=g) > 0.3).float()
-    tokens = batching.pad(ids, b.tokenizer.pad_id, b.device)
+    tokens = compute.pad(ids, b.tokenizer.pad_id, b.device)
     labels = torch.tensor([0, 1, 1, 0, 1])
     for kept in (None, keep):
         prompt.grad = None
@@ -98,7 +99,7 @@ def test_a_network_with_neurons_cut_out_equals_one_with_silent_neurons(family: s
     ids = b.tokenizer.encode(_texts(5), 20)
     g = torch.Generator().manual_seed(0)
     prompt, put = torch.randn(2, 4, 32, generator=g), torch.randn(2, 3, 48, generator=g)
-    tokens, owner = batching.pad(ids, b.tokenizer.pad_id, b.device), torch.tensor([0, 1, 1, 0, 1])
+    tokens, owner = compute.pad(ids, b.tokenizer.pad_id, b.device), torch.tensor([0, 1, 1, 0, 1])
     silenced = torch.rand(3, 48, generator=g) < torch.tensor([0.2, 0.0, 1.0])[:, None]  # some, none and all of a layer
     assert [int(row.sum()) for row in silenced][1:] == [0, 48]
     keep = (~silenced).float()
@@ -115,7 +116,7 @@ def test_a_network_with_neurons_cut_out_equals_one_with_silent_neurons(family: s
 def test_bfloat16_stays_within_its_rounding_of_float32() -> None:
     exact, rough = _backbone(), _backbone(dtype="bfloat16")
     ids = exact.tokenizer.encode(_texts(24), 20)
-    tokens = batching.pad(ids, exact.tokenizer.pad_id, exact.device)
+    tokens = compute.pad(ids, exact.tokenizer.pad_id, exact.device)
     prompt = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(0))
     logits, gradient = [], []
     for b in (exact, rough):
@@ -136,7 +137,7 @@ def test_neurons_are_read_at_other_positions_too() -> None:
     b = _backbone()
     ids = b.tokenizer.encode(_texts(3), 20)
     prompt = torch.randn(3, 4, 32, generator=torch.Generator().manual_seed(1))
-    tokens = batching.pad(ids, b.tokenizer.pad_id, b.device)
+    tokens = compute.pad(ids, b.tokenizer.pad_id, b.device)
     _, neurons = b.forward(prompt, tokens, read=True, positions=(0, 2, 5))
     for k in range(3):
         torch.testing.assert_close(neurons[k], _plain(b, prompt[k], ids[k])[1][:, [0, 2, 5]], atol=1e-5, rtol=1e-5)
@@ -154,10 +155,10 @@ TUNING = Tuning(learning_rate=0.02, epochs=2, batch=8, max_length=16, tokens_per
 def test_twenty_steps_equal_the_plain_sequential_loop() -> None:
     b, texts = _backbone(), _texts()
     task = {("joy", 1): Task(np.arange(80) % 60, np.arange(80) % 3 == 0)}
-    tuning = TUNING.model_copy(update={"epochs": 2})
-    result = prompts.tune_prompts(b, texts, task, task, 4, tuning, progress=False)
+    plan = TUNING.model_copy(update={"epochs": 2})
+    result = tuning.tune_prompts(b, texts, task, task, 4, plan, progress=False)
     prompt = torch.nn.Parameter(b.model.get_input_embeddings().weight[b.tokenizer.mask_id].expand(4, -1).clone())
-    optimiser = torch.optim.AdamW([prompt], lr=0.02, weight_decay=tuning.weight_decay)
+    optimiser = torch.optim.AdamW([prompt], lr=0.02, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda t: 1 - t / 20)
     ids = b.tokenizer.encode(texts, 16)
     accuracies, kept = [], []
@@ -183,9 +184,9 @@ def test_twenty_steps_equal_the_plain_sequential_loop() -> None:
 def test_a_prompt_ends_the_same_alone_and_in_company() -> None:
     b, texts = _backbone(), _texts()
     tasks = _tasks(60, [f"e{k}" for k in range(14)], 10)
-    together = prompts.tune_prompts(b, texts, tasks, tasks, 3, TUNING, progress=False)
+    together = tuning.tune_prompts(b, texts, tasks, tasks, 3, TUNING, progress=False)
     for key in [("e0", 1), ("e5", 3), ("e13", 3)]:
-        alone = prompts.tune_prompts(b, texts, {key: tasks[key]}, {key: tasks[key]}, 3, TUNING, progress=False)
+        alone = tuning.tune_prompts(b, texts, {key: tasks[key]}, {key: tasks[key]}, 3, TUNING, progress=False)
         mine = together.sel(emotion=key[0], seed=key[1])
         np.testing.assert_allclose(alone.prompt.values[0, 0], mine.prompt.values, atol=2e-4)
         np.testing.assert_allclose(alone.train_loss.values[0, 0], mine.train_loss.values, atol=1e-4)
@@ -194,7 +195,7 @@ def test_a_prompt_ends_the_same_alone_and_in_company() -> None:
 @pytest.mark.parametrize("when", ["forward", "backward"])
 def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, tasks, whole_forward = _texts(), _tasks(60, ["a", "b", "c"], 12), Backbone.forward
-    whole = prompts.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    whole = tuning.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
     failed = []
 
     def fail(rows: int) -> None:
@@ -212,7 +213,7 @@ def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypa
         return out
 
     monkeypatch.setattr(Backbone, "forward", forward)
-    halved = prompts.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    halved = tuning.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
     assert failed
     np.testing.assert_allclose(halved.prompt.values, whole.prompt.values, atol=2e-4)
     np.testing.assert_allclose(halved.train_loss.values, whole.train_loss.values, atol=1e-4)
@@ -224,7 +225,7 @@ def test_same_seed_same_bits(threads: int) -> None:
     tasks, plan = _tasks(60, ["a", "b"], 32), TUNING.model_copy(update={"tokens_per_batch": 4_096})
     with limit_threads(threads):
         a, b = (
-            prompts.tune_prompts(_backbone(architecture=wide), _texts(), tasks, tasks, 12, plan, progress=False)
+            tuning.tune_prompts(_backbone(architecture=wide), _texts(), tasks, tasks, 12, plan, progress=False)
             for _ in range(2)
         )
     assert a.identical(b)
@@ -235,9 +236,9 @@ KILLED = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
 import test_engine as t
-t.prompts.tqdm = t.slow_bar
+t.tuning.tqdm = t.slow_bar
 tasks = t._tasks(60, ["a", "b", "c"], 24)
-t.prompts.tune_prompts(t._backbone(), t._texts(), tasks, tasks, 3, t.TUNING, Path({path!r}), progress=False)
+t.tuning.tune_prompts(t._backbone(), t._texts(), tasks, tasks, 3, t.TUNING, Path({path!r}), progress=False)
 """
 
 
@@ -272,11 +273,11 @@ def test_a_killed_tuning_resumes_and_ends_as_if_never_interrupted(tmp_path: Path
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     tasks = _tasks(60, ["a", "b", "c"], 24)
-    state = prompts._State(torch.zeros(3, 32), 6, 2)
+    state = tuning._State(torch.zeros(3, 32), 6, 2)
     state.load(path)
     assert 0 < int(state.steps.max()) < 10
-    resumed = prompts.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, path, progress=False)
-    whole = prompts.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, progress=False)
+    resumed = tuning.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, path, progress=False)
+    whole = tuning.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, progress=False)
     assert resumed.identical(whole)
 
 
@@ -289,7 +290,7 @@ def _prompts(b: Backbone, n: int = 3, seeds: int = 2) -> xr.DataArray:
 def test_read_out_equals_single_passes() -> None:
     b = _backbone()
     p = _prompts(b)
-    got = activations.read_prompts(b, p, rows_at_once=4)
+    got = reading.read_prompts(b, p, rows_at_once=4)
     for s in p.seed.values:
         for e in p.emotion.values:
             one = torch.from_numpy(p.sel(seed=s, emotion=e).values)
@@ -297,7 +298,7 @@ def test_read_out_equals_single_passes() -> None:
             np.testing.assert_allclose(got.sel(seed=s, emotion=e), read[:, 0].numpy(), atol=1e-5)
     texts, tasks = _texts(), {(f"e{k}", s): Task(np.array([k, k + 5, 20 + s]), np.array([True, False, True]))
                               for k in range(3) for s in (1, 3)}  # fmt: skip
-    mean = activations.read_comments(b, p, texts, tasks, 16, 100)
+    mean = reading.read_comments(b, p, texts, tasks, 16, 100)
     ids = b.tokenizer.encode(texts, 16)
     one = torch.from_numpy(p.sel(seed=3, emotion="e1").values)
     expected = torch.stack([_plain(b, one, ids[r])[1][:, 0] for r in tasks["e1", 3].rows]).mean(0)
@@ -313,7 +314,7 @@ def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
 
 def test_controls_are_what_they_are_called() -> None:
     level = xr.DataArray(np.random.default_rng(0).random((3, 48)), dims=("layer", "neuron"))
-    masks = mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 0, level)
+    masks = plan_masks(_rank(), [10, 30], CONTROLS, 5, 0, level)
     assert masks.sizes["mask"] == 2 * 2 * (1 + 3 * 5)
     table = (
         masks.drop_vars(["layer", "neuron"])
@@ -341,11 +342,11 @@ def test_controls_are_what_they_are_called() -> None:
                             if row.kind == "random_matched" and size == 10:
                                 assert not (drawn[k] & selective[k]).any()
     assert np.mean(spread["random_matched"]) < 0.6 * np.mean(spread["random_layer"])
-    again = mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 0, level)
+    again = plan_masks(_rank(), [10, 30], CONTROLS, 5, 0, level)
     assert masks.identical(again)
-    assert not masks.identical(mask_plan.plan_masks(_rank(), [10, 30], mask_plan.CONTROLS, 5, 1, level))
+    assert not masks.identical(plan_masks(_rank(), [10, 30], CONTROLS, 5, 1, level))
     with pytest.raises(ValueError, match="needs the mean absolute activation"):
-        mask_plan.plan_masks(_rank(), [10], ["random_matched"], 1, 0)
+        plan_masks(_rank(), [10], ["random_matched"], 1, 0)
 
 
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
@@ -353,9 +354,11 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = mask_plan.plan_masks(_rank(), [60], ["random"], 2, 0)
-    acts = activations.read_prompts(b, p)
-    result = sweep.sweep_lesions(b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False)
+    masks = plan_masks(_rank(), [60], ["random"], 2, 0)
+    acts = reading.read_prompts(b, p)
+    result = silencing.sweep_lesions(
+        b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False
+    )
     ids = b.tokenizer.encode(texts, 16)
     values = acts.values.reshape(6, 3, 48)
     shift = np.random.default_rng(0).integers(1, 6, size=6)
@@ -381,10 +384,10 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = mask_plan.plan_masks(_rank(), [60], ["random"], 3, 0)
+    masks = plan_masks(_rank(), [60], ["random"], 3, 0)
     arguments = (b, p, masks, texts, tasks, 16, 200)
-    whole = sweep.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
-    run, calls = sweep._Work.run, []
+    whole = silencing.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
+    run, calls = silencing._Work.run, []
 
     def interrupted(self, silenced, put):
         calls.append(1)
@@ -392,10 +395,10 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
             raise KeyboardInterrupt
         return run(self, silenced, put)
 
-    monkeypatch.setattr(sweep._Work, "run", interrupted)
+    monkeypatch.setattr(silencing._Work, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        sweep.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
-    resumed = sweep.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
+        silencing.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
+    resumed = silencing.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
     assert resumed.identical(whole)
     assert len(calls) == 3 + 2 + 1  # two groups that were left, and the intact network
 
@@ -409,18 +412,18 @@ def test_memory_that_runs_out_halves_the_rows_and_every_row_is_done_once() -> No
         done.extend(rows.tolist())
 
     halved: list[int] = []
-    batching.run_halving(np.arange(20), step, halved.append)
+    compute.run_halving(np.arange(20), step, halved.append)
     assert done == list(range(20))
     assert halved
-    with pytest.raises(batching.OutOfMemoryError, match="one row does not fit"):
-        batching.run_halving(np.arange(2), lambda rows: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError()))
+    with pytest.raises(compute.OutOfMemoryError, match="one row does not fit"):
+        compute.run_halving(np.arange(2), lambda rows: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError()))
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(0, 10), st.integers(10, 200))
 def test_length_buckets_cover_every_row_once_within_the_budget(lengths: list[int], extra: int, budget: int) -> None:
     lengths = np.array(lengths)
-    groups = list(batching.split_by_length(lengths, extra, budget))
+    groups = list(compute.split_by_length(lengths, extra, budget))
     assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
     for group in groups:
         assert len(group) == 1 or len(group) * (lengths[group].max() + extra) <= budget
@@ -478,7 +481,7 @@ def test_a_local_folder_and_a_model_without_ffn_intermediates(tmp_path: Path) ->
     for a, b in zip(ids, made.tokenizer.encode(text, 20), strict=True):
         np.testing.assert_array_equal(a, b)
     prompt = torch.zeros(2, 4, 32)
-    tokens = batching.pad(ids, 1, loaded.device)
+    tokens = compute.pad(ids, 1, loaded.device)
     torch.testing.assert_close(loaded.forward(prompt, tokens)[0], made.forward(prompt, tokens)[0])
     distil = transformers.DistilBertConfig(vocab_size=len(names), dim=32, n_layers=1, n_heads=2, hidden_dim=32)
     transformers.DistilBertForMaskedLM(distil).save_pretrained(tmp_path / "d")
@@ -510,7 +513,7 @@ def test_tasks_are_drawn_as_documented() -> None:
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=30))
 def test_area_under_the_curve_equals_sklearn(pairs: list[tuple[int, bool]]) -> None:
     margin, labels = np.array([p[0] for p in pairs], float), np.array([p[1] for p in pairs])
-    got = sweep.area_under_curve(margin[None], labels)[0]
+    got = silencing.area_under_curve(margin[None], labels)[0]
     if labels.all() or not labels.any():
         assert got == 0.5
     else:

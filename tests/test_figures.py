@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from emonb import figures
+from emonb.book import figures
 
 
 @pytest.mark.parametrize("layers", [1, 3])

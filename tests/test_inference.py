@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 from scipy.stats import kendalltau
 
-from emonb import inference, rdm
+from emonb.analysis import inference, rdm
 
 
 def _random_rdm(rng: np.random.Generator, n: int, k: int = 3) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_products_of_signs_give_what_counting_bits_gives(monkeypatch: pytest.Mon
         return inference._DeviceTau(x, y, "cpu")
 
     monkeypatch.setattr(inference, "_make_tau", multiply)
-    monkeypatch.setattr("emonb.sign_matrix._ROWS", 3)
+    monkeypatch.setattr("emonb.analysis.kendall_gpu._ROWS", 3)
     multiplied = inference.mantel_test(x, y, 199, 5, device="cuda")
     assert used == ["cuda"]
     for name in ("statistic", "p", "p_fwe", "p_fwe_all"):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
-from emonb.kendall import count_exceeding, count_scores, norms, pack_signs, tau_b
+from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs, tau_b
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,10 +9,11 @@ import papermill
 import pytest
 import yaml
 
-from emonb import editions
+from emonb import paths
 from emonb.errors import LabelError, StudyError
-from emonb.live import open_backbone
-from emonb.stages import Run, study_files
+from emonb.run import editions
+from emonb.run.live import open_backbone
+from emonb.run.stages import Run, study_files
 from emonb.study import load_study
 
 EMOTIONS = [f"emo{k}" for k in range(8)]
@@ -105,7 +106,7 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
 def test_plain_papermill_and_the_command_do_the_same(study_file: Path, tmp_path: Path) -> None:
     folder = editions.run_edition(str(study_file), {"seeds": [1, 3], "device": "cpu"}, ("prompts",))
     ours = json.loads((folder.parent / "claims" / "prompts.json").read_text())
-    notebook = editions.book_dir() / "published" / "prompts.ipynb"
+    notebook = paths.book_dir() / "published" / "prompts.ipynb"
     parameters = {"study": str(study_file), "seeds": "[1, 3]", "device": "cpu"}  # as text: papermill's command line
     papermill.execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), parameters, progress_bar=False)
     assert json.loads((folder.parent / "claims" / "prompts.json").read_text()) == ours

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from emonb import bootstrap, masks, partial, rdm, rsa, searchlight
+from emonb.analysis import attributes, lesions, partial, rdm, structure
 
 
 def _rdm_of(points: np.ndarray) -> np.ndarray:
@@ -19,25 +19,27 @@ def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resample
     model = _rdm_of(points + 0.5 * rng.normal(size=points.shape))
     widths = {}
     for over in ("judges", "emotions", "both"):
-        result = bootstrap.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over)
+        result = structure.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over)
         fit = result["fit"][0]
-        assert fit.value == pytest.approx(rsa.compare(model, judgments.mean(0), "rho"), abs=1e-9)
+        assert fit.value == pytest.approx(structure.compare(model, judgments.mean(0), "rho"), abs=1e-9)
         assert fit.low < fit.value < fit.high
         assert result["difference"][0] == (0, 0, 0)
         assert result["difference"][1].high < 0  # the truth fits better than the noisy model
         widths[over] = fit.high - fit.low
     assert widths["judges"] < widths["emotions"]
     with pytest.raises(ValueError, match="over must be"):
-        bootstrap.bootstrap_fit(model, judgments, 10, 0, "pairs")
+        structure.bootstrap_fit(model, judgments, 10, 0, "pairs")
 
 
 def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
     rng = np.random.default_rng(1)
     a, b, c = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(3))
-    rab, rac, rbc = (rsa.compare(u, v, "rho") for u, v in ((a, b), (a, c), (b, c)))
+    rab, rac, rbc = (structure.compare(u, v, "rho") for u, v in ((a, b), (a, c), (b, c)))
     expected = (rab - rac * rbc) / np.sqrt((1 - rac**2) * (1 - rbc**2))
     assert partial.compare_given(a, b, c, 99, 0, degree=1).rho == pytest.approx(expected, abs=1e-12)
-    assert masks.partial_correlation(*(np.argsort(np.argsort(v)) for v in (a, b, c))) == pytest.approx(expected, abs=1e-12)
+    assert partial.partial_correlation(*(np.argsort(np.argsort(v)) for v in (a, b, c))) == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_comparison_given_a_covariate_finds_what_is_beyond_it_and_nothing_else() -> None:
@@ -108,7 +110,7 @@ def test_variance_components_recover_planted_shares() -> None:
     sd = {"attribute": 2.0, "seed": 1.0, "emotion": 3.0}
     value = sum(xr.DataArray(sd[k] * rng.normal(size=n), dims=k) for k, n in sizes.items())
     value = value + xr.DataArray(rng.normal(size=tuple(sizes.values())), dims=tuple(sizes))
-    shares = masks.variance_components(value)
+    shares = lesions.variance_components(value)
     assert sum(shares.values()) == pytest.approx(1)
     total = 4 + 1 + 9 + 1
     for name, variance in (("mask", 4), ("emotion", 9), ("seed", 1), ("residual", 1)):
@@ -119,20 +121,20 @@ def test_variance_components_recover_planted_shares() -> None:
 def test_power_agrees_with_closed_forms() -> None:
     from scipy.stats import nct, t, ttest_ind
 
-    power = masks.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0)[30]
+    power = lesions.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0)[30]
     assert power == pytest.approx(nct.sf(t.isf(0.05, 58), 58, 0.5 / np.sqrt(2 / 30)), abs=0.008)
     rng = np.random.default_rng(1)  # masks themselves, unlike spreads and numbers
     p = ttest_ind(
         rng.normal(-0.8, 2.0, (20_000, 14)), rng.normal(0, 1.0, (20_000, 5)), axis=1, equal_var=False, alternative="less"
     ).pvalue
-    assert masks.power_of_masks(0.8, 2.0, 1.0, 14, [5], 0)[5] == pytest.approx((p < 0.05).mean(), abs=0.015)
-    n = masks.masks_needed(0.5, 1.0, 1.3)
-    enough = masks.power_of_masks(0.5, 1.0, 1.3, n, [n], 0)[n]
+    assert lesions.power_of_masks(0.8, 2.0, 1.0, 14, [5], 0)[5] == pytest.approx((p < 0.05).mean(), abs=0.015)
+    n = lesions.masks_needed(0.5, 1.0, 1.3)
+    enough = lesions.power_of_masks(0.5, 1.0, 1.3, n, [n], 0)[n]
     assert enough == pytest.approx(0.8, abs=0.03)
     with pytest.raises(ValueError, match="not in the claim's direction"):
-        masks.masks_needed(-0.1, 1.0, 1.0)
-    assert masks.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
-    powers = masks.power_of_attributes(0.5, [10, 40], 0)
+        lesions.masks_needed(-0.1, 1.0, 1.0)
+    assert lesions.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
+    powers = lesions.power_of_attributes(0.5, [10, 40], 0)
     assert powers[10] < powers[40]
 
 
@@ -140,30 +142,28 @@ def _light() -> tuple[xr.DataArray, xr.DataArray]:
     rng = np.random.default_rng(6)
     coords = {"attribute": ["a", "b"], "layer": [1, 2], "neuron": range(6)}
     tau = xr.DataArray(rng.normal(size=(2, 2, 6)), dims=("attribute", "layer", "neuron"), coords=coords)
-    rank = xr.DataArray(
-        searchlight.rank_neurons(tau.values.reshape(2, -1)).reshape(tau.shape), dims=tau.dims, coords=coords
-    )
+    rank = xr.DataArray(attributes.rank_neurons(tau.values.reshape(2, -1)).reshape(tau.shape), dims=tau.dims, coords=coords)
     return tau, rank
 
 
 def test_masks_hold_the_highest_taus() -> None:
     tau, rank = _light()
-    mask = searchlight.select_neurons(rank, 5)
+    mask = attributes.select_neurons(rank, 5)
     assert (mask.sum(("layer", "neuron")) == 5).all()
     for a in "ab":
         mine, chosen = tau.sel(attribute=a), mask.sel(attribute=a)
         assert float(mine.where(chosen).min()) > float(mine.where(~chosen).max())
-    assert float(searchlight.overlap(mask).sel(attribute="a", other="a")) == 1
-    assert float(masks.layer_profile(mask).sum("layer").mean()) == pytest.approx(1)
-    wins = searchlight.own_attribute_wins(tau, mask)
+    assert float(attributes.overlap(mask).sel(attribute="a", other="a")) == 1
+    assert float(lesions.layer_profile(mask).sum("layer").mean()) == pytest.approx(1)
+    wins = attributes.own_attribute_wins(tau, mask)
     direct = (tau.sel(attribute="a") > tau.sel(attribute="b")).where(mask.sel(attribute="a")).sum() / 5
     assert float(wins.sel(attribute="a")) == pytest.approx(float(direct))
     with pytest.raises(ValueError, match="size must be"):
-        searchlight.select_neurons(rank, 13)
+        attributes.select_neurons(rank, 13)
 
 
 def test_ties_share_their_mean_rank_and_missing_taus_rank_last() -> None:
-    ranks = searchlight.rank_neurons(np.array([[0.5, np.nan, 0.5, 0.9]]))
+    ranks = attributes.rank_neurons(np.array([[0.5, np.nan, 0.5, 0.9]]))
     np.testing.assert_array_equal(ranks, [[2.5, 4, 2.5, 1]])
 
 
@@ -179,9 +179,9 @@ def test_a_planted_neuron_is_found_where_it_was_planted() -> None:
     attribute = xr.DataArray(np.abs(score[i] - score[j])[None], dims=("attribute", "pair"),
                              coords={"attribute": ["x"], "pair": rdm.pair_coords(emotions)["pair"]})  # fmt: skip
     shuffled = acts.isel(emotion=rng.permutation(14))  # selected by name, so order must not matter
-    light = searchlight.search_neurons(shuffled, attribute, emotions)
+    light = attributes.search_neurons(shuffled, attribute, emotions)
     assert float(light["rank"].sel(attribute="x", layer=2, neuron=7)) == 1
-    test = searchlight.assess_neurons(acts, attribute, 199, 0)
+    test = attributes.assess_neurons(acts, attribute, 199, 0)
     assert float(test.p_fwe.sel(attribute="x", layer=2, neuron=7)) == 1 / 200
     assert int((test.p_fwe < 0.05).sum()) <= 2
 
@@ -190,5 +190,5 @@ def test_surrogates_of_uncorrelated_attributes_prefer_their_own() -> None:
     rng = np.random.default_rng(10)
     score = xr.DataArray(rng.random((27, 3)), dims=("emotion", "attribute"), coords={"attribute": list("abc")})
     target = xr.DataArray([0.4, 0.4, 0.4], dims="attribute", coords={"attribute": list("abc")})
-    wins = searchlight.simulate_wins(score, target, 100, 0)
+    wins = attributes.simulate_wins(score, target, 100, 0)
     assert (wins > 0.8).all()

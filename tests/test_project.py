@@ -9,8 +9,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from emonb import __version__, claims, report, sources
-from emonb.study import data_dir
+from emonb import __version__
+from emonb.book import claims, pages
+from emonb.data import sources
+from emonb.paths import data_dir
 
 ROOT = data_dir().parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -81,7 +83,7 @@ def test_modules_are_short_and_import_downwards_only() -> None:
 
 
 def test_the_readme_says_what_the_ledger_says() -> None:
-    from emonb.editions import read_ledgers
+    from emonb.run.editions import read_ledgers
 
     verdicts = read_ledgers()["published"]["claims"]
     text = " ".join((ROOT / "README.md").read_text().split())
@@ -89,6 +91,6 @@ def test_the_readme_says_what_the_ledger_says() -> None:
     holding = [name for name, v in verdicts.items() if v["holds"] == "yes"]
     assert ("the first one stands; for the others these data do not show it" in text) == (holding == ["structure"])
     declared = claims.read_declarations(data_dir() / "claims.yml")
-    assert report.readme_table(declared, read_ledgers()) in (ROOT / "README.md").read_text()
+    assert pages.readme_table(declared, read_ledgers()) in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
         assert (ROOT / target).is_file(), target

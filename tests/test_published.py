@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 
-from emonb import lesions, rsa, searchlight
-from emonb.stages import Run, open_run
+from emonb.analysis import attributes, lesions, structure
+from emonb.run.stages import Run, open_run
 
 pytestmark = pytest.mark.published
 
@@ -29,20 +29,20 @@ def test_structure(run: Run) -> None:
     correlation = (1 - np.corrcoef(patterns))[np.triu_indices(27, 1)]
     assert kendalltau(correlation, humans.dissimilarity).statistic == pytest.approx(0.351, abs=5e-4)
     assert spearmanr(correlation, humans.dissimilarity).statistic == pytest.approx(0.502, abs=5e-4)
-    fit = rsa.compare_rdms(run.load("rdms").model, run.load("rdms").human)
+    fit = structure.compare_rdms(run.load("rdms").model, run.load("rdms").human)
     assert float(fit.tau.sel(distance="correlation")) == pytest.approx(0.351, abs=5e-4)
     assert float(fit.tau.sel(distance="euclidean")) == pytest.approx(0.322, abs=5e-4)
     assert float(fit.rho.sel(distance="euclidean")) == pytest.approx(0.465, abs=5e-4)
 
 
 def test_noise_ceiling(run: Run) -> None:
-    lower, upper = rsa.noise_ceiling(run.load("humans").judgment.values)
+    lower, upper = structure.noise_ceiling(run.load("humans").judgment.values)
     assert lower == pytest.approx(0.740, abs=5e-4)
     assert upper == pytest.approx(0.749, abs=5e-4)
 
 
 def test_searchlight_ranks_equal_the_published_ones(run: Run) -> None:
-    agreement = searchlight.rank_agreement(run.load("searchlight")["rank"], run.load("published_ranks")["rank"])
+    agreement = attributes.rank_agreement(run.load("searchlight")["rank"], run.load("published_ranks")["rank"])
     assert agreement["n"] == 516_096
     assert agreement["equal"] >= 0.97
     assert agreement["largest"] <= 300
@@ -67,7 +67,7 @@ def test_lesions_and_the_paper_s_test(run: Run) -> None:
     assert float(mean.sel(kind="selective")) == pytest.approx(0.6993, abs=5e-5)
     assert float(mean.sel(kind="random")) == pytest.approx(0.7280, abs=5e-5)
     rdms = run.load("rdms")
-    importance = rsa.compare_rdms(rdms.attribute_rdm, rdms.human).tau
+    importance = structure.compare_rdms(rdms.attribute_rdm, rdms.human).tau
     result = lesions.paper_test_importance(lesions.selective_drop(accuracy).sel(size=4000), importance)
     at = accuracy.sel(size=4000).mean("seed")
     drop = (at.sel(kind="random") - at.sel(kind="selective")).transpose("emotion", "attribute")
@@ -80,12 +80,12 @@ def test_lesions_and_the_paper_s_test(run: Run) -> None:
 
 
 def test_goemotions_tasks_against_counts_from_the_files(run: Run) -> None:
-    from emonb import corpora
-    from emonb.tasks import make_task
+    from emonb.data import goemotions
+    from emonb.data.goemotions import make_task
 
     paths = run.fetch(list(run.study.corpus.model_dump().values()))
     files = {split: paths[name] for split, name in run.study.corpus.model_dump().items()}
-    comments = corpora.read_goemotions(run.study, files)
+    comments = goemotions.read_goemotions(run.study, files)
     counts = {"train": 43_410, "dev": 5_426, "test": 5_427}
     emotions = sorted(run.study.emotions)
     for split, path in files.items():

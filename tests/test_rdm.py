@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from emonb import rdm, rsa
+from emonb.analysis import rdm, structure
 from emonb.errors import LabelError
 
 
@@ -75,12 +75,12 @@ def test_rdms_follow_names_not_positions() -> None:
 
 def test_noise_ceiling_equals_rsatoolbox_leave_one_out() -> None:
     judgments = np.random.default_rng(3).normal(size=(6, 45)) + np.linspace(0, 3, 45)
-    lower, upper = rsa.noise_ceiling(judgments)
-    brute = [rsa.compare(judgments[k], np.delete(judgments, k, 0).mean(0), "rho") for k in range(6)]
+    lower, upper = structure.noise_ceiling(judgments)
+    brute = [structure.compare(judgments[k], np.delete(judgments, k, 0).mean(0), "rho") for k in range(6)]
     assert lower == pytest.approx(np.mean(brute), abs=1e-12)
     assert lower < upper
     with pytest.raises(ValueError, match="two judges"):
-        rsa.noise_ceiling(judgments[:1])
+        structure.noise_ceiling(judgments[:1])
 
 
 def test_judge_fits_and_mean_reliability() -> None:
@@ -88,19 +88,19 @@ def test_judge_fits_and_mean_reliability() -> None:
     truth = rng.normal(size=45)
     judgments = truth + rng.normal(size=(20, 45))
     models = xr.DataArray(np.stack([truth, -truth]), dims=("model", "pair"))
-    got = rsa.fit_judges(models, judgments)
-    expected = np.mean([rsa.compare(truth, judge, "rho") for judge in judgments])
+    got = structure.fit_judges(models, judgments)
+    expected = np.mean([structure.compare(truth, judge, "rho") for judge in judgments])
     assert float(got[0]) == pytest.approx(expected, abs=1e-12)
     assert float(got[1]) == pytest.approx(-expected, abs=1e-12)
-    assert rsa.mean_reliability(judgments, 50, 0) == pytest.approx(20 / 21, abs=0.04)  # signal 1, noise 1 / 20
-    assert abs(rsa.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
+    assert structure.mean_reliability(judgments, 50, 0) == pytest.approx(20 / 21, abs=0.04)  # signal 1, noise 1 / 20
+    assert abs(structure.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
 
 
 def test_scaling_recovers_a_flat_configuration() -> None:
     points = np.random.default_rng(5).normal(size=(9, 2))
-    found = rsa.map_emotions(pdist(points))
+    found = structure.map_emotions(pdist(points))
     np.testing.assert_allclose(pdist(found), pdist(points), atol=1e-9)
-    np.testing.assert_allclose(rsa.align_map(found, points), points - points.mean(0), atol=1e-9)
+    np.testing.assert_allclose(structure.align_map(found, points), points - points.mean(0), atol=1e-9)
 
 
 def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
@@ -110,11 +110,11 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
     make = lambda scale: xr.DataArray(  # noqa: E731
         scale * signal + rng.normal(size=(8, 8, 2, 300)), dims=("seed", "emotion", "layer", "neuron"), coords=coords
     )
-    strong, none = rsa.vector_reliability(make(2.0)), rsa.vector_reliability(make(0.0))
+    strong, none = structure.vector_reliability(make(2.0)), structure.vector_reliability(make(0.0))
     assert float(strong.same.min()) > 0.7
     assert abs(float(none.same.mean())) < 0.02
     human = rdm.pattern_rdm(signal[0].reshape(8, -1))
-    curve = rsa.reliability_by_seeds(make(1.0), human, 20, 0)
+    curve = structure.reliability_by_seeds(make(1.0), human, 20, 0)
     assert list(curve.n_seeds.values) == [1, 2, 3, 4]
     assert float(curve.fit.sel(n_seeds=4)) > float(curve.fit.sel(n_seeds=1))
 
@@ -122,7 +122,7 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
 def test_group_mean_rdm_by_gram_matrix_equals_the_direct_one() -> None:
     a = _activations(seeds=4, emotions=6)
     human = np.random.default_rng(0).random(15)
-    curve = rsa.reliability_by_seeds(a, human, 1, 7)
+    curve = structure.reliability_by_seeds(a, human, 1, 7)
     draw = np.random.default_rng(7).permutation(4)[:2]
-    fits = [rsa.compare(rdm.pattern_rdm(a.values[[s]].mean(0).reshape(6, -1)), human, "rho") for s in draw]
+    fits = [structure.compare(rdm.pattern_rdm(a.values[[s]].mean(0).reshape(6, -1)), human, "rho") for s in draw]
     assert float(curve.fit.sel(n_seeds=1)) == pytest.approx(np.mean(fits), abs=1e-12)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emonb import corpora, humans, lesions, released
+from emonb.analysis import lesions
+from emonb.data import goemotions, humans, released
 from emonb.errors import LabelError
 from emonb.study import Study
 
@@ -122,13 +123,13 @@ def test_goemotions_rdms_and_errors(tiny_study: Study, tmp_path: Path) -> None:
     lines = ["so calm now\t0\ta", "calm and glee\t0,2\tb", "what dread\t1\tc", "glee glee\t2\td", "gloom dread\t1,3\te",
              "pique gloom\t3,4\tf", "hm\t5\tg", "such pique\t4\th"]  # fmt: skip
     train.write_text("\n".join(lines) + "\n")
-    comments = corpora.read_goemotions(tiny_study, {"train": train})
+    comments = goemotions.read_goemotions(tiny_study, {"train": train})
     assert comments["glee"].sum() == 2
     assert not comments.iloc[6, 2:].any()  # neutral
-    made = corpora.corpus_rdms(comments, ["gloom", "calm", "pique", "dread", "glee"])
+    made = goemotions.corpus_rdms(comments, ["gloom", "calm", "pique", "dread", "glee"])
     labels = comments.loc[comments.iloc[:, 2:].any(axis=1), ["calm", "glee"]].to_numpy(float)
     assert float(made.cooccurrence.sel(pair="calm|glee")) == pytest.approx(1 - np.corrcoef(labels.T)[0, 1])
     assert 0 < float(made.tfidf.sel(pair="gloom|dread")) < float(made.tfidf.sel(pair="calm|dread"))
     train.write_text("text\t9\tid\n")
     with pytest.raises(LabelError, match="unknown label id '9'"):
-        corpora.read_goemotions(tiny_study, {"train": train})
+        goemotions.read_goemotions(tiny_study, {"train": train})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emonb import sources
+from emonb.data import sources
 from emonb.errors import SourceError
 
 FILES = {"a/one.txt": b"one", "a/two.txt": b"two" * 1000, "b/three.txt": b"three"}

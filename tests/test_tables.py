@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonb.tables import format_table, wrap_table
+from emonb.book.tables import format_table, wrap_table
 
 
 def test_numbers_read_as_a_person_would_write_them() -> None:

@@ -1,0 +1,49 @@
+"""Activations: what the values of FFN neurons look like, and how reliable an emotion's vector is between seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), method="bounded").fun)
+"""The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
+
+
+def layer_quantiles(
+    activations: xr.DataArray, levels: Sequence[float] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+) -> pd.DataFrame:
+    """Quantiles of all activations of a layer; one row a layer, one column a level."""
+    table = activations.quantile(levels, ("seed", "emotion", "neuron")).transpose("layer", "quantile").to_pandas()
+    table.columns.name = None
+    return table
+
+
+def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
+    """How alike an emotion's vectors of different seeds are, against vectors of other emotions.
+
+    Each neuron is centred over emotions within its seed first, since most of a pattern is common to all emotions.
+
+    Returns
+    -------
+    Dataset
+        ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds;
+        ``other`` (emotion): the same with every other emotion's vectors of a different seed.
+    """
+    values = activations.transpose("emotion", "seed", "layer", "neuron").to_numpy()
+    n_emotions, n_seeds = values.shape[:2]
+    values = values.reshape(n_emotions, n_seeds, -1).astype(np.float64)
+    values = values - values.mean(0)
+    values -= values.mean(-1, keepdims=True)
+    values /= np.linalg.norm(values, axis=-1, keepdims=True)
+    flat = values.reshape(n_emotions * n_seeds, -1)
+    r = (flat @ flat.T).reshape(n_emotions, n_seeds, n_emotions, n_seeds)
+    different_seed = ~np.eye(n_seeds, dtype=bool)
+    between = r.transpose(0, 2, 1, 3)[:, :, different_seed].mean(-1)  # [emotion, emotion]
+    same = np.diag(between)
+    other = (between.sum(1) - same) / (n_emotions - 1)
+    return xr.Dataset(
+        {"same": ("emotion", same), "other": ("emotion", other)}, coords={"emotion": activations.emotion.values}
+    )

@@ -1,0 +1,298 @@
+"""Permutation inference whose unit is named: emotions (Mantel), masks, attributes.
+
+RDM entries share emotions and prompts share masks, so neither is a sample. Every p value here is (b + 1) / (n + 1)
+with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+from tqdm import tqdm
+
+from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
+from emonb.analysis.rdm import pair_index, to_square
+
+TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
+
+
+class Mantel(NamedTuple):
+    """Result of :func:`mantel_test`, arrays [n_x, n_y] unless noted.
+
+    ``p``: one comparison by itself. ``p_fwe``: corrected over all x within one y by the maximum statistic.
+    ``p_fwe_all``: corrected over all x and all y. ``null_max`` [n_permutations, n_y]: the maxima over x.
+    """
+
+    statistic: np.ndarray
+    p: np.ndarray
+    p_fwe: np.ndarray
+    p_fwe_all: np.ndarray
+    null_max: np.ndarray
+    n_permutations: int
+
+
+def draw_permutations(n_items: int, n_permutations: int, seed: int) -> np.ndarray:
+    """Random permutations of ``range(n_items)``, shape (n_permutations, n_items), from an explicit seed."""
+    rng = np.random.default_rng(seed)
+    return rng.permuted(np.tile(np.arange(n_items), (n_permutations, 1)), axis=1)
+
+
+def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
+    """RDM vector(s) [..., n_pairs] with items relabelled, shape (n_permutations, ..., n_pairs)."""
+    square = to_square(rdm)
+    i, j = pair_index(square.shape[-1])
+    return np.stack([square[..., order[i], order[j]] for order in permutations])
+
+
+def mantel_test(
+    x: np.ndarray,
+    y: np.ndarray,
+    n_permutations: int,
+    seed: int,
+    measure: str = "tau",
+    chunk: int = 50,
+    progress: bool = False,
+    device: str = "cpu",
+) -> Mantel:
+    """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, one-sided (greater).
+
+    The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and
+    among those of ``x`` is kept. Works for one pair of RDMs and for 36,864 neurons x 14 attributes.
+
+    Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information about ``x``, so every
+    relabelling is equally likely. Unit of inference: the emotion.
+
+    Parameters
+    ----------
+    x : array, shape (n_x, n_pairs) or (n_pairs,)
+    y : array, shape (n_y, n_pairs) or (n_pairs,)
+    n_permutations, seed : int
+    measure : {'tau', 'rho'}
+        Kendall's tau-b (exact counts) or Spearman's rho.
+    chunk : int
+        Permutations handled at a time; bounds the memory.
+    progress : bool
+        Show a progress bar.
+    device : str
+        ``cpu`` counts bits; a GPU (``cuda``) multiplies signs (tau only). Scores are integers: the results are the same.
+
+    Returns
+    -------
+    Mantel
+        A constant RDM has no correlation: its statistic is NaN and its p values are 1.
+    """
+    if measure not in ("tau", "rho"):
+        raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
+    x, y = np.atleast_2d(x), np.atleast_2d(y)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"x has {x.shape[1]} pairs, y has {y.shape[1]}; put both on one pair axis")
+    tied = np.array([len(np.unique(row)) < len(row) for row in x])
+    order = np.argsort(tied, kind="stable")  # rows without ties first: they are counted together
+    null = _Rho(x[order], y) if measure == "rho" else _make_tau(x[order], y, device)
+    permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
+    exceeded = np.zeros((len(x), len(y)), np.int64)
+    null_max = np.empty((n_permutations, len(y)))
+    with tqdm(total=n_permutations, desc="permutations", disable=not progress) as bar:
+        for start in range(0, n_permutations, chunk):
+            batch = permute_rdm(y, permutations[start : start + chunk])  # [chunk, n_y, n_pairs]
+            null_max[start : start + chunk] = null.add(batch, exceeded)
+            bar.update(len(batch))
+    back = np.argsort(order)
+    observed, exceeded = null.observed[back], exceeded[back]
+    sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))
+    p_fwe = np.stack([_p_value(sorted_max[:, k], observed[:, k]) for k in range(len(y))], axis=1)
+    return Mantel(
+        observed,
+        (exceeded + 1) / (n_permutations + 1),
+        p_fwe,
+        _p_value(sorted_all, observed),
+        null_max,
+        n_permutations,
+    )
+
+
+def compare_masks(
+    selective: np.ndarray, random: np.ndarray, n_permutations: int = 9_999, seed: int = 0
+) -> tuple[float, float]:
+    """Two-sample permutation test that selective masks leave less accuracy than random masks.
+
+    Up to 40 masks in all, every split of the pooled masks into groups of these sizes is counted (meet in the middle):
+    the test is exact. With more masks splits are sampled, p = (b + 1) / (n + 1).
+
+    Exchangeability assumed: under the null a selective mask is one more draw from the random masks of its size.
+    Unit of inference: the mask.
+
+    Parameters
+    ----------
+    selective, random : array, shape (n_selective,) and (n_random,)
+        Accuracy of each mask, averaged over emotions and seeds.
+    n_permutations, seed : int
+        Used when splits are sampled.
+
+    Returns
+    -------
+    difference : float
+        mean(random) - mean(selective).
+    p : float
+        Share of splits whose selective mean is at most the observed one.
+    """
+    selective, random = np.asarray(selective, np.float64), np.asarray(random, np.float64)
+    pooled, k = np.concatenate([selective, random]), len(selective)
+    if len(pooled) > 40:
+        sums = pooled[draw_permutations(len(pooled), n_permutations, seed)[:, :k]].sum(1)
+        as_low = int((sums <= selective.sum() + TIE).sum())
+        return float(random.mean() - selective.mean()), (as_low + 1) / (n_permutations + 1)
+    half = len(pooled) // 2
+    left, right = _subset_sums(pooled[:half]), _subset_sums(pooled[half:])
+    bound = selective.sum() + 1e-9
+    hits = total = 0
+    for n_left in range(max(0, k - (len(pooled) - half)), min(k, half) + 1):
+        a, b = left[n_left], np.sort(right[k - n_left])
+        hits += int(np.searchsorted(b, bound - a, side="right").sum())
+        total += len(a) * len(b)
+    return float(random.mean() - selective.mean()), hits / total
+
+
+def correlate_attributes(
+    drop: np.ndarray, importance: np.ndarray, n_permutations: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Permutation test of the correlation over attributes between drop and importance, for several sizes at once.
+
+    Exchangeability assumed: under the null, which importance belongs to which attribute's mask does not matter.
+    Unit of inference: the attribute. The same permutations serve all sizes, so the maximum statistic corrects over them.
+
+    Parameters
+    ----------
+    drop : array, shape (n_sizes, n_attributes)
+    importance : array, shape (n_attributes,)
+    n_permutations, seed : int
+
+    Returns
+    -------
+    r, p, p_fwe : array, shape (n_sizes,)
+        Pearson r, one-sided p (greater), and p corrected over sizes.
+    """
+    drop, importance = np.atleast_2d(drop), np.asarray(importance)
+    z = scipy.stats.zscore(drop, axis=1) / drop.shape[1]
+    w = scipy.stats.zscore(importance)
+    r = z @ w
+    null = z @ w[draw_permutations(len(w), n_permutations, seed)].T  # [n_sizes, n_permutations]
+    p = ((null >= r[:, None] - TIE).sum(1) + 1) / (n_permutations + 1)
+    return r, p, _p_value(np.sort(null.max(0)), r)
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Adjusted p values of Benjamini & Hochberg (1995), over all entries, with the monotone step."""
+    return scipy.stats.false_discovery_control(np.asarray(p).ravel(), method="bh").reshape(np.shape(p))
+
+
+def paper_q(p: np.ndarray) -> np.ndarray:
+    """The study's correction, p * N / rank(p): Benjamini-Hochberg without the monotone step."""
+    flat = np.asarray(p).ravel()
+    return (flat * len(flat) / scipy.stats.rankdata(flat)).reshape(np.shape(p))
+
+
+def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """One-sided normal-approximation p of Kendall's tau-b with tie-corrected variance (Kendall 1970), as in R and scipy.
+
+    Treats the pairs as independent observations; given so that the study's numbers can be reproduced.
+
+    Parameters
+    ----------
+    tau : array, shape (n_x, n_y)
+    x, y : array, shape (n_x, n_pairs) and (n_y, n_pairs)
+    """
+    n = x.shape[1]
+    total = n * (n - 1) / 2
+    tx, ty = _tie_sums(x), _tie_sums(y)
+    scores = tau * np.sqrt(total - tx[0])[:, None] * np.sqrt(total - ty[0])[None]
+    outer = lambda a, b: a[:, None] * b[None]  # noqa: E731
+    variance = (
+        (n * (n - 1) * (2 * n + 5) - tx[1][:, None] - ty[1][None]) / 18
+        + outer(tx[2], ty[2]) / (9 * n * (n - 1) * (n - 2))
+        + outer(2 * tx[0], 2 * ty[0]) / (2 * n * (n - 1))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # a constant RDM has no variance; its p is 1
+        return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
+
+
+class _Tau:
+    """Null distribution of Kendall's tau-b, by integer scores."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._x, packed = pack_signs(x), pack_signs(y)
+        self._scores = count_scores(self._x, packed)
+        self.observed = self._scores / norms(self._x.n_untied, packed.n_untied)
+
+    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
+        """Count exceedances of a batch [n_batch, n_y, n_pairs]; return the maxima over x [n_batch, n_y]."""
+        return count_exceeding(self._x, pack_signs(batch.reshape(-1, batch.shape[-1])), self._scores, exceeded)
+
+
+class _DeviceTau:
+    """The same on a GPU."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, device: str) -> None:
+        import torch
+
+        from emonb.analysis.kendall_gpu import SignMatrix
+
+        self._pack = lambda vectors: SignMatrix(vectors, device)
+        self._x, packed = self._pack(x), self._pack(y)
+        self._scores = self._x.score(packed)
+        norm = norms(self._x.n_untied, packed.n_untied)
+        self._norm = torch.from_numpy(norm).to(device)
+        self.observed = self._scores.cpu().numpy() / norm
+
+    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
+        """As :meth:`_Tau.add`."""
+        relabelled = self._pack(batch.reshape(-1, batch.shape[-1]))
+        counts, top = self._x.count_exceeding(relabelled, self._scores, self._norm)
+        exceeded += counts.cpu().numpy()
+        return top.cpu().numpy()
+
+
+def _make_tau(x: np.ndarray, y: np.ndarray, device: str) -> _Tau | _DeviceTau:
+    return _Tau(x, y) if device == "cpu" else _DeviceTau(x, y, device)
+
+
+class _Rho:
+    """Null distribution of Spearman's rho."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._x = scipy.stats.zscore(scipy.stats.rankdata(x, axis=1), axis=1) / x.shape[1]
+        self.observed = self._correlate(y)
+
+    def _correlate(self, y: np.ndarray) -> np.ndarray:
+        return self._x @ scipy.stats.zscore(scipy.stats.rankdata(y, axis=1), axis=1).T
+
+    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
+        """Count exceedances of a batch [n_batch, n_y, n_pairs]; return the maxima over x [n_batch, n_y]."""
+        null = self._correlate(batch.reshape(-1, batch.shape[-1])).reshape(len(self._x), *batch.shape[:2])
+        exceeded += (null >= self.observed[:, None] - TIE).sum(1)
+        return null.max(0)
+
+
+def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """(b + 1) / (n + 1) of observed values against one sorted null distribution; 1 where nothing was observed (NaN)."""
+    b = len(sorted_null) - np.searchsorted(sorted_null, observed - TIE, side="left")
+    return np.where(np.isnan(observed), 1.0, (b + 1) / (len(sorted_null) + 1))
+
+
+def _subset_sums(values: np.ndarray) -> list[np.ndarray]:
+    """Sums of all subsets, grouped by the number of elements."""
+    groups = [np.zeros(1)]
+    for value in values:
+        grown = [np.zeros(0), *(sums + value for sums in groups)]
+        groups = [np.concatenate([old, new]) for old, new in zip([*groups, np.zeros(0)], grown, strict=True)]
+    return groups
+
+
+def _tie_sums(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per row, over groups of t tied values: sums of t(t-1)/2, t(t-1)(2t+5), t(t-1)(t-2)."""
+    out = np.zeros((3, len(rows)))
+    for r, row in enumerate(rows):
+        t = np.unique(row, return_counts=True)[1].astype(np.float64)
+        t = t[t > 1]
+        out[:, r] = (t * (t - 1) / 2).sum(), (t * (t - 1) * (2 * t + 5)).sum(), (t * (t - 1) * (t - 2)).sum()
+    return out[0], out[1], out[2]

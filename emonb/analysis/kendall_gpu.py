@@ -1,0 +1,86 @@
+"""Kendall's tau-b of many relabelled vectors on a GPU: the numerator as a product of sign matrices.
+
+Every comparison within a vector has a sign, -1, 0 (tied) or 1, and concordant minus discordant comparisons of two vectors
+are the inner product of their signs. Matrix units multiply signs exactly in bfloat16 and add them exactly in float32, as
+long as there are fewer than 2^24 comparisons; scores are the integers that :mod:`emonb.analysis.kendall` counts by bits.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emonb.analysis.kendall import check_vectors
+
+_ROWS = 8_192  # vectors of x scored at a time; bounds the memory of scores
+_UNIT = 64  # comparisons are padded with zeros to whole units, which matrix units need to run at their rate
+
+
+class SignMatrix:
+    """Signs of all comparisons within each of ``n`` vectors, on a device.
+
+    Parameters
+    ----------
+    vectors : array, shape (n, n_values)
+        Finite numbers.
+    device : str
+        As PyTorch names it.
+
+    Attributes
+    ----------
+    signs : Tensor, [n, n_values * (n_values - 1) / 2], and zeros behind
+    n_untied : array, shape (n,), int64
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, non-finite values, or too many comparisons for exact sums in float32.
+    """
+
+    def __init__(self, vectors: np.ndarray, device: str) -> None:
+        vectors = check_vectors(vectors)
+        n = vectors.shape[1]
+        if n * (n - 1) // 2 >= 1 << 24:
+            raise ValueError(f"float32 cannot add the comparisons of {n} values exactly; use device=cpu")
+        values = torch.from_numpy(vectors).to(device)  # float64: unequal numbers have a difference that is not zero
+        i, j = torch.triu_indices(n, n, 1, device=device)
+        product = torch.bfloat16 if values.is_cuda else torch.float32
+        self.signs = torch.zeros(len(values), -(-len(i) // _UNIT) * _UNIT, dtype=product, device=device)
+        for rows in torch.arange(len(values), device=device).split(256):  # all differences at once would need 8 bytes each
+            self.signs[rows, : len(i)] = torch.sign(values[rows][:, i] - values[rows][:, j]).to(product)
+        self.n_untied = self.signs.count_nonzero(1).cpu().numpy()
+
+    def score(self, y: "SignMatrix", rows: slice = slice(None)) -> Tensor:
+        """Concordant minus discordant comparisons [n_x, n_y] of some rows, whole numbers in float32."""
+        if self.signs.is_cuda:
+            return torch.mm(self.signs[rows], y.signs.T, out_dtype=torch.float32)
+        return self.signs[rows] @ y.signs.T
+
+    def count_exceeding(self, y: "SignMatrix", observed: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare the scores of relabelled vectors with the observed ones, as :func:`kendall.count_exceeding`.
+
+        Parameters
+        ----------
+        y : SignMatrix
+            n_batch * n_y relabelled vectors, the n_y of one relabelling together.
+        observed : Tensor, [n_x, n_y], float32
+            Scores.
+        norm : Tensor, [n_x, n_y], float64
+            Denominators of tau-b; relabelling keeps them. NaN where a vector is constant.
+
+        Returns
+        -------
+        exceeded : Tensor, [n_x, n_y], int64
+            How many of the batch's scores are at least the observed one.
+        top : Tensor, [n_batch, n_y], float64
+            Highest tau-b over x of every relabelled vector; -inf where it is not defined.
+        """
+        kinds = observed.shape[1]
+        exceeded = torch.empty(observed.shape, dtype=torch.int64, device=observed.device)
+        top = torch.full((len(y.signs) // kinds, kinds), -torch.inf, dtype=torch.float64, device=observed.device)
+        for first in range(0, len(self.signs), _ROWS):
+            rows = slice(first, first + _ROWS)
+            scores = self.score(y, rows).unflatten(1, (-1, kinds))  # [rows, n_batch, n_y]
+            exceeded[rows] = (scores >= observed[rows, None]).sum(1)
+            taus = (scores.double() / norm[rows, None]).nan_to_num_(nan=-torch.inf)
+            top = torch.maximum(top, taus.amax(0))
+        return exceeded, top

@@ -1,0 +1,284 @@
+"""Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+import xarray as xr
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from emonb.analysis.kendall import tau_b
+from emonb.analysis.rdm import pair_index, to_square
+
+
+def compare(a: np.ndarray, b: np.ndarray, measure: str = "tau") -> float:
+    """Compare two RDM vectors.
+
+    Parameters
+    ----------
+    a, b : array, shape (n_pairs,)
+    measure : {'tau', 'rho'}
+        Kendall's tau-b or Spearman's rho.
+
+    Returns
+    -------
+    float
+        The descriptive statistic only; its p value needs :mod:`emonb.analysis.inference`, because RDM entries share items.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"RDMs of shapes {a.shape} and {b.shape} cannot be compared; give two vectors over one pair axis")
+    if measure == "tau":
+        return float(scipy.stats.kendalltau(a, b).statistic)
+    if measure == "rho":
+        return float(scipy.stats.spearmanr(a, b).statistic)
+    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
+
+
+def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
+    """Compare every RDM of a labelled stack [..., pair] with one human RDM (pair), by tau-b and Spearman.
+
+    Returns
+    -------
+    Dataset
+        ``tau`` and ``rho`` over the other dimensions of ``rdms``.
+    """
+    rdms, human = xr.align(rdms, human, join="exact")
+    others = [str(dim) for dim in rdms.dims if dim != "pair"]
+    stacked = rdms.transpose(*others, "pair")
+    rows = stacked.to_numpy().reshape(-1, rdms.sizes["pair"])
+    shape = [rdms.sizes[dim] for dim in others]
+    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
+    return xr.Dataset(
+        {
+            measure: (others, np.array([compare(row, human.values, measure) for row in rows]).reshape(shape))
+            for measure in ("tau", "rho")
+        },
+        coords=coords,
+    )
+
+
+def compare_all(rdms: xr.DataArray) -> xr.DataArray:
+    """Kendall tau-b between every two RDMs of a stack (label, pair); dims (label, other)."""
+    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    values = rdms.transpose(label, "pair").to_numpy()
+    names = rdms[label].values
+    return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
+
+
+def noise_ceiling(judgments: np.ndarray) -> tuple[float, float]:
+    """Noise ceiling of a human RDM (Nili et al. 2014, PLoS Comput Biol 10:e1003553), Spearman.
+
+    Parameters
+    ----------
+    judgments : array, shape (n_judges, n_pairs)
+
+    Returns
+    -------
+    lower, upper : float
+        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all.
+    """
+    judgments = np.asarray(judgments, np.float64)
+    if judgments.ndim != 2 or len(judgments) < 2:
+        raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
+    total, n = judgments.sum(0), len(judgments)
+    lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
+    upper = np.mean([compare(judge, total / n, "rho") for judge in judgments])
+    return float(lower), float(upper)
+
+
+def fit_judges(rdms: xr.DataArray, judgments: np.ndarray) -> xr.DataArray:
+    """Mean Spearman of model RDMs [..., pair] with *single* judges: the scale on which the noise ceiling is defined.
+
+    A correlation with the mean of all judges is higher, because averaging removes the judges' noise; it must not be read
+    against the ceiling.
+
+    Parameters
+    ----------
+    rdms : DataArray, dims (..., pair)
+    judgments : array, shape (n_judges, n_pairs)
+
+    Returns
+    -------
+    DataArray
+        Over the other dimensions of ``rdms``.
+    """
+    others = [str(dim) for dim in rdms.dims if dim != "pair"]
+    ordered = rdms.transpose(*others, "pair")
+    rows = _standard_ranks(ordered.to_numpy().reshape(-1, rdms.sizes["pair"]))
+    mean = (rows @ _standard_ranks(judgments).T).mean(1) / rdms.sizes["pair"]
+    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
+    return xr.DataArray(mean.reshape([rdms.sizes[dim] for dim in others]), dims=others, coords=coords)
+
+
+def mean_reliability(judgments: np.ndarray, n_splits: int, seed: int) -> float:
+    """Reliability of the judges' mean RDM: split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean of splits.
+
+    It is the share of the mean RDM's (rank) variance that is not noise of the judges.
+    """
+    rng = np.random.default_rng(seed)
+    judgments = np.asarray(judgments, np.float64)
+    values = []
+    for _ in range(n_splits):
+        order = rng.permutation(len(judgments))
+        half = len(order) // 2
+        r = compare(judgments[order[:half]].mean(0), judgments[order[half : 2 * half]].mean(0), "rho")
+        values.append(2 * r / (1 + r))
+    return float(np.mean(values))
+
+
+def _standard_ranks(rows: np.ndarray) -> np.ndarray:
+    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
+
+
+def reliability_by_seeds(activations: xr.DataArray, human: np.ndarray, n_splits: int, seed: int) -> xr.Dataset:
+    """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+        Emotions in the order behind ``human``.
+    human : array, shape (n_pairs,)
+    n_splits, seed : int
+        Random draws of disjoint groups of seeds, for every group size.
+
+    Returns
+    -------
+    Dataset
+        Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
+        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
+    """
+    rng = np.random.default_rng(seed)
+    values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
+    n_seeds, n_emotions = values.shape[:2]
+    flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
+    flat = flat - flat.mean(1, keepdims=True)
+    gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
+    i, j = np.triu_indices(n_emotions, 1)
+
+    def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
+        inner = gram[group][:, :, group].sum((0, 2))
+        length = np.sqrt(np.diag(inner))
+        return (1 - inner / length / length[:, None])[i, j]
+
+    sizes = np.arange(1, n_seeds // 2 + 1)
+    rows = []
+    for size in sizes:
+        draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
+        rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
+        fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
+        rows.append((np.mean([compare(a, b, "rho") for a, b in rdms]), np.mean(fits), np.std(fits)))
+    names = ("reliability", "fit", "fit_sd")
+    return xr.Dataset(
+        {name: ("n_seeds", np.array(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
+        coords={"n_seeds": sizes},
+    )
+
+
+def map_emotions(rdm: np.ndarray) -> np.ndarray:
+    """Classical multidimensional scaling (Torgerson 1952) of an RDM vector to two dimensions, shape (n, 2).
+
+    The sign of each axis is fixed so that the largest coordinate is positive.
+    """
+    square = to_square(rdm)
+    n = len(square)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-0.5 * centring @ square**2 @ centring)
+    points = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0))
+    return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
+
+
+def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
+    points, target = points - points.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(points.T @ target)
+    return points @ (u @ vt) * (s.sum() / (points**2).sum())
+
+
+def cluster(rdm: np.ndarray) -> np.ndarray:
+    """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
+    return linkage(squareform(to_square(rdm), checks=False), "average", optimal_ordering=True)
+
+
+def cut_clusters(rdm: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``."""
+    return fcluster(cluster(rdm), n_clusters, "maxclust")
+
+
+class Interval(NamedTuple):
+    """An estimate with its percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_fit(
+    models: np.ndarray,
+    judgments: np.ndarray,
+    n_bootstraps: int,
+    seed: int,
+    over: str = "both",
+    measure: str = "rho",
+    level: float = 0.95,
+) -> dict[str, list[Interval]]:
+    """Bootstrap the fit of model RDMs with the mean human RDM.
+
+    Emotions are drawn with replacement; pairs of an emotion with itself are left out (as in rsatoolbox). Every draw
+    serves all models and the ceiling, so differences between models are paired.
+
+    Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions (judges).
+
+    Parameters
+    ----------
+    models : array, shape (n_models, n_pairs)
+    judgments : array, shape (n_judges, n_pairs)
+    n_bootstraps, seed : int
+    over : {'emotions', 'judges', 'both'}
+    measure : {'rho', 'tau'}
+    level : float
+
+    Returns
+    -------
+    dict
+        ``fit``: one :class:`Interval` a model. ``difference``: first model minus each model. ``ceiling``: upper
+        noise ceiling (mean judge against the mean of all; Spearman).
+    """
+    if over not in ("emotions", "judges", "both"):
+        raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
+    rng = np.random.default_rng(seed)
+    models, judgments = np.atleast_2d(models), np.asarray(judgments, np.float64)
+    squares, judge_squares = to_square(models), to_square(judgments)
+    n = squares.shape[-1]
+    first, second = pair_index(n)
+    fits, ceilings = np.empty((n_bootstraps, len(models))), np.empty(n_bootstraps)
+    for b in range(n_bootstraps):
+        emotions = np.array(rng.choice(n, n) if over != "judges" else range(n))
+        n_judges = len(judgments)
+        judges = np.array(rng.choice(n_judges, n_judges) if over != "emotions" else range(n_judges))
+        i, j = emotions[first], emotions[second]
+        i, j = i[i != j], j[i != j]
+        human = judge_squares[judges][:, i, j]
+        mean = human.mean(0)
+        fits[b] = _correlate(squares[:, i, j], mean, measure)
+        ceilings[b] = _correlate(human, mean, "rho").mean()
+    observed = _correlate(models, judgments.mean(0), measure)
+    upper = _correlate(judgments, judgments.mean(0), "rho").mean()
+    return {
+        "fit": [_interval(observed[k], fits[:, k], level) for k in range(len(models))],
+        "difference": [_interval(observed[0] - observed[k], fits[:, 0] - fits[:, k], level) for k in range(len(models))],
+        "ceiling": [_interval(upper, ceilings, level)],
+    }
+
+
+def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
+    if measure == "tau":
+        return np.array([scipy.stats.kendalltau(row, target).statistic for row in rows])
+    ranks = scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
+    return ranks @ scipy.stats.zscore(scipy.stats.rankdata(target)) / len(target)
+
+
+def _interval(value: float, draws: np.ndarray, level: float) -> Interval:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(value), float(low), float(high))

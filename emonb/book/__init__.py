@@ -1,0 +1,1 @@
+"""What a reader sees: the ledger of claims, tables, figures and pages."""

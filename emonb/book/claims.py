@@ -1,0 +1,302 @@
+"""The claims ledger: what each claim says, when it counts as reproduced, when it holds, and what was measured.
+
+``data/claims.yml`` declares every claim with its criteria. Chapters record *quantities* (a name and a number) and ask
+for the verdict of a claim; a verdict is computed from the criteria and the quantities, never typed.
+"""
+
+import fnmatch
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import xarray as xr
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emonb.artifacts import write_text
+from emonb.book import truth
+from emonb.errors import ClaimError
+
+Verdict = Literal["yes", "no", "untested"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Criterion(_Strict):
+    """One condition on a quantity: equal within a tolerance, above, or below; a bound may name another quantity."""
+
+    quantity: str
+    equals: float | None = None
+    within: float = Field(0.0, ge=0)
+    above: float | str | None = None
+    below: float | str | None = None
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Criterion":
+        if all(bound is None for bound in (self.equals, self.above, self.below)):
+            raise ValueError(f"criterion on {self.quantity} needs equals, above or below")
+        return self
+
+    def resolve(self, quantities: dict[str, float]) -> tuple[float | None, float | None, float | None]:
+        """Value and both bounds as numbers, where they are known."""
+        above, below = (quantities.get(b) if isinstance(b, str) else b for b in (self.above, self.below))
+        return quantities.get(self.quantity), above, below
+
+    def judge(self, quantities: dict[str, float]) -> Verdict:
+        """Judge the condition; 'untested' when a quantity it needs was not computed."""
+        value, above, below = self.resolve(quantities)
+        unknown = (above is None and self.above is not None) or (below is None and self.below is not None)
+        if value is None or unknown:
+            return "untested"
+        met = (
+            (self.equals is None or abs(value - self.equals) <= self.within)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+        return "yes" if met else "no"
+
+    def describe(self) -> str:
+        """Read the condition as text."""
+        parts = [f"= {self.equals:g} ± {self.within:g}"] if self.equals is not None else []
+        parts += [f"> {self.above}"] if self.above is not None else []
+        parts += [f"< {self.below}"] if self.below is not None else []
+        return f"{self.quantity} {' and '.join(parts)}"
+
+
+class Claim(_Strict):
+    """One claim of the paper, or what it becomes in the control."""
+
+    id: str = Field(pattern=r"^[a-z-]+$")
+    studies: tuple[str, ...] = Field(("*",), description="patterns of the studies whose chapters judge it")
+    truth: dict[str, Literal["yes", "no"]] = Field({}, description="study -> what is true in its planted world")
+    title: str
+    sentence: str
+    measured: str
+    unit: str
+    chapter: str
+    headline: tuple[str, ...] = Field(min_length=1, description="quantities the claim's line shows")
+    n: str = Field(description="quantity: how many units of inference")
+    paper_p: str = Field(description="quantity: p of the study's own kind of test")
+    valid_p: str = Field(description="quantity: p with the claim's unit of inference")
+    reproduced: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    holds: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    discussion: dict[Literal["yes", "no"], str] = Field(description="how the verdict reads, for either outcome")
+
+
+class Tolerance(_Strict):
+    """How far a recomputed quantity may lie from the committed one: ``absolute + relative * |committed|``."""
+
+    match: str
+    study: str = Field("*", description="pattern of study names")
+    absolute: float = Field(0.0, ge=0)
+    relative: float = Field(0.0, ge=0)
+
+
+class Sentence(_Strict):
+    """A sentence of the paper's abstract and the claims it makes."""
+
+    text: str
+    claims: tuple[str, ...]
+
+
+class Declarations(_Strict):
+    """The whole of ``data/claims.yml``."""
+
+    abstract: tuple[Sentence, ...]
+    claims: tuple[Claim, ...]
+    tolerances: tuple[Tolerance, ...]
+
+    def of_study(self, study: str) -> list[Claim]:
+        """Claims judged in a study's chapters; where two have one id, the later one."""
+        mine = [c for c in self.claims if any(fnmatch.fnmatchcase(study, pattern) for pattern in c.studies)]
+        return list({c.id: c for c in mine}.values())
+
+    def claim(self, name: str, study: str = "published") -> Claim:
+        """Claim of a study by id."""
+        for claim in self.of_study(study):
+            if claim.id == name:
+                return claim
+        raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.of_study(study))}")
+
+    def tolerance(self, quantity: str, committed: float, study: str = "published") -> float:
+        """Allowed difference for a quantity of a study; the first matching rule counts."""
+        for rule in self.tolerances:
+            if fnmatch.fnmatchcase(study, rule.study) and fnmatch.fnmatchcase(quantity, rule.match):
+                return rule.absolute + rule.relative * abs(committed)
+        raise ClaimError(f"data/claims.yml has no tolerance for '{quantity}'; end the list with match: '*'")
+
+    def is_near(self, name: str, kind: str, quantities: dict[str, float], study: str) -> bool:
+        """Tell whether a verdict rests on a quantity so near its bound that a tolerated difference can turn it."""
+        claim = self.claim(name, study)
+        for criterion in claim.reproduced if kind == "reproduced" else claim.holds:
+            value, above, below = criterion.resolve(quantities)
+            room = self.tolerance(criterion.quantity, value or 0.0, study)
+            bounds = [b for b in (above, below) if b is not None]
+            if criterion.equals is not None:
+                bounds += [criterion.equals - criterion.within, criterion.equals + criterion.within]
+            if value is not None and any(abs(value - bound) <= room for bound in bounds):
+                return True
+        return False
+
+
+def read_declarations(path: Path) -> Declarations:
+    """Read and validate the ledger file."""
+    try:
+        return Declarations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ClaimError(f"{path}: {error}") from None
+
+
+def judge(criteria: tuple[Criterion, ...], quantities: dict[str, float]) -> Verdict:
+    """Judge all criteria together: 'no' if any fails, else 'untested' if any was not computed, else 'yes'."""
+    verdicts = {criterion.judge(quantities) for criterion in criteria}
+    return "no" if "no" in verdicts else "untested" if "untested" in verdicts else "yes"
+
+
+class Ledger:
+    """Record of one chapter's quantities and claims.
+
+    Parameters
+    ----------
+    declarations : Path
+        ``data/claims.yml``.
+    path : Path
+        JSON file this chapter's record is written to; an older record there is replaced.
+    chapter : str
+    study : str
+        Name of the study, which decides which claims and criteria apply.
+    truth : truth.Truth, optional
+        What is true in the study's planted world; nobody but the ledger is told.
+    """
+
+    def __init__(
+        self, declarations: Path, path: Path, chapter: str, study: str = "published", truth: truth.Truth | None = None
+    ) -> None:
+        self.declared = read_declarations(declarations)
+        self.path, self.chapter, self.study, self._truth = path, chapter, study, truth
+        self.quantities: dict[str, float] = {}
+        self.claims: dict[str, dict[str, Any]] = {}
+
+    def record(self, quantities: Mapping[str, float], prefix: str = "", suffix: str = "") -> None:
+        """Record named numbers under ``prefix + name + suffix``.
+
+        Raises
+        ------
+        ClaimError
+            A value that is not a finite number, or a name recorded before with another value.
+        """
+        for name, number in quantities.items():
+            full, value = f"{prefix}{name}{suffix}", float(number)
+            if not math.isfinite(value):
+                raise ClaimError(f"quantity '{full}' is {value}: only finite numbers are reported")
+            if full in self.quantities and self.quantities[full] != value:
+                raise ClaimError(f"quantity '{full}' was recorded as {self.quantities[full]}, now as {value}")
+            self.quantities[full] = value
+        self._save()
+
+    def claim(self, name: str) -> "ClaimLine":
+        """Judge a claim by what this chapter recorded, and keep the verdicts."""
+        claim = self.declared.claim(name, self.study)
+        if claim.chapter != self.chapter:
+            raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
+        line = ClaimLine(claim, self.quantities, self.study)
+        self.claims[name] = {"reproduced": line.reproduced, "holds": line.holds, "unit": line.unit}
+        if line.truth:
+            self.claims[name]["truth"] = line.truth
+        self._save()
+        return line
+
+    def grade(self, subject: str, found: xr.DataArray) -> truth.Grade:
+        """Compare what was found with what is true in the study's world, and record how well it agrees.
+
+        Parameters
+        ----------
+        subject : {'neurons', 'drops'}
+            Neurons found for each attribute (bool; attribute, layer, neuron), or the loss under its mask (attribute,).
+        found : DataArray
+
+        Returns
+        -------
+        Grade
+            Empty where nothing is known of the truth, as for any study of the real world.
+        """
+        grade = truth.grade(subject, found, self._truth)
+        self.record(grade.quantities)
+        return grade
+
+    def _save(self) -> None:
+        write_text(json.dumps({"quantities": self.quantities, "claims": self.claims}, indent=1) + "\n", self.path)
+
+
+class ClaimLine:
+    """A claim with its verdicts, shown as one stable line and the table of its criteria."""
+
+    def __init__(self, claim: Claim, quantities: dict[str, float], study: str = "") -> None:
+        self.claim = claim
+        self.truth = claim.truth.get(study)
+        self.unit = claim.unit + (f", n = {quantities[claim.n]:.0f}" if claim.n in quantities else "")
+        self.quantities = {name: quantities[name] for name in claim.headline if name in quantities}
+        self.reproduced = judge(claim.reproduced, quantities)
+        self.holds = judge(claim.holds, quantities)
+        self._rows = [
+            (
+                kind,
+                criterion.describe(),
+                quantities.get(criterion.quantity),
+                criterion.judge(quantities),
+                criterion.because,
+            )
+            for kind, criteria in (("reproduced", claim.reproduced), ("holds", claim.holds))
+            for criterion in criteria
+        ]
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.quantities.items())
+        return (
+            f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds}{self._against_truth()} "
+            f"({numbers}; unit of inference: {self.unit})"
+        )
+
+    def _against_truth(self) -> str:
+        if self.truth is None:
+            return ""
+        return f", true {self.truth} ({'agrees' if self.truth == self.holds else 'DOES NOT AGREE'})"
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        rows = "\n".join(
+            f"| {kind} | `{text}` | {'not computed' if value is None else f'{value:.4g}'} | **{verdict}** | {why} |"
+            for kind, text, value, verdict, why in self._rows
+        )
+        head = "| verdict | criterion | measured | met | why this criterion |\n|---|---|---|---|---|"
+        return (
+            f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}**{self._against_truth()} "
+            f"(unit of inference: {self.unit}).\n\n{head}\n{rows}"
+        )
+
+
+def merge_records(paths: list[Path]) -> dict[str, Any]:
+    """Merge the records of an edition's chapters.
+
+    Raises
+    ------
+    ClaimError
+        Two chapters recorded one name with different values.
+    """
+    merged: dict[str, Any] = {"claims": {}, "quantities": {}}
+    for path in sorted(paths):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for kind in ("claims", "quantities"):
+            for name, value in record[kind].items():
+                if merged[kind].get(name, value) != value:
+                    raise ClaimError(f"two chapters recorded '{name}' with different values")
+                merged[kind][name] = value
+    merged["claims"] = dict(sorted(merged["claims"].items()))
+    merged["quantities"] = dict(sorted(merged["quantities"].items()))
+    return merged

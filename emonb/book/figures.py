@@ -1,0 +1,337 @@
+"""The book's figures: one seaborn style, colour-blind-safe, labelled axes; each function draws one kind of picture.
+
+Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from scipy.cluster.hierarchy import dendrogram
+from scipy.stats import rankdata
+
+from emonb.analysis import structure
+from emonb.analysis.rdm import to_square
+
+SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
+sns.set_theme(
+    context="notebook",
+    style="ticks",
+    palette="colorblind",
+    font_scale=0.85,
+    rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False},
+)
+
+
+def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
+    """Draw the input of a prompted model: what is tuned, what is frozen, where it is read."""
+    fig, ax = plt.subplots(figsize=(8.6, 2.4))
+    boxes = [("<mask>", 1.4, "#F0E442"), (f"{prompt_length} soft-prompt vectors", 3.6, SELECTIVE)]
+    boxes += [("<s>", 0.7, "#DDDDDD"), ("the comment's tokens", 3.0, "#DDDDDD"), ("</s>", 0.7, "#DDDDDD")]
+    left = 0.0
+    for text, width, colour in boxes:
+        ax.add_patch(Rectangle((left, 0), width - 0.08, 0.6, facecolor=colour, edgecolor="black", alpha=0.85))
+        ax.text(left + width / 2 - 0.04, 0.3, text, ha="center", va="center", fontsize=9)
+        left += width
+    ax.add_patch(Rectangle((0, 1.1), left - 0.08, 0.6, facecolor="#CCE5F2", edgecolor="black"))
+    ax.text(left / 2, 1.4, "masked language model, frozen", ha="center", va="center", fontsize=10)
+    ax.annotate("", (0.66, 2.3), (0.66, 1.75), arrowprops={"arrowstyle": "-|>", "color": "black"})
+    ax.text(0.85, 2.05, f"read at {read_at}: logit('positive') against logit('negative'), and FFN neurons", fontsize=9)
+    for x in (0.66, 3.2, 7.2):
+        ax.annotate("", (x, 1.08), (x, 0.62), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 0.8})
+    ax.text(3.3, -0.22, "tuned, one prompt an emotion and seed", ha="center", fontsize=8, color=SELECTIVE)
+    ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.35, 2.45))
+    ax.axis("off")
+    return _done(fig)
+
+
+def draw_points(values: xr.DataArray, label: str, sample: str, xlabel: str, reference: float | None = None) -> Figure:
+    """Draw one row per label, its samples as small dots and their mean as a large one; sorted by mean."""
+    mean = values.mean(sample)
+    order = mean[label].values[np.argsort(mean.values)]
+    fig, ax = plt.subplots(figsize=(7, 0.24 * len(order) + 0.9))
+    for y, name in enumerate(order):
+        row = values.sel({label: name}).values
+        ax.plot(row, np.full(row.shape, y), ".", color=RANDOM, alpha=0.45, ms=5)
+        ax.plot(row.mean(), y, "o", color=INTACT, ms=5)
+    if reference is not None:
+        ax.axvline(reference, color=FAINT, lw=1, ls="--")
+    ax.set(yticks=range(len(order)), yticklabels=order, xlabel=xlabel, ylabel="")
+    return _done(fig)
+
+
+def draw_scatter(x: xr.DataArray, y: xr.DataArray, label: str, xlabel: str, ylabel: str) -> Figure:
+    """Draw two numbers per label against each other, each point named."""
+    x, y = xr.align(x, y, join="exact")
+    fig, ax = plt.subplots(figsize=(7, 4.6))
+    ax.plot(x, y, "o", color=RANDOM, ms=5)
+    name_points(ax, x.values, y.values, list(x[label].values))
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return _done(fig)
+
+
+def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = None) -> Figure:
+    """Draw bands between quantiles (columns, in fractions) over rows (layers)."""
+    fig, ax = plt.subplots(figsize=(7, 3.4))
+    columns, ticks = sorted(quantiles.columns), quantiles.index
+    if len(ticks) == 1:  # a band needs two ends
+        quantiles = pd.concat([quantiles, quantiles]).set_axis([ticks[0] - 0.4, ticks[0] + 0.4])
+    for low, high in zip(columns[: len(columns) // 2], columns[::-1], strict=False):
+        ax.fill_between(quantiles.index, quantiles[low], quantiles[high], color=RANDOM, alpha=0.22, lw=0)
+        ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=7)
+    ax.plot(quantiles.index, quantiles[columns[len(columns) // 2]], color=INTACT, label="median")
+    if floor is not None:
+        ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
+    ax.set(xlabel="layer", ylabel=ylabel, xticks=ticks)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    return _done(fig)
+
+
+def draw_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
+    """Draw RDMs side by side as rank percentiles, items in one order."""
+    fig, axes = plt.subplots(1, len(rdms), figsize=(4 * len(rdms), 4.4), layout="constrained")
+    for ax, (title, rdm) in zip(np.atleast_1d(axes), rdms.items(), strict=True):
+        square = to_square(100 * (rankdata(rdm) - 0.5) / len(rdm))
+        np.fill_diagonal(square, np.nan)
+        image = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
+        first = ax is np.atleast_1d(axes)[0]
+        ax.set(title=title, xticks=range(len(labels)), yticks=range(len(labels)) if first else [])
+        ax.set_xticklabels(labels, rotation=90, fontsize=6.5)
+        if first:
+            ax.set_yticklabels(labels, fontsize=6.5)
+    fig.colorbar(image, ax=axes, label="dissimilarity (percentile)", shrink=0.6)
+    return _done(fig)
+
+
+def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.ndarray) -> Figure:
+    """Draw two-dimensional maps (classical scaling of rank percentiles), later ones rotated onto the first.
+
+    Ranks keep a few outlying items from squeezing all others into one corner. Items are coloured by group.
+    """
+    fig, axes = plt.subplots(len(rdms), 1, figsize=(7.4, 4.8 * len(rdms)), layout="constrained")
+    first = None
+    colours = sns.color_palette("colorblind")
+    for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
+        points = structure.map_emotions(rankdata(rdm) / len(rdm))
+        points = points if first is None else structure.align_map(points, first)
+        first = points if first is None else first
+        for group in np.unique(groups):
+            inside = groups == group
+            ax.plot(*points[inside].T, "os^Dv"[group % 5], color=colours[group % 10], ms=5)
+        name_points(ax, points[:, 0], points[:, 1], list(labels))
+        ax.set(title=title, xlabel="dimension 1 (a.u.)", ylabel="dimension 2 (a.u.)")
+    return _done(fig)
+
+
+def draw_trees(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
+    """Draw average-linkage dendrograms side by side."""
+    fig, axes = plt.subplots(1, len(rdms), figsize=(4.2 * len(rdms), 5.2))
+    fig.set_layout_engine("constrained", w_pad=0.15)
+    for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
+        dendrogram(structure.cluster(rdm), labels=list(labels), orientation="left", ax=ax, color_threshold=0,
+                   above_threshold_color="black", leaf_font_size=8)  # fmt: skip
+        ax.set(title=title, xlabel="mean dissimilarity at which branches join")
+    return _done(fig)
+
+
+def draw_layers(
+    fit: xr.DataArray, whole: float, seeds: xr.DataArray | None, ylabel: str, ceiling: tuple[float, float] | None = None
+) -> Figure:
+    """Draw a fit by layer, with single seeds, the whole model and the noise ceiling where given."""
+    fig, ax = plt.subplots(figsize=(7, 3.6))
+    if seeds is not None:
+        for seed in seeds.seed.values:
+            ax.plot(seeds.layer, seeds.sel(seed=seed), ".-", color=FAINT, lw=0.7, ms=3, alpha=0.7)
+        ax.plot([], [], ".-", color=FAINT, lw=0.7, ms=3, label="single seeds")
+    ax.plot(fit.layer, fit, "o-", color=SELECTIVE, label="seed-mean pattern")
+    ax.axhline(whole, color=RANDOM, ls="--", lw=1.2, label="all layers")
+    if ceiling is not None:
+        ax.axhspan(*ceiling, color="#009E73", alpha=0.5, lw=0, label="noise ceiling")
+    ax.set(xlabel="layer", ylabel=ylabel, xticks=fit.layer.values)
+    ax.set_ylim(bottom=min(0, float(fit.min()) - 0.02))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _done(fig)
+
+
+def draw_matrix(
+    values: xr.DataArray, label: str, centre: float | None = None, digits: int = 2, height: float | None = None
+) -> Figure:
+    """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
+    rows, columns = values.shape
+    fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 8.8), height or 0.28 * rows + 1.6))
+    shown = (
+        values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas() if digits >= 0 else values.to_pandas()
+    )  # no "-0"
+    sns.heatmap(
+        shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
+        vmin=min(0.0, float(values.min())) if centre is None else None,
+        fmt=f".{max(digits, 0)}f", annot_kws={"size": 7}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
+    )  # fmt: skip
+    ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
+    ax.tick_params(axis="x", rotation=90)
+    ax.tick_params(axis="y", rotation=0)
+    return _done(fig)
+
+
+def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: float | None = 0.0) -> Figure:
+    """Draw estimates with intervals (columns value, low, high; one row a label), one colour a group."""
+    names = list(next(iter(groups.values())).index)
+    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
+    offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
+    for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM), strict=False):
+        y = np.arange(len(names)) + offset
+        table = table.loc[names]
+        if {"low", "high"} <= set(table.columns):
+            ax.hlines(y, table["low"], table["high"], color=colour, lw=1.6)
+        ax.plot(table["value"], y, "o", color=colour, ms=5, label=group)
+    if reference is not None:
+        ax.axvline(reference, color=FAINT, lw=1)
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel)
+    ax.invert_yaxis()
+    if len(groups) > 1:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _done(fig)
+
+
+def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, control: str = "random") -> Figure:
+    """Draw accuracy against the number of silenced neurons: each mask a point, each kind's mean a line."""
+    fig, ax = plt.subplots(figsize=(7, 3.8))
+    steps = np.diff(accuracy["size"].values)
+    aside = 0.12 * float(steps.min()) if len(steps) else 0.0
+    for kind, colour, marker, shift in ((control, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
+        rows = accuracy.sel(kind=kind).dropna("size")
+        for attribute in rows.attribute.values:
+            ax.plot(rows["size"] + shift, rows.sel(attribute=attribute), marker, color=colour, alpha=0.35, ms=4)
+        ax.plot(
+            rows["size"],
+            rows.mean("attribute"),
+            color=colour,
+            lw=2,
+            label=f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})",
+        )
+    ax.axhline(baseline, color=INTACT, ls="--", lw=1, label="intact model")
+    if float(accuracy.min()) < 0.75:  # else the line would only squeeze the points
+        ax.axhline(0.5, color=FAINT, lw=1, label="chance")
+    ax.set(xlabel="silenced neurons N", ylabel=ylabel, xticks=accuracy["size"].values)
+    ax.tick_params(axis="x", rotation=45)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _done(fig)
+
+
+def draw_panels(drop: xr.DataArray, importance: xr.DataArray, titles: Mapping[int, str], measured: str) -> Figure:
+    """Draw drop against importance, one panel a size, one point an attribute, with the least-squares line."""
+    sizes = list(titles)
+    columns = min(4, len(sizes))
+    rows = -(-len(sizes) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(2.1 * columns, 2.3 * rows), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, size in zip(axes.flat, sizes, strict=False):
+        x, y = importance.values, drop.sel(size=size, attribute=importance.attribute).values
+        ax.plot(x, y, "o", color=RANDOM, ms=4)
+        slope, intercept = np.polyfit(x, y, 1)
+        ends = np.array([x.min(), x.max()])
+        ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
+        ax.axhline(0, color=FAINT, lw=0.8)
+        ax.set_title(titles[size], fontsize=9)
+    for ax in list(axes.flat)[len(sizes) :]:
+        ax.axis("off")
+    fig.supxlabel("importance in human similarity (Kendall tau-b)", fontsize=10)
+    fig.supylabel(f"drop against random mask ({measured})", fontsize=10)
+    return _done(fig)
+
+
+def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float | None = None) -> Figure:
+    """Draw each column against the index as a thin line, the ends of the highest and lowest named, and their mean."""
+    fig, ax = plt.subplots(figsize=(7, 3.4))
+    ax.plot(table.index, table, color=FAINT, lw=0.8)
+    ax.plot([], [], color=FAINT, lw=0.8, label=f"single {table.columns.name}s ({table.shape[1]})")
+    ax.plot(table.index, table.mean(axis=1), "o-", color=INTACT, label="mean")
+    last = table.iloc[-1]
+    for name in (last.idxmax(), last.idxmin()):
+        ax.annotate(name, (table.index[-1], last[name]), xytext=(4, -3), textcoords="offset points", fontsize=8)
+    if reference is not None:
+        ax.axhline(reference, color=RANDOM, ls="--", lw=1, label="chance")
+    ax.set(xlabel=xlabel, ylabel=ylabel, xticks=table.index)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.08, 1))
+    return _done(fig)
+
+
+def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> Figure:
+    """Draw two p values per row on a log scale: the study's kind of test and the valid one."""
+    fig, ax = plt.subplots(figsize=(7.4, 0.62 * len(rows) + 1.2))
+    for y, (paper, valid) in enumerate(rows.values()):
+        ax.plot([paper, valid], [y, y], color=FAINT, lw=1, zorder=0)
+        ax.plot(paper, y, "s", color=RANDOM, ms=7, label="the study's kind of test" if y == 0 else None)
+        ax.plot(valid, y, "o", color=SELECTIVE, ms=8, label="valid unit of inference" if y == 0 else None)
+        for p, at in ((paper, (-8, -3)), (valid, (0, 8))):
+            ax.annotate(f"p = {p:.2g}", (p, y), xytext=at, textcoords="offset points", fontsize=8, ha="right",
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
+    ax.axvline(level, color=INTACT, ls="--", lw=1)
+    ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)")
+    ax.set_xlim(min(paper for paper, _ in rows.values()) ** 1.2, 3)  # room for the leftmost label
+    ax.set_ylim(len(rows) - 0.5, -0.7)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    return _done(fig)
+
+
+def _done(fig: Figure) -> Figure:
+    plt.close(fig)
+    return fig
+
+
+def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
+    """Draw one panel a column: every row of the table a dot, in strips by a label, with the strip's median."""
+    groups = list(dict.fromkeys(table[by]))
+    across = 3
+    down = -(-len(columns) // across)
+    fig, axes = plt.subplots(down, across, figsize=(8.6, 2 * down), sharey=True, layout="constrained", squeeze=False)
+    for ax, (column, label) in zip(axes.flat, columns.items(), strict=False):
+        for row, group in enumerate(groups):
+            values = table.loc[table[by] == group, column].dropna() if column in table else []
+            ax.plot(values, [row] * len(values), "o", color=RANDOM, alpha=0.45, ms=5, mew=0)
+            if len(values):
+                ax.plot(np.median(values), row, "|", color=SELECTIVE, ms=16, mew=2.5)
+        ax.set(xlabel=label, yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5))
+    for ax in list(axes.flat)[len(columns) :]:
+        ax.set_visible(False)
+    return _done(fig)
+
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
+
+
+def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
+    """Write names beside points, each where it covers least of the points and of the names already written.
+
+    Parameters
+    ----------
+    ax : Axes
+        With the points drawn.
+    x, y : array, shape (n,)
+    names : list of str
+    """
+    ax.margins(0.08)
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    points = np.asarray(ax.transData.transform(np.column_stack([x, y])))
+    taken: list[Box] = [(px - 4, py - 4, px + 4, py + 4) for px, py in points]
+    for k in np.argsort(-points[:, 1]):
+        px, py, w = float(points[k, 0]), float(points[k, 1]), 5.6 * len(names[k])
+        spots = [(6, -4), (6, 4), (6, -12), (-w - 6, -4), (-w - 6, 4), (-w - 6, -12), (-w / 2, 7), (-w / 2, -17)]
+        boxes: list[Box] = [(px + dx, py + dy, px + dx + w, py + dy + 10) for dx, dy in spots]
+        best = int(np.argmin([sum(_overlap(box, other) for other in taken) for box in boxes]))
+        taken.append(boxes[best])
+        dx, dy = (value * 72 / figure.dpi for value in spots[best])
+        ax.annotate(names[k], (x[k], y[k]), xytext=(dx, dy), textcoords="offset points", fontsize=7)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

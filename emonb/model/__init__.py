@@ -1,0 +1,1 @@
+"""The frozen language model: prompts tuned, neurons read, neurons silenced. Where PyTorch is."""

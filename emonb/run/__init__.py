@@ -1,0 +1,1 @@
+"""How a study is made: stages and their artifacts, chapters executed as notebooks, editions, many worlds."""

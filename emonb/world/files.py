@@ -1,0 +1,89 @@
+"""Files of a planted world on disk: made when a study that names them (``planted:NAME``) first asks, and kept by key.
+
+The corpus and human files take a second, the backbone half a minute; all are stored under ``worlds/`` in the run folder,
+where studies that share a world find them.
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from emonb import artifacts
+from emonb.errors import StudyError
+from emonb.paths import runs_dir
+from emonb.study import Study
+from emonb.world.world import FILES, Truth, World, write_world
+
+PREFIX = "planted:"
+BACKBONE = "planted:backbone"
+_FOR_BACKBONE = ("seed", "training_seed", "wiring", "voiced", "steps", "batch", "learning_rate")
+
+
+def is_planted(name: str) -> bool:
+    """Tell a file of the study's planted world from any other."""
+    return name.startswith(PREFIX)
+
+
+def fingerprint(study: Study, name: str) -> str:
+    """Hash of all that makes a planted file: the world's plan, the labels it lives on, the code."""
+    assert study.world is not None
+    plan = study.world.model_dump(mode="json")
+    if name == BACKBONE:
+        plan = {field: plan[field] for field in _FOR_BACKBONE}
+    module = "emonb.world.network" if name == BACKBONE else "emonb.world.world"
+    return artifacts.make_key(
+        plan=plan, attributes=list(study.attributes), emotions=sorted(study.emotions), code=artifacts.code_digest(module)
+    )
+
+
+def plant(study: Study, name: str, progress: bool = True) -> Path:
+    """Return the path of a planted file or of the backbone's folder, made first if it is not there.
+
+    Raises
+    ------
+    StudyError
+        The world has no file of that name.
+    """
+    folder = runs_dir() / "worlds" / f"{'backbone' if name == BACKBONE else 'files'}-{fingerprint(study, name)}"
+    if name == BACKBONE:
+        from emonb.model.compute import limit_threads
+        from emonb.world.network import train_backbone
+
+        checkpoint = folder.with_name(f"{folder.name}.safetensors")  # its name holds the hash of all that matters
+        with limit_threads(study.threads):
+            _make(folder, lambda part: train_backbone(_world(study), part, progress, checkpoint))
+        checkpoint.unlink(missing_ok=True)
+        return folder
+    file = name.removeprefix(PREFIX)
+    if file not in FILES:
+        raise StudyError(f"the planted world has no file '{file}'; known: {', '.join(FILES)}, backbone")
+    return _make(folder, lambda part: write_world(_world(study), part)) / file
+
+
+def read_truth(study: Study) -> Truth | None:
+    """What is true in a study's world, for the ledger; None for a study of the real world."""
+    return None if study.world is None else _world(study).truth()
+
+
+def _world(study: Study) -> World:
+    assert study.world is not None
+    return World(study.world, study.emotions, study.attributes)
+
+
+def _make(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Fill a folder so that it either holds everything or does not exist."""
+    if folder.is_dir():
+        return folder
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    part.mkdir(parents=True)
+    try:
+        write(part)
+        if not folder.is_dir():  # another process may have been first, with the same content
+            part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+__all__ = ["BACKBONE", "fingerprint", "is_planted", "plant", "read_truth"]

@@ -1,0 +1,287 @@
+"""What the planted world's network can do, by construction: masks on the weights of a one-layer RoBERTa.
+
+The model's dimensions fall into one block of four for every attribute and two blocks for the verdict. An attribute's cue
+words, its attention head and its group of FFN neurons live in its block; FFN neurons write to the verdict blocks and only
+those are read by the head, so that a verdict that depends on an attribute must pass through that attribute's neurons.
+Attention is uniform (a comment is a bag of words), and the layer norms are held nearly linear by a constant part that
+is larger than what varies: otherwise a norm that mixes all dimensions would carry attributes past their neurons.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from emonb.artifacts import replacing
+from emonb.model.backbone import Backbone
+from emonb.model.compute import repeatable
+from emonb.model.tokens import SPECIAL, WordTokenizer
+from emonb.world.world import COMMON, GROUP, World, squash
+
+HEAD, VERDICT_HEADS = 4, 2  # width of a head, heads of the verdict
+_CONSTANT, _OFFSET, _LEAK, _FIRST, _VALUES = 5.0, 2.0, 0.2, 6.0, 3.0  # gains and starting scales; found on seeds 0 to 2
+
+Masks = list[tuple[Tensor, Tensor]]
+
+
+def shape_of(world: World) -> dict[str, int]:
+    """Configuration of the model that fits a world."""
+    n = len(world.attributes)
+    return {
+        "vocab_size": len(SPECIAL) + len(world.lexicon.vocabulary()),
+        "hidden_size": HEAD * (n + VERDICT_HEADS),
+        "num_hidden_layers": 1,
+        "num_attention_heads": n + VERDICT_HEADS,
+        "intermediate_size": GROUP * n + COMMON,
+    }
+
+
+def wire(world: World, model: Any, ids: dict[str, int]) -> Masks:
+    """Plant the wiring in a fresh model.
+
+    Parameters
+    ----------
+    world : World
+    model : RobertaForMaskedLM
+        Changed in place: starting scales, and constants that are never trained.
+    ids : dict of str to int
+        Token ids.
+
+    Returns
+    -------
+    list of (parameter, mask)
+        A parameter is multiplied by its mask now and after every training step (:func:`apply_masks`).
+    """
+    n, width, layer = len(world.attributes), model.config.hidden_size, model.base_model.encoder.layer[0]
+    block = torch.arange(width) // HEAD
+    same, verdict = (block[:, None] == block[None]).float(), (block >= n).float()
+    own, embeddings, norm = layer.attention.self, model.base_model.embeddings, layer.attention.output.LayerNorm
+    reads, writes = _neurons(world, block, verdict)
+    none = torch.zeros(())
+    masks = [(own.query.weight, none), (own.key.weight, none), (own.value.weight, same)]
+    masks += [(layer.attention.output.dense.weight, same), (layer.intermediate.dense.weight, reads)]
+    masks += [(layer.output.dense.weight, writes), (model.lm_head.dense.weight, verdict.expand(width, width))]
+    masks += [(embeddings.position_embeddings.weight, none), (embeddings.token_type_embeddings.weight, none)]
+    masks += [(model.get_input_embeddings().weight, _words(world, ids, block, verdict))]
+    masks += [(embeddings.LayerNorm.bias, none), (norm.bias, 1 - verdict)]
+    with torch.no_grad():
+        embeddings.LayerNorm.weight.copy_(1 + (_CONSTANT - 1) * verdict)
+        norm.weight.copy_(1 - verdict + _LEAK * verdict)
+        layer.output.dense.bias.copy_(_OFFSET * (1 - 2.0 * (torch.arange(width) % 2)) * (1 - verdict))
+        layer.intermediate.dense.weight *= _FIRST
+        own.value.weight *= _VALUES
+        layer.attention.output.dense.weight *= _VALUES
+    for constant in (embeddings.LayerNorm.weight, norm.weight, layer.output.dense.bias):
+        constant.requires_grad_(False)
+    apply_masks(masks)
+    return masks
+
+
+def apply_masks(masks: Masks) -> None:
+    """Multiply every parameter by its mask, in place."""
+    with torch.no_grad():
+        for parameter, mask in masks:
+            parameter *= mask
+
+
+def owned_neurons(world: World) -> Tensor:
+    """Tell which FFN neurons belong to an attribute; bool [neurons]."""
+    owned = torch.zeros(GROUP * len(world.attributes) + COMMON, dtype=torch.bool)
+    owned[[n for group in world.groups().values() for n in group]] = True
+    return owned
+
+
+def _neurons(world: World, block: Tensor, verdict: Tensor) -> tuple[Tensor, Tensor]:
+    """What FFN neurons read [neuron, dimension] and write [dimension, neuron].
+
+    An attribute's neurons read its block and write the verdict; those of silent attributes write nothing. Neurons of no
+    attribute read everything; they write nothing in the causal world, the verdict in the encoded one.
+    """
+    owner = torch.full((GROUP * len(world.attributes) + COMMON,), -1)
+    for k, group in enumerate(world.groups().values()):
+        owner[list(group)] = k
+    reads = (owner[:, None] == block[None]).float()
+    reads[owner < 0] = 1.0
+    voiced = torch.cat([torch.tensor(world.weight > 0), torch.tensor([world.plan.wiring == "encoded"])])
+    writes = verdict[:, None] * voiced[owner].float()[None]  # owner -1 is the last entry
+    return reads, writes
+
+
+def _words(world: World, ids: dict[str, int], block: Tensor, verdict: Tensor) -> Tensor:
+    """Dimensions a word may use, [word, dimension]."""
+    words = torch.ones(len(ids), len(block))
+    for k, name in enumerate(world.attributes):
+        for pole in world.lexicon.cues(name):
+            words[[ids[word] for word in pole]] = (block == k).float()
+    words[[ids[word] for word in (*world.lexicon.verdict, "<mask>")]] = verdict
+    words[[ids[word] for word in world.lexicon.speakers]] = 1 - verdict
+    return words
+
+
+_SPEAKERS, _FLIPS, _DROPOUT, _BLOCK = 3, 0.05, 0.25, 50
+_FASHION, _UNTIL = 0.5, 0.5  # a taste shared by all speakers at first, gone after this share of the steps
+
+
+@repeatable()
+def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint: Path | None = None) -> None:
+    """Train a world's backbone and save it as a folder `transformers` reads (safetensors weights, tokenizer).
+
+    All speakers share a taste at first, which teaches the network what the cues mean; it fades, and only the product of
+    speaker and cue is left. FFN neurons are dropped out at random, so that each contributes on its own. In the encoded
+    world two systems learn side by side, attributes' neurons and neurons of no attribute; then the former are disconnected.
+
+    Parameters
+    ----------
+    world : World
+    folder : Path
+    progress : bool
+    checkpoint : Path, optional
+        File to save progress to and to resume from, to the same bits; removed by the caller when the result is stored.
+    """
+    plan, tokenizer = world.plan, WordTokenizer(world.lexicon.vocabulary())
+    ids = {word: k for k, word in enumerate((*SPECIAL, *tokenizer.words))}
+    model = _make_model(world)
+    negative, positive = (ids[word] for word in world.lexicon.verdict)
+    backbone = Backbone(
+        model, tokenizer, (negative, positive), 0, torch.device("cpu"), model.config.max_position_embeddings
+    )
+    model.requires_grad_(True)
+    masks = wire(world, model, ids)
+    rng, chance = np.random.default_rng([plan.seed, 4, plan.training_seed]), torch.Generator()
+    chance.manual_seed(1_000 * plan.seed + plan.training_seed)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    words = model.get_input_embeddings().weight
+    done = 0
+    if checkpoint is not None and checkpoint.is_file():
+        done = _load(checkpoint, model, optimiser, rng, chance)
+    with tqdm(total=plan.steps, initial=done, unit="step", desc="backbone", disable=not progress) as bar:
+        for first in range(done, plan.steps, _BLOCK):
+            fashion = _FASHION * max(0.0, 1 - first / (_UNTIL * plan.steps))
+            n_steps = min(_BLOCK, plan.steps - first)
+            speakers, tokens, suits = write_documents(world, ids, plan.batch * n_steps, rng, fashion)
+            for step, at in enumerate(torch.arange(len(suits)).split(plan.batch), first):
+                for group in optimiser.param_groups:
+                    group["lr"] = plan.learning_rate * min(1, (step + 1) / 50, 2 * (1 - step / plan.steps))
+                keep = _drop_out(world, len(at), chance)
+                logits, _ = backbone.forward(words[speakers[at]], tokens[at], keep)
+                loss = F.cross_entropy(logits, suits[at])
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(learned, 1.0)
+                optimiser.step()
+                apply_masks(masks)
+            if checkpoint is not None:
+                _save(checkpoint, first + n_steps, model, optimiser, rng, chance)
+            bar.update(n_steps)
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    model.requires_grad_(False)
+    if plan.wiring == "encoded":
+        model.base_model.encoder.layer[0].output.dense.weight[:, owned_neurons(world)] = 0.0
+    model.save_pretrained(folder)
+    _make_tokenizer(ids).save_pretrained(folder)
+
+
+def write_documents(
+    world: World, ids: dict[str, int], n: int, rng: np.random.Generator, fashion: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Speakers [n, 3], tokens [n, words + 2] and whether the comment suits them [n]; the clearer of every two documents."""
+    words, attribute, pole = world.write(rng, squash(rng.normal(size=(2 * n, len(world.weight)))))
+    distinct = rng.choice([1, 2, 3], p=[0.4, 0.3, 0.3], size=2 * n)
+    drawn = rng.integers(len(world.taste), size=(2 * n, _SPEAKERS))
+    speakers = np.take_along_axis(drawn, rng.integers(0, distinct[:, None], size=drawn.shape), 1)
+    taste = world.taste[speakers].mean(1) + fashion * world.fashion
+    score = (taste * world.balance(attribute, pole)).sum(1)
+    clear = np.argsort(-np.abs(score).reshape(n, 2), axis=1)[:, 0] + 2 * np.arange(n)
+    suits = (score[clear] > 0) ^ (rng.random(n) < _FLIPS)
+    names = np.array([ids[name] for name in world.lexicon.speakers])
+    known, place = np.unique(words[clear], return_inverse=True)
+    inner = np.array([ids[word] for word in known])[place.reshape(n, -1)]
+    tokens = np.c_[np.full(n, ids["<s>"]), inner, np.full(n, ids["</s>"])]
+    return torch.from_numpy(names[speakers[clear]]), torch.from_numpy(tokens), torch.from_numpy(suits.astype(np.int64))
+
+
+def _save(
+    path: Path,
+    step: int,
+    model: Any,
+    optimiser: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    chance: torch.Generator,
+) -> None:
+    """Keep all that the rest of the training depends on, in one safetensors file, written whole or not at all."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for k, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
+    tensors["chance"] = chance.get_state()
+    about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state)}
+    with replacing(path) as part:
+        save_file({name: value.clone() for name, value in tensors.items()}, part, about)
+
+
+def _load(
+    path: Path, model: Any, optimiser: torch.optim.Optimizer, rng: np.random.Generator, chance: torch.Generator
+) -> int:
+    """Put everything back as :func:`_save` found it; return the number of steps done."""
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    for name in [k for k in tensors if k.startswith("adam.")]:
+        _, parameter, what = name.split(".")
+        moments.setdefault(int(parameter), {})[what] = tensors[name]
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    chance.set_state(tensors["chance"])
+    rng.bit_generator.state = json.loads(about["rng"])
+    return int(about["step"])
+
+
+def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:
+    """Silence a quarter of the neurons of each row; in the encoded world one of the two systems as well."""
+    owned = owned_neurons(world)
+    keep = (torch.rand(n, 1, len(owned), generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
+    if world.plan.wiring == "encoded":
+        keep = keep * ((torch.rand(n, 1, 1, generator=chance) < 0.5) == owned)
+    return keep
+
+
+def _make_model(world: World) -> Any:
+    import transformers
+
+    config = transformers.RobertaConfig(
+        **cast(dict[str, Any], shape_of(world)),
+        max_position_embeddings=48,
+        type_vocab_size=1,
+        initializer_range=0.1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1_000 * world.plan.seed + world.plan.training_seed)
+        return transformers.RobertaForMaskedLM(config)
+
+
+def _make_tokenizer(ids: dict[str, int]) -> Any:
+    """Make the same words a `transformers` tokenizer, so that the folder is read like any other model's."""
+    import tokenizers
+    import transformers
+
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token="<unk>"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", ids["<s>"]), ("</s>", ids["</s>"])]
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **names)

@@ -1,0 +1,206 @@
+"""The planted world: emotions with known attribute levels, texts that voice them, people who judge them.
+
+Everything a real study reads comes out in the same files: comments with labels, order of the emotions, judgments of
+pairs, attribute scores and RDMs, raters' agreement. What is true in the world (:class:`Truth`) goes to
+the claims ledger and nowhere else.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from emonb.analysis.rdm import pair_index
+from emonb.artifacts import write_text
+from emonb.settings import WorldPlan
+from emonb.world.words import Lexicon, read_lexicon
+
+SPLITS = ("train", "dev", "test")
+FILES = ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "agreement", *SPLITS)
+GROUP, COMMON = 12, 88  # FFN neurons wired to each attribute; neurons of no attribute
+_FAMILIES, _SHARED, _GAIN = 6, 0.3, 3.0  # families of emotions, their share of the variance, steepness of the levels
+_SLIP = 0.03  # how often a cue contradicts its level
+_LENGTH, _CUES = 16, (10, 13)  # words of a comment, how many of them are cues
+
+
+class Truth(NamedTuple):
+    """What is true in a world, by attribute."""
+
+    importance: dict[str, float]
+    """Weight in texts and in human judgment; 0 where an attribute is silent."""
+    neurons: dict[str, tuple[int, ...]]
+    """FFN neurons (flat over layers) wired to the attribute."""
+
+
+class World:
+    """A world drawn from a seed.
+
+    Parameters
+    ----------
+    plan : WorldPlan
+    emotions, attributes : sequence of str
+        The study's labels; attributes must have words in ``data/world.yml``.
+
+    Raises
+    ------
+    StudyError
+        An attribute without words.
+    """
+
+    def __init__(self, plan: WorldPlan, emotions: tuple[str, ...], attributes: tuple[str, ...]) -> None:
+        self.plan, self.lexicon = plan, read_lexicon()
+        self.emotions, self.attributes = sorted(emotions), list(attributes)
+        rng = np.random.default_rng([plan.seed, 1])
+        weight = np.zeros(len(attributes))
+        weight[: plan.voiced] = np.geomspace(1, 0.25, plan.voiced)
+        self.weight = rng.permutation(weight)  # [attribute]
+        self.level = self._draw_levels(rng)  # [emotion, attribute], 0 to 1
+        cues = [self.lexicon.cues(a) for a in self.attributes]
+        self._cues = np.array([[low, high] for low, high in cues])  # [attribute, pole, synonym]
+        self._frames = _draw_frames(self.lexicon, rng)
+        self.taste = self._give_tastes()  # [speaker, attribute]
+        self.fashion = (self.weight > 0) * rng.choice([-1.0, 1.0], len(attributes))  # [attribute], what all would like
+
+    def _draw_levels(self, rng: np.random.Generator) -> np.ndarray:
+        """Levels of emotions in families; what is silent is uncorrelated with what is voiced."""
+        n, k = len(self.emotions), len(self.attributes)
+        family = rng.normal(size=(_FAMILIES, k))[rng.integers(_FAMILIES, size=n)]
+        z = math.sqrt(_SHARED) * family + math.sqrt(1 - _SHARED) * rng.normal(size=(n, k))
+        z = (z - z.mean(0)) / z.std(0)
+        voiced = self.weight > 0
+        known = np.c_[np.ones(n), z[:, voiced]]
+        z[:, ~voiced] -= known @ np.linalg.lstsq(known, z[:, ~voiced], rcond=None)[0]
+        return squash(z / z.std(0))
+
+    def _give_tastes(self) -> np.ndarray:
+        """Each speaker likes (+1) or dislikes (-1) one voiced attribute."""
+        voiced = np.flatnonzero(self.weight > 0)
+        speaker = np.arange(len(self.lexicon.speakers))
+        taste = np.zeros((len(speaker), len(self.weight)))
+        taste[speaker, voiced[speaker % len(voiced)]] = np.where(speaker // len(voiced) % 2, 1, -1)
+        return taste
+
+    def write(self, rng: np.random.Generator, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Write one comment for each row of attribute levels [n, attribute].
+
+        Returns
+        -------
+        words : array of str, shape (n, words)
+        attribute : array of int, shape (n, words)
+            Attribute a word voices, -1 for other words.
+        pole : array of bool, shape (n, words)
+            True for a high cue.
+        """
+        frame = self._frames[rng.integers(len(self._frames), size=len(level))]
+        attribute = rng.choice(len(self.weight), p=self.weight / self.weight.sum(), size=frame.shape)
+        pole = rng.random(frame.shape) < _SLIP + (1 - 2 * _SLIP) * np.take_along_axis(level, attribute, 1)
+        word = self._cues[attribute, pole.astype(int), rng.integers(self._cues.shape[2], size=frame.shape)]
+        is_cue = frame == "*"
+        return np.where(is_cue, word, frame), np.where(is_cue, attribute, -1), pole
+
+    def balance(self, attribute: np.ndarray, pole: np.ndarray) -> np.ndarray:
+        """High minus low cues of every attribute in each comment, [n, attribute]."""
+        out = np.zeros((len(attribute), len(self.weight)))
+        cue = attribute >= 0
+        np.add.at(out, (np.nonzero(cue)[0], attribute[cue]), np.where(pole[cue], 1.0, -1.0))
+        return out
+
+    def log_odds(self, attribute: np.ndarray, pole: np.ndarray) -> np.ndarray:
+        """Log odds of each emotion against a random other one, [n, emotion]: the best any reader can do."""
+        chance = _SLIP + (1 - 2 * _SLIP) * self.level.T  # [attribute, emotion]
+        each = np.where(pole[..., None], np.log(chance)[attribute], np.log1p(-chance)[attribute])
+        likelihood = (each * (attribute >= 0)[..., None]).sum(1)  # [n, emotion]
+        peak = likelihood.max(1, keepdims=True)
+        share = np.exp(likelihood - peak)
+        other = (share.sum(1, keepdims=True) - share).clip(1e-300) / (len(self.emotions) - 1)
+        return likelihood - peak - np.log(other)
+
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """FFN neurons wired to each attribute."""
+        return {name: tuple(range(k * GROUP, (k + 1) * GROUP)) for k, name in enumerate(self.attributes)}
+
+    def truth(self) -> Truth:
+        """What the ledger may know."""
+        return Truth(dict(zip(self.attributes, self.weight.tolist(), strict=True)), self.groups())
+
+
+def write_world(world: World, folder: Path) -> None:
+    """Write a world's corpus and human files into a folder: the same bytes for the same world."""
+    texts = _corpus(world)
+    for split in SPLITS:
+        write_text(
+            "".join(f"{text}\t{label}\t{split}{k}\n" for k, (text, label) in enumerate(texts[split])), folder / split
+        )
+    for name, table in _people(world).items():
+        write_text(table, folder / name)
+
+
+def squash(z: np.ndarray) -> np.ndarray:
+    """Standard normal values to attribute levels between 0 and 1, most of them near an end."""
+    return 1 / (1 + np.exp(-_GAIN * z))
+
+
+def _draw_frames(lexicon: Lexicon, rng: np.random.Generator, n: int = 400) -> np.ndarray:
+    """Chains of clauses with a fixed number of words and a nearly fixed number of cues, [n, words]."""
+    clauses = [clause.split() for clause in lexicon.clauses]
+    frames: list[list[str]] = []
+    while len(frames) < n:
+        words: list[str] = []
+        while len(words) < _LENGTH:
+            words += clauses[rng.integers(len(clauses))]
+        if len(words) == _LENGTH and _CUES[0] <= words.count("*") <= _CUES[1]:
+            frames.append(words)
+    return np.array(frames)
+
+
+def _corpus(world: World) -> dict[str, list[tuple[str, int]]]:
+    """Comments and labels of every split, in random order; a pooled label says nothing about its text."""
+    rng = np.random.default_rng([world.plan.seed, 2])
+    out = {}
+    for split, n in world.plan.comments.model_dump().items():
+        label = rng.permutation(np.repeat(np.arange(len(world.emotions)), n))
+        words, _, _ = world.write(rng, world.level[label])
+        if world.plan.labels == "pooled":
+            label = rng.permutation(label)
+        out[split] = [(" ".join(row), int(k)) for row, k in zip(words, label, strict=True)]
+    return out
+
+
+def _people(world: World) -> dict[str, str]:
+    """Human files: raters score emotions on attributes, judges compare emotions, readers label comments."""
+    rng = np.random.default_rng([world.plan.seed, 3])
+    n, k = world.level.shape
+    noisy = world.level + rng.normal(0, 0.2, (world.plan.raters, n, k))
+    score = np.clip(np.round(1 + 8 * noisy), 1, 9).mean(0) / 8 - 1 / 8
+    i, j = pair_index(n)
+    distance = np.sqrt((world.weight * (world.level[i] - world.level[j]) ** 2).sum(1))
+    distance = (distance - distance.mean()) / distance.std()
+    judgment = np.clip(np.round(5 + 1.5 * (distance + rng.normal(size=(world.plan.judges, len(distance))))), 1, 9)
+    frames = {
+        "judgments": pd.DataFrame(judgment, columns=[f"V{p + 1}" for p in range(len(distance))]),
+        "mean_judgments": pd.DataFrame({"dissimilarity": judgment.mean(0)}),
+        "scores": pd.DataFrame(score, columns=world.attributes),
+        "attribute_rdms": pd.DataFrame(np.abs(score[i] - score[j]), columns=world.attributes),
+        "agreement": _agreement(world, rng),
+    }
+    return {"order": "\n".join(world.emotions) + "\n"} | {name: frame.to_csv(index=False) for name, frame in frames.items()}
+
+
+def _agreement(world: World, rng: np.random.Generator, n: int = 200, noise: float = 1.5) -> pd.DataFrame:
+    """Two readers say of every comment which emotions it expresses, from its cues and with errors of their own."""
+    from sklearn.metrics import cohen_kappa_score
+
+    label = np.repeat(np.arange(len(world.emotions)), n // 2)
+    _, attribute, pole = world.write(rng, world.level[label])
+    odds = world.log_odds(attribute, pole)
+    says = [odds + rng.normal(0, noise, odds.shape) > 0 for _ in range(2)]
+    rows = []
+    for e, name in enumerate(world.emotions):
+        other = rng.choice(np.flatnonzero(label != e), n // 2, replace=False)
+        mine = np.r_[np.flatnonzero(label == e), other]
+        first, second = (said[mine, e] for said in says)
+        agree, right = np.corrcoef(first, second)[0, 1], (first == (label[mine] == e)).mean()
+        rows.append((name, n, agree, cohen_kappa_score(first, second), right))
+    return pd.DataFrame(rows, columns=["Emotion", "Count", "Interrater Correlation", "Cohen's kappa", "Accuracy"])

@@ -4,22 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: book html test lint edition check bench env clean
+.PHONY: book html test lint check bench env clean
 
 book: $(STAMP)
-	$(BIN)/python -m emonb.make edition
-	$(BIN)/python -m emonb.make html
+	@$(BIN)/emonb update; same=$$?; $(BIN)/emonb html && exit $$same
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests emonb --doctest-modules
 	$(BIN)/python -m pytest --nbval -p no:xdist book
-	$(BIN)/python -m emonb.make html --clean
-	$(BIN)/python -m emonb.make status
+	$(BIN)/emonb html --clean
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/jupytext --quiet --pipe 'ruff format --line-length 88 -' --check 'ruff check --line-length 88 --ignore D {}' book/chapters/*.md
 
 check: $(STAMP)
 	$(BIN)/emonb check published

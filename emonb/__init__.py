@@ -1,7 +1,7 @@
 """emonb: a re-executable audit of emotion knowledge in a language model (Li et al., arXiv 2302.09582).
 
-Data flow one way: study -> corpus, backbone -> prompts -> activations -> RDMs -> searchlight -> lesions -> claims.
-Importing the package is cheap; the names below are loaded on first use.
+Six folders, imports go one way: ``data`` (what others measured), ``model`` (the network), ``analysis`` (one module a
+claim), ``world`` (the planted one), ``book`` (what a reader sees), ``run`` (how it is made). Importing the package is cheap; the names below are loaded on first use.
 """
 
 from importlib import import_module
@@ -13,8 +13,8 @@ _PUBLIC = {
     "Study": "study",
     "load_study": "study",
     "list_studies": "study",
-    "open_run": "run.stages",
-    "Run": "run.stages",
+    "open_run": "run.runs",
+    "Run": "run.runs",
     "Ledger": "book.claims",
     "EmonbError": "errors",
 }

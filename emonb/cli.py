@@ -1,4 +1,4 @@
-"""The command line: fetch data, run and check editions, read the ledger, find artifacts."""
+"""The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from emonb import paths
-from emonb.errors import EmonbError
+from emonb.errors import EmonbError, StudyError
 
 app = typer.Typer(
     add_completion=False,
@@ -20,7 +20,7 @@ app = typer.Typer(
         "Re-run a published study of emotion knowledge in a language model, and check which of its claims survive.\n\n"
         "Studies are YAML files (data/studies); `published` is the paper's own numbers. Upstream data are fetched once by "
         "hash; set EMONB_MIRROR to a folder that repeats the URL paths to use that instead of the network. Artifacts "
-        "are kept under EMONB_RUNS (default: runs/)."
+        "are kept under EMONB_RUNS (default: runs/). EMONB_DEBUG=1 shows the traceback of an error."
     ),
 )
 
@@ -30,62 +30,97 @@ Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
 ]
+Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
+Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
 
 
 @app.command()
 def fetch(study: StudyName = "published", mirror: Mirror = None) -> None:
     """Fetch every upstream file a study needs, verify each by sha256, and say where they are."""
     from emonb.data import sources
-    from emonb.run import stages
+    from emonb.run.stages import study_files
     from emonb.study import load_study
 
     _use_mirror(mirror)
-    names = stages.study_files(load_study(study))
-    names = [name for name in names if not sources.is_local(name)]
-    paths = sources.fetch(names)
+    names = [name for name in study_files(load_study(study)) if not sources.is_local(name)]
+    found = sources.fetch(names)
     megabytes = sum(sources.registry()[name].bytes for name in names) / 1e6
-    folders = sorted({str(path)[: -len(name) - 1] for name, path in paths.items()})
-    typer.echo(f"{len(paths)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
+    folders = sorted({str(path)[: -len(name) - 1] for name, path in found.items()})
+    typer.echo(f"{len(found)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
 
 
 @app.command()
 def run(
     study: StudyName,
     parameter: Parameters = None,
-    chapter: Annotated[list[str] | None, typer.Option(help="Only this chapter; repeatable.")] = None,
+    chapter: Chapters = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the executed notebooks.")] = None,
     mirror: Mirror = None,
     force: Annotated[bool, typer.Option(help="Execute also chapters that are unchanged.")] = False,
+    accept: Accept = False,
 ) -> None:
-    """Execute the chapters for a study with papermill; with -p, into a folder of its own.
+    """Execute the chapters for a study; compare with the committed edition where there is one; exit 1 if they differ.
 
     Example: emonb run published -p distance=euclidean -p seeds="[1, 3, 5]"
     """
-    from emonb.run import editions
+    from emonb.run import editions, front
+    from emonb.run.runs import Run
+    from emonb.study import load_study
 
     _use_mirror(mirror)
-    chapters = tuple(chapter) if chapter else editions.CHAPTERS
-    folder = editions.run_edition(study, _parse(parameter or []), chapters, out, force, log=_progress)
-    if folder == paths.book_dir() / study and (folder / "claims.json").is_file():
-        editions.run_front(log=_progress)
+    parameters, chapters = _parse(parameter or []), tuple(chapter or editions.CHAPTERS)
+    opened = Run(load_study(study, **parameters))
+    edition = opened.pristine and opened.study.edition and set(chapters) == set(editions.CHAPTERS) and paths.in_checkout()
+    if accept and not edition:
+        raise StudyError("--accept is for a whole edition of a study of data/studies as it is, in a checkout")
+    folder = editions.run_edition(study, parameters, chapters, out, force, log=_progress)
+    same = editions.settle(opened.study.name, folder, accept, log=_progress) if edition else True
+    if accept:
+        front.run_front(accept, log=_progress)
     typer.echo(folder)
+    raise typer.Exit(0 if same else 1)
 
 
 @app.command()
-def check(
-    study: StudyName,
-    chapter: Annotated[list[str] | None, typer.Option(help="Only this chapter; repeatable.")] = None,
-    mirror: Mirror = None,
-) -> None:
+def update(accept: Accept = False) -> None:
+    """Bring every committed edition and page up to date with its sources, where its data can be had; exit 1 if any differs."""
+    from emonb.book.ledgers import read_ledgers
+    from emonb.data import sources
+    from emonb.run import editions, front
+    from emonb.run.stages import study_files
+    from emonb.study import load_study
+
+    same = True
+    for study in sorted(read_ledgers()):
+        reason = sources.available(study_files(load_study(study)))
+        if reason:
+            typer.echo(f"{study}: kept as committed, not re-executed: {reason}")
+            continue
+        folder = editions.run_edition(study, log=_progress)
+        same &= editions.settle(study, folder, accept, log=typer.echo)
+    same &= front.run_front(accept, log=_progress)
+    raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")] = False) -> None:
+    """Build the book's HTML from what is committed, with warnings as errors."""
+    from emonb.book.html import build_html
+
+    typer.echo(f"The book: {build_html(clean)}")
+
+
+@app.command()
+def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> None:
     """Re-execute a committed edition in a clean run directory; say claim by claim what came out; exit 1 on a difference."""
+    from emonb.book.ledgers import describe_row
     from emonb.run import editions
 
     _use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
     typer.echo(f"{'quantity or verdict':58} {'committed':>12} {'recomputed':>12} {'tolerance':>10}  same")
     for row in rows:
-        cells = [_cell(row[field]) for field in ("committed", "recomputed", "tolerance")]
-        typer.echo(f"{row['name']:58} {cells[0]:>12} {cells[1]:>12} {cells[2]:>10}  {'yes' if row['same'] else 'NO'}")
+        typer.echo(describe_row(row))
     different = sum(not row["same"] for row in rows)
     typer.echo(f"{len(rows) - different} of {len(rows)} the same")
     raise typer.Exit(1 if different else 0)
@@ -95,23 +130,44 @@ def check(
 def trials(
     seeds: Annotated[str, typer.Option(help="World seeds, e.g. 10-19 or 10,11.")] = "10-19",
     world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file; default book/controls.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file; default controls.json in the run directory.")] = None,
 ) -> None:
     """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
-    from emonb.run import worlds as many
+    from emonb.run import worlds
 
-    rows = many.run_trials(_seeds(seeds), tuple(world or many.WORLDS), log=_progress)
-    path = out or paths.book_dir() / "controls.json"
-    many.write_trials(rows, path)
-    typer.echo(path)
+    rows = worlds.run_trials(_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
+    typer.echo(worlds.write_trials(rows, out or paths.runs_dir() / "controls.json"))
+
+
+@app.command()
+def calibrate(
+    simulations: Annotated[int, typer.Option("-n", min=1, help="Simulated data sets a test.")] = 2_000,
+    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
+    test: Annotated[list[str] | None, typer.Option(help="Only this test; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file; default calibration.json in the run directory.")] = None,
+) -> None:
+    """Measure how often each test fires when there is nothing to find."""
+    from emonb.analysis.calibration import TESTS, measure_rates
+    from emonb.artifacts import write_text
+
+    unknown = sorted(set(test or ()) - set(TESTS))
+    if unknown:
+        raise EmonbError(f"unknown test '{unknown[0]}'; known: {', '.join(TESTS)}")
+    rates = [
+        row for name in test or TESTS for row in measure_rates(name, simulations, seed, progress=True).to_dict("records")
+    ]
+    text = json.dumps({"n": simulations, "seed": seed, "rates": rates}, indent=1)
+    typer.echo(write_text(text + "\n", out or paths.runs_dir() / "calibration.json"))
 
 
 @app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's two verdicts in each edition; with --json also every quantity."""
-    from emonb.run import editions
+    from emonb.book.ledgers import read_ledgers
 
-    ledgers = editions.read_ledgers()
+    ledgers = read_ledgers()
+    if not ledgers:
+        raise EmonbError(f"no committed edition under {paths.book_dir()}; run one: emonb run control")
     if as_json:
         typer.echo(json.dumps({"editions": ledgers}, indent=1))
         return
@@ -126,28 +182,32 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
 @app.command()
 def artifact(
     study: StudyName,
-    name: Annotated[str, typer.Argument(help="activations, searchlight, lesions, rdms, humans, prompts, ...")],
+    name: Annotated[str, typer.Argument(help="activations, searchlight, masks, lesions, rdms, humans, prompts, ...")],
     parameter: Parameters = None,
     mirror: Mirror = None,
 ) -> None:
     """Print the path of a labelled netCDF file of a study, computing first what is missing.
 
     `activations`: activation (seed, emotion, layer, neuron). `searchlight`: tau and rank (attribute, layer, neuron).
-    `lesions`: accuracy (kind, attribute, size, seed, emotion). `rdms`: all RDMs over one pair axis.
-    Read it with xarray.open_dataset(path).
+    `masks`: silenced (mask, layer, neuron). `lesions`: accuracy (kind, attribute, size, seed, emotion).
+    `rdms`: all RDMs over one pair axis. Read it with xarray.open_dataset(path).
     """
-    from emonb.run.stages import open_run
+    from emonb.run.runs import open_run
 
     _use_mirror(mirror)
     typer.echo(open_run(study, **_parse(parameter or [])).path(name))
 
 
 def main() -> None:
-    """Run the command line; a known error is one line and exit status 2."""
+    """Run the command line; an error that a user can mend is one line and exit status 2."""
     try:
         app(standalone_mode=True)
-    except EmonbError as error:
-        typer.echo(f"emonb: {error}", err=True)
+    except (EmonbError, OSError) as error:
+        if os.environ.get("EMONB_DEBUG"):
+            raise
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        what = f"{error.strerror or error}{where}" if isinstance(error, OSError) else error
+        typer.echo(f"emonb: {what}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("emonb: interrupted; finished parts are kept and the same command goes on from there", err=True)
@@ -156,8 +216,6 @@ def main() -> None:
 
 def _parse(pairs: list[str]) -> dict[str, Any]:
     import yaml
-
-    from emonb.errors import StudyError
 
     parameters = {}
     for pair in pairs:
@@ -175,8 +233,6 @@ def _parse(pairs: list[str]) -> dict[str, Any]:
 
 def _seeds(text: str) -> list[int]:
     """Read "10-19" or "1,4,7"."""
-    from emonb.errors import StudyError
-
     first, dash, last = text.partition("-")
     try:
         return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
@@ -193,5 +249,5 @@ def _progress(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _cell(value: object) -> str:
-    return "missing" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,8 @@ that does not exist, or a value of the wrong type, is an error before any work i
 import difflib
 import hashlib
 import json
-from functools import cache
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -30,11 +31,13 @@ from emonb.settings import (
     WorldPlan,
 )
 
+NAME = "[a-z][a-z0-9-]*"
+
 
 class Study(Strict):
     """Configuration of one study; see ``data/README.md`` for what each field means."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    name: str = Field(pattern=f"^{NAME}$")
     title: str
     description: str
     emotions: Labels
@@ -80,17 +83,18 @@ class Study(Strict):
             raise ValueError(
                 f"lesions.selection_seeds {list(self.selection_seeds)} must leave some of seeds {list(self.seeds)}"
             )
-        if self.lesions.control not in self.lesions.controls:
-            raise ValueError(f"lesions.control '{self.lesions.control}' is not one of lesions.controls")
-        if self.world is None and any(name.startswith("planted:") for name in self._files()):
+        if self.lesions.comparison not in self.lesions.comparisons:
+            raise ValueError(f"lesions.comparison '{self.lesions.comparison}' is not one of lesions.comparisons")
+        names = [
+            *self.humans.model_dump().values(),
+            *self.corpus.model_dump().values(),
+            *([self.backbone.name] if self.backbone else []),
+        ]
+        if self.world is None and any(isinstance(name, str) and name.startswith("planted:") for name in names):
             raise ValueError("a file is 'planted:' but the study has no 'world' section")
         if self.released is not None and set(self.released.lesion_keys.values()) != set(self.attributes):
             raise ValueError("released.lesion_keys must name every attribute of the study exactly once")
         return self
-
-    def _files(self) -> list[str]:
-        backbone = [self.backbone.name] if self.backbone else []
-        return [*self.humans.model_dump().values(), *self.corpus.model_dump().values(), *backbone]
 
     def digest(self) -> str:
         """sha256 of the whole configuration (hex)."""
@@ -103,10 +107,14 @@ class Study(Strict):
         return self.seeds[: len(self.seeds) // 2] if given == "half" else given
 
     @property
-    def run_name(self) -> str:
-        """Name of the run directory: the study's name, with a hash behind it when a parameter was changed."""
-        pristine = self.name in list_studies() and self == load_study(self.name)
-        return self.name if pristine else f"{self.name}-{self.digest()[:8]}"
+    def choosing_seeds(self) -> tuple[int, ...]:
+        """Seeds whose prompts choose the neurons to lesion: those set apart for it, else all."""
+        return self.selection_seeds or self.seeds
+
+    @property
+    def lesioned_seeds(self) -> tuple[int, ...]:
+        """Seeds whose prompts are lesioned."""
+        return tuple(seed for seed in self.seeds if seed not in self.selection_seeds)
 
 
 def list_studies() -> list[str]:
@@ -134,7 +142,7 @@ def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     StudyError
         Unknown study, unknown parameter or wrong type, in one line that says what would have been right.
     """
-    fields = name.model_dump(mode="json") if isinstance(name, Study) else json.loads(json.dumps(_read(str(name))))
+    fields = name.model_dump(mode="json") if isinstance(name, Study) else _read(str(name))
     for key, value in parameters.items():
         if value is not None:
             _set(fields, key.replace("__", "."), _parse_list(value))
@@ -158,21 +166,50 @@ def known_parameters() -> list[str]:
     return names
 
 
-@cache
-def _read(name: str) -> dict[str, Any]:
-    path = Path(name) if name.endswith((".yml", ".yaml")) else data_dir() / "studies" / f"{name}.yml"
-    if not path.is_file():
-        close = difflib.get_close_matches(name, list_studies(), n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known studies: {', '.join(list_studies())}"
-        raise StudyError(f"unknown study '{name}'; {hint} (or give the path of a .yml file)")
+def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Fields of a study file over those of the study it extends; paths in it are taken from where it lies."""
+    path = _find(name, children[-1].parent if children else Path.cwd())
+    if path in children:
+        raise StudyError(f"studies extend each other in a circle: {' -> '.join(p.name for p in (*children, path))}")
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(fields, dict):
-        raise StudyError(f"{path} holds no mapping of study fields")
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+        raise StudyError(f"{path} holds no mapping of study fields; see data/README.md")
+    fields = _resolve(fields, path)
     parent = fields.pop("extends", None)
-    return fields if parent is None else _merge(_read(str(parent)), fields)
+    return fields if parent is None else _merge(_read(str(parent), (*children, path)), fields)
+
+
+def _find(name: str, folder: Path) -> Path:
+    """Path of a study: a file, relative to ``folder``, or one that ships with the package."""
+    if name.endswith((".yml", ".yaml")):
+        path = (folder / Path(name).expanduser()).resolve()
+    else:
+        path = data_dir() / "studies" / (f"{name}.yml" if re.fullmatch(NAME, name) else "")
+    if path.is_file():
+        return path
+    close = difflib.get_close_matches(name, list_studies(), n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known studies: {', '.join(list_studies())}"
+    raise StudyError(f"unknown study '{name}'; {hint} (or give the path of a .yml file)")
+
+
+def _resolve(value: Any, path: Path) -> Any:
+    """Make every ``local:`` path of a study file absolute; one that leads out of the file's folder is refused."""
+    if isinstance(value, dict):
+        return {key: _resolve(inner, path) for key, inner in value.items()}
+    if not isinstance(value, str) or not value.startswith("local:"):
+        return value
+    target = (path.parent / Path(value.removeprefix("local:")).expanduser()).resolve()
+    if not target.is_relative_to(path.parent) and not os.environ.get("EMONB_ALLOW_OUTSIDE"):
+        raise StudyError(
+            f"{path} names a file outside its own folder, {target}; move it there, give it with -p, or set "
+            "EMONB_ALLOW_OUTSIDE=1 if you trust the study file"
+        )
+    return f"local:{target}"
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +226,11 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
         raise StudyError(f"unknown parameter '{key}'; {hint}")
     *parents, last = key.split(".")
     for parent in parents:
-        fields = fields.setdefault(parent, {})
+        if not isinstance(fields.get(parent), dict):
+            fields[parent] = {}
+        fields = fields[parent]
+    if isinstance(value, str) and value.startswith("local:"):
+        value = f"local:{Path(value.removeprefix('local:')).expanduser().absolute()}"
     fields[last] = value
 
 

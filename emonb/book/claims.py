@@ -16,8 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emonb.artifacts import write_text
-from emonb.book import truth
+from emonb.book.truth import Grade, grade
 from emonb.errors import ClaimError
+from emonb.world.world import Truth
 
 Verdict = Literal["yes", "no", "untested"]
 
@@ -170,15 +171,24 @@ class Ledger:
     chapter : str
     study : str
         Name of the study, which decides which claims and criteria apply.
-    truth : truth.Truth, optional
+    truth : Truth, optional
         What is true in the study's planted world; nobody but the ledger is told.
+    used : dict of str to str, optional
+        Checksums of the artifacts the chapter has loaded, which are kept with its record.
     """
 
     def __init__(
-        self, declarations: Path, path: Path, chapter: str, study: str = "published", truth: truth.Truth | None = None
+        self,
+        declarations: Path,
+        path: Path,
+        chapter: str,
+        study: str = "published",
+        truth: Truth | None = None,
+        used: dict[str, str] | None = None,
     ) -> None:
         self.declared = read_declarations(declarations)
         self.path, self.chapter, self.study, self._truth = path, chapter, study, truth
+        self.used = {} if used is None else used
         self.quantities: dict[str, float] = {}
         self.claims: dict[str, dict[str, Any]] = {}
 
@@ -211,7 +221,7 @@ class Ledger:
         self._save()
         return line
 
-    def grade(self, subject: str, found: xr.DataArray) -> truth.Grade:
+    def grade(self, subject: str, found: xr.DataArray) -> Grade:
         """Compare what was found with what is true in the study's world, and record how well it agrees.
 
         Parameters
@@ -225,12 +235,13 @@ class Ledger:
         Grade
             Empty where nothing is known of the truth, as for any study of the real world.
         """
-        grade = truth.grade(subject, found, self._truth)
-        self.record(grade.quantities)
-        return grade
+        result = grade(subject, found, self._truth)
+        self.record(result.quantities)
+        return result
 
     def _save(self) -> None:
-        write_text(json.dumps({"quantities": self.quantities, "claims": self.claims}, indent=1) + "\n", self.path)
+        record = {"quantities": self.quantities, "claims": self.claims, "used": self.used}
+        write_text(json.dumps(record, indent=1) + "\n", self.path)
 
 
 class ClaimLine:
@@ -279,24 +290,3 @@ class ClaimLine:
             f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}**{self._against_truth()} "
             f"(unit of inference: {self.unit}).\n\n{head}\n{rows}"
         )
-
-
-def merge_records(paths: list[Path]) -> dict[str, Any]:
-    """Merge the records of an edition's chapters.
-
-    Raises
-    ------
-    ClaimError
-        Two chapters recorded one name with different values.
-    """
-    merged: dict[str, Any] = {"claims": {}, "quantities": {}}
-    for path in sorted(paths):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for kind in ("claims", "quantities"):
-            for name, value in record[kind].items():
-                if merged[kind].get(name, value) != value:
-                    raise ClaimError(f"two chapters recorded '{name}' with different values")
-                merged[kind][name] = value
-    merged["claims"] = dict(sorted(merged["claims"].items()))
-    merged["quantities"] = dict(sorted(merged["quantities"].items()))
-    return merged

@@ -2,15 +2,13 @@
 
 import html
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from emonb.artifacts import write_text
 from emonb.book.claims import Declarations
 from emonb.book.tables import Html
-from emonb.paths import data_dir
+from emonb.paths import book_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +23,7 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
     ----------
     declared : Declarations
     ledgers : dict of edition to ledger
-        From :func:`emonb.run.editions.read_ledgers`.
+        From :func:`emonb.book.ledgers.read_ledgers`.
     """
     names = "".join(f'<th colspan="2">{edition}</th>' for edition in ledgers)
     kinds = "<th>repro&shy;duced</th><th>holds</th>" * len(ledgers)
@@ -66,13 +64,11 @@ def readme_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> 
     return "\n".join(lines) + "\n"
 
 
-def refresh_readme(path: Path, declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> None:
-    """Put the verdict table of the committed ledgers between the README's markers."""
-    text, (start, end) = path.read_text(encoding="utf-8"), ("<!-- verdicts -->\n", "<!-- /verdicts -->\n")
+def refresh_readme(text: str, declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
+    """Put the verdict table of the committed ledgers between the markers of the README's text."""
+    start, end = "<!-- verdicts -->\n", "<!-- /verdicts -->\n"
     before, _, rest = text.partition(start)
-    fresh = f"{before}{start}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
-    if end in rest and fresh != text:
-        write_text(fresh, path)
+    return f"{before}{start}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}" if end in rest else text
 
 
 def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition: str) -> Html:
@@ -105,8 +101,8 @@ def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
 
 
 def read_rates() -> pd.DataFrame:
-    """Read the measured rejection rates (``book/calibration.json``, written by ``benchmarks/calibration.py``)."""
-    path = data_dir().parent / "book" / "calibration.json"
+    """Read the measured rejection rates (``book/calibration.json``, written by ``emonb calibrate``)."""
+    path = book_dir() / "calibration.json"
     return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rates"])
 
 

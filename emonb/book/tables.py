@@ -16,6 +16,17 @@ class Html(str):
         return str(self)
 
 
+class Text(str):
+    """A string that notebooks show as Markdown."""
+
+    __slots__ = ()
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+    __repr__ = str.__str__
+
+
 def format_table(
     table: pd.DataFrame, digits: int | Mapping[str, int | Literal["p"]] = 3, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:

@@ -1,54 +1,31 @@
-"""Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable."""
+"""Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable.
 
-import contextlib
-import hashlib
+A run never touches what is committed. It executes into the run directory and compares: where all quantities and verdicts
+are the same within tolerance, the committed edition stands, whatever the processor; where not, the fresh edition lies
+beside it with the list of differences, and only ``accept`` puts it in the other's place.
+"""
+
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import jupytext
 import nbformat
 
 from emonb import __version__, artifacts
-from emonb.book import claims, pages
-from emonb.data import sources
+from emonb.book.ledgers import compare_ledgers, declarations, describe_row, merge_records, read_ledgers, restrict
 from emonb.errors import StudyError
-from emonb.paths import book_dir, chapters_dir, data_dir, runs_dir
+from emonb.paths import book_dir, chapters_dir, data_dir
 from emonb.run import notebooks
-from emonb.run.stages import Run, study_files
+from emonb.run.runs import RECORD, Run
+from emonb.run.stages import stages_of, study_files
 from emonb.study import load_study
 
 CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
-FRONT = ("index", "controls", "deviations", "calibration")
-NEED_DATA = ("deviations",)  # front pages that read the published study's files
 Log = Callable[[str], None]
-
-
-def front_pages() -> list[str]:
-    """Executed pages around the editions that have a source."""
-    return [name for name in FRONT if (chapters_dir() / f"{name}.md").is_file()]
-
-
-def read_source(chapter: str) -> nbformat.NotebookNode:
-    """Read a chapter's MyST source as an unexecuted notebook with stable cell ids.
-
-    Raises
-    ------
-    StudyError
-        No such chapter.
-    """
-    path = chapters_dir() / f"{chapter}.md"
-    if not path.is_file():
-        raise StudyError(f"unknown chapter '{chapter}'; known: {', '.join(CHAPTERS)}")
-    notebook = jupytext.read(path)
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{chapter}-{number}"
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook.metadata.pop("jupytext", None)
-    return notebook
 
 
 def run_edition(
@@ -66,11 +43,10 @@ def run_edition(
     study : str
         Name or YAML path.
     parameters : dict, optional
-        Study fields to change. A changed study goes to its own folder under the run directory, so that the committed
-        edition is never overwritten by it.
+        Study fields to change; a changed study has a run directory of its own.
     chapters : tuple of str
     out : Path, optional
-        Folder for the executed notebooks and ``claims.json``.
+        Folder for the executed notebooks and ``claims.json``; default in the run directory.
     force : bool
         Execute also what is unchanged.
     log : callable
@@ -89,60 +65,64 @@ def run_edition(
         A chapter failed; the others' results are kept.
     """
     parameters = parameters or {}
-    configured = load_study(study, **parameters)
-    changed = configured.run_name != configured.name or study != configured.name or not configured.edition
-    run = Run(configured)
-    out = out or (run.folder / "book" if changed else book_dir() / configured.name)
-    injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study}
-    for number, chapter in enumerate(chapters, 1):
-        state = "unchanged"
-        if force or not _is_current(run, chapter, injected, parameters, out):
-            _execute(run, chapter, injected, parameters, out)
+    run = Run(load_study(study, **parameters))
+    sources = {chapter: notebooks.read_source(chapters_dir() / f"{chapter}.md") for chapter in chapters}
+    unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
+    if unknown:
+        raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
+    out = out or run.folder / "book"
+    injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
+    for number, (chapter, source) in enumerate(sources.items(), 1):
+        key, state = _key(run, chapter, injected), "unchanged"
+        if force or not _is_current(run, chapter, key, out):
+            _execute(run, chapter, source, injected, key, out)
             state = "executed"
         log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")
     if set(chapters) == set(CHAPTERS):
-        record = claims.merge_records([_record_path(run, chapter) for chapter in chapters])
-        head = {"study": configured.name, "study_hash": configured.digest()[:12], "emonb": __version__}
+        head = {"study": run.study.name, "study_hash": run.study.digest()[:12], "emonb": __version__}
+        record = merge_records(read_record(run, chapter) for chapter in chapters)
         artifacts.write_text(json.dumps({**head, **record}, indent=1) + "\n", out / "claims.json")
     return out
 
 
-def run_front(log: Log = lambda line: None) -> None:
-    """Execute the pages around the editions (index, ...) where what they read has changed; only in a checkout."""
-    if not (data_dir().parent / "book").is_dir():
-        return
-    for page in front_pages():
-        path, stamp = book_dir() / f"{page}.ipynb", runs_dir() / "front" / f"{page}.json"
-        key = artifacts.make_key(
-            source=(chapters_dir() / f"{page}.md").read_text(encoding="utf-8"),
-            ledger=(data_dir() / "claims.yml").read_text(encoding="utf-8"),
-            editions=read_ledgers(),
-            code=_package_digest(),
-        )
-        state = "unchanged"
-        reason = "" if _stamped(stamp, key, path) or page not in NEED_DATA else _missing_data()
-        if reason and path.is_file():
-            state = f"kept as committed ({reason})"
-        elif not _stamped(stamp, key, path):
-            notebook = notebooks.execute(read_source(page), {})
-            notebooks.write(notebook, path)
-            if page == "index":
-                notebooks.export_picture(notebook, book_dir() / "_static" / "main-result.png")
-            _stamp(stamp, key, path)
-            state = "executed"
-        log(f"{page}: {state} -> {path}")
-    declared = claims.read_declarations(data_dir() / "claims.yml")
-    pages.refresh_readme(data_dir().parent / "README.md", declared, read_ledgers())
+def settle(study: str, folder: Path, accept: bool = False, log: Log = lambda line: None) -> bool:
+    """Compare a fresh edition with the committed one; put it in its place only if told to.
 
+    Parameters
+    ----------
+    study : str
+        Name of a study that ships with the package.
+    folder : Path
+        From :func:`run_edition`, all chapters.
+    accept : bool
+        Replace the committed edition where it differs.
+    log : callable
+        Receives what came out, one line.
 
-def _missing_data() -> str:
-    return sources.available(study_files(load_study("published")))
-
-
-def read_ledgers() -> dict[str, dict[str, Any]]:
-    """Committed ledgers by edition, the published one first."""
-    paths = sorted(book_dir().glob("*/claims.json"), key=lambda p: (p.parent.name != "published", p.parent.name))
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    Returns
+    -------
+    bool
+        Whether the committed edition is (now) the same as the fresh one.
+    """
+    fresh = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    committed, target = read_ledgers().get(study), book_dir() / study
+    changed = [f"no committed edition at {target}"] if committed is None else _differences(committed, fresh, folder, target)
+    if not changed:
+        n = len(fresh["quantities"])
+        log(f"{study}: {n} of {n} quantities the same; the committed edition stands")
+        return True
+    if accept:
+        for chapter in CHAPTERS:
+            notebooks.write(nbformat.read(folder / f"{chapter}.ipynb", 4), target / f"{chapter}.ipynb")
+        artifacts.write_bytes((folder / "claims.json").read_bytes(), target / "claims.json")
+        log(f"{study}: accepted, {len(changed)} differences from what was committed -> {target}")
+        return True
+    report = artifacts.write_text("\n".join(changed) + "\n", folder / "differences.txt")
+    log(
+        f"{study}: {len(changed)} differences from the committed edition, which is left as it is (first: {changed[0]}). "
+        f"All: {report}. To commit the fresh edition: emonb run {study} --accept"
+    )
+    return False
 
 
 def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = lambda line: None) -> list[dict[str, Any]]:
@@ -151,115 +131,104 @@ def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = l
     Returns
     -------
     list of dict
-        One row per quantity and verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
+        From :func:`emonb.book.ledgers.compare_ledgers`.
 
     Raises
     ------
     StudyError
         The edition has no committed ledger.
     """
-    ledgers = read_ledgers()
-    load_study(study)
-    if study not in ledgers:
+    committed = read_ledgers().get(load_study(study).name)
+    if committed is None:
         raise StudyError(f"no committed edition '{study}': {book_dir() / study / 'claims.json'} is missing; run it first")
-    declared = claims.read_declarations(data_dir() / "claims.yml")
-    with tempfile.TemporaryDirectory(prefix="emonb-check-") as folder, _environment("EMONB_RUNS", folder):
-        run_edition(study, chapters=chapters, out=Path(folder) / "book", log=log)
-        records = [_record_path(Run(load_study(study)), chapter) for chapter in chapters]
-        fresh = claims.merge_records(records)
-    return compare_ledgers(ledgers[study], fresh, declared)
+    with tempfile.TemporaryDirectory(prefix="emonb-check-") as folder, patch.dict(os.environ, EMONB_RUNS=folder):
+        run_edition(study, chapters=chapters, log=log)
+        fresh = merge_records(read_record(Run(load_study(study)), chapter) for chapter in chapters)
+    if set(chapters) != set(CHAPTERS):
+        committed = restrict(committed, fresh)
+    return compare_ledgers(committed, fresh, declarations())
 
 
-def compare_ledgers(
-    committed: dict[str, Any], fresh: dict[str, Any], declared: claims.Declarations
-) -> list[dict[str, Any]]:
-    """Compare two ledgers, quantity by quantity within the declared tolerances.
+def read_record(run: Run, chapter: str) -> dict[str, Any]:
+    """What a chapter recorded when the edition executed it.
 
-    Verdicts must be the same, unless a quantity they rest on lies within its own tolerance of the criterion's bound.
+    Raises
+    ------
+    StudyError
+        The chapter was not executed, or its record was changed since.
     """
-    study, rows = committed.get("study", "published"), []
-    for name in sorted({*committed["quantities"], *fresh["quantities"]}):
-        old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
-        tolerance = declared.tolerance(name, old, study) if old is not None else 0.0
-        same = old is not None and new is not None and abs(new - old) <= tolerance
-        rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
-    for name in sorted({*committed["claims"], *fresh["claims"]}):
-        for kind in ("reproduced", "holds"):
-            old, new = (ledger["claims"].get(name, {}).get(kind) for ledger in (committed, fresh))
-            near = old is not None and new is not None and declared.is_near(name, kind, committed["quantities"], study)
-            row = {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0}
-            rows.append({**row, "same": old == new or near})
-    return rows
+    stamp = _stamp(run, chapter)
+    if stamp is None:
+        raise StudyError(f"{run.name} has no valid record of chapter '{chapter}'; execute it: emonb run {run.study.name}")
+    return dict(stamp["record"])
 
 
-def _package_digest() -> list[str]:
-    package = Path(__file__).resolve().parents[1]
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(package.rglob("*.py")) if path.stem != "cli"]
+def package_digest() -> list[str]:
+    """Hash of every module of the package; a chapter may use any of them."""
+    package = Path(artifacts.__file__).parent
+    return [artifacts.file_digest(path) for path in sorted(package.rglob("*.py")) if path.name != "cli.py"]
 
 
-def _stamp(stamp: Path, key: str, notebook: Path) -> None:
-    """Note what made a notebook, and the notebook's hash."""
-    artifacts.write_text(json.dumps({"key": key, "sha256": _sha256(notebook)}), stamp)
+def _differences(committed: dict[str, Any], fresh: dict[str, Any], folder: Path, target: Path) -> list[str]:
+    """What a fresh edition has otherwise than the committed one, a line each; the chapters' own text included."""
+    lines = [describe_row(row) for row in compare_ledgers(committed, fresh, declarations()) if not row["same"]]
+    if committed.get("study_hash") != fresh["study_hash"]:
+        lines.append(f"the study's settings changed: {committed.get('study_hash')} -> {fresh['study_hash']}")
+    for chapter in CHAPTERS:
+        path = target / f"{chapter}.ipynb"
+        what = "it is not there"
+        if path.is_file():
+            what = notebooks.differs(nbformat.read(folder / path.name, 4), nbformat.read(path, 4), outputs=False)
+        lines += [f"{chapter}: {what}"] if what else []
+    return lines
 
 
-def _stamped(stamp: Path, key: str, notebook: Path) -> bool:
-    """Tell whether the notebook is there, unchanged, and was made by what this key hashes."""
-    if not (stamp.is_file() and notebook.is_file()):
-        return False
-    return bool(json.loads(stamp.read_text(encoding="utf-8")) == {"key": key, "sha256": _sha256(notebook)})
-
-
-def _record_path(run: Run, chapter: str) -> Path:
-    return run.folder / "claims" / f"{chapter}.json"
-
-
-def _key(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any]) -> str:
+def _key(run: Run, chapter: str, injected: dict[str, Any]) -> str:
+    """Hash of all that a chapter's outputs depend on: sources, code, parameters, files and stages by content."""
     return artifacts.make_key(
-        source=(chapters_dir() / f"{chapter}.md").read_text(encoding="utf-8"),
-        ledger=(data_dir() / "claims.yml").read_text(encoding="utf-8"),
+        source=artifacts.file_digest(chapters_dir() / f"{chapter}.md"),
+        ledger=artifacts.file_digest(data_dir() / "claims.yml"),
         study=run.study.digest(),
-        parameters=[{k: str(v) for k, v in {**injected, **parameters}.items()}],
-        code=_package_digest(),
+        parameters=sorted((key, repr(value)) for key, value in injected.items()),
+        code=package_digest(),
+        files={name: run.fingerprint(name) for name in study_files(run.study)},
+        stages={name: run.key(name) for name in stages_of(run.study)},
     )
 
 
-def _is_current(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> bool:
-    stamp, key = run.folder / "executed" / f"{chapter}.json", _key(run, chapter, injected, parameters)
-    return _record_path(run, chapter).is_file() and _stamped(stamp, key, out / f"{chapter}.ipynb")
+def _stamp_path(run: Run, chapter: str) -> Path:
+    return run.folder / "executed" / f"{chapter}.json"
 
 
-def _execute(run: Run, chapter: str, injected: dict[str, Any], parameters: dict[str, Any], out: Path) -> None:
-    notebook = read_source(chapter)
-    given = {**injected, **_split_parameters(notebook, parameters)}
-    notebooks.write(notebooks.execute(notebook, given), out / f"{chapter}.ipynb")
-    stamp, key = run.folder / "executed" / f"{chapter}.json", _key(run, chapter, injected, parameters)
-    _stamp(stamp, key, out / f"{chapter}.ipynb")
-
-
-def _split_parameters(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters the chapter's parameter cell names are injected as they are; all others go into ``overrides``."""
-    (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    named = {line.split("=")[0].strip() for line in cell.source.splitlines() if "=" in line}
-    split = {key: value for key, value in parameters.items() if key in named}
-    rest = {key: value for key, value in parameters.items() if key not in named}
-    return {**split, "overrides": rest} if rest else split
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
+def _stamp(run: Run, chapter: str) -> dict[str, Any] | None:
+    """What was noted when a chapter was executed; None where nothing was, or where the note was changed by hand."""
     try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        stamp = json.loads(_stamp_path(run, chapter).read_text(encoding="utf-8"))
+        return dict(stamp) if stamp.pop("checksum") == artifacts.make_key(**stamp) else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
-__all__ = ["CHAPTERS", "check_edition", "read_ledgers", "read_source", "run_edition", "run_front"]
+def _is_current(run: Run, chapter: str, key: str, out: Path) -> bool:
+    """Tell whether the notebook is the very one that was made by what the key hashes, from artifacts that are as they were."""
+    stamp, notebook = _stamp(run, chapter), out / f"{chapter}.ipynb"
+    return (
+        stamp is not None
+        and stamp["key"] == key
+        and notebook.is_file()
+        and stamp["sha256"] == artifacts.file_digest(notebook)
+        and all(run.is_as_used(name, checksum) for name, checksum in stamp["record"]["used"].items())
+    )
+
+
+def _execute(run: Run, chapter: str, source: nbformat.NotebookNode, given: dict[str, Any], key: str, out: Path) -> None:
+    """Execute a chapter, and note notebook and record together under the key that made them."""
+    with tempfile.TemporaryDirectory(prefix="emonb-record-") as folder:
+        record = Path(folder) / f"{chapter}.json"
+        with patch.dict(os.environ, {RECORD: str(record)}):
+            executed = notebooks.execute(source, given, chapter, run.folder / "failed" / f"{chapter}.ipynb")
+        noted = json.loads(record.read_text(encoding="utf-8"))
+    path = out / f"{chapter}.ipynb"
+    notebooks.write(executed, path)
+    stamp = {"key": key, "sha256": artifacts.file_digest(path), "record": noted}
+    artifacts.write_text(json.dumps({**stamp, "checksum": artifacts.make_key(**stamp)}), _stamp_path(run, chapter))

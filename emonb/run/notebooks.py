@@ -1,7 +1,10 @@
-"""Notebooks: executed with papermill, cleaned of what differs from run to run, and written only where they changed."""
+"""Notebooks: read from MyST sources, executed with papermill, cleaned of what differs from run to run, and compared."""
 
+import ast
 import base64
+import difflib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,30 +12,84 @@ from typing import Any
 import nbformat
 
 from emonb import artifacts
-from emonb.errors import EmonbError
+from emonb.errors import EmonbError, StudyError
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+RELATIVE, ABSOLUTE = 2e-3, 1e-12
+CHANGING = {"timing": "how long things took", "live": "what depends on training"}  # tags of cells whose output may differ
 
 
-def execute(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    """Execute a notebook with parameters injected.
+def read_source(path: Path) -> nbformat.NotebookNode:
+    """Read a MyST source as an unexecuted notebook with stable cell ids.
+
+    Raises
+    ------
+    StudyError
+        No such page.
+    """
+    import jupytext
+
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.md")))
+        raise StudyError(f"unknown chapter '{path.stem}'; known: {known}")
+    notebook = jupytext.read(path)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{path.stem}-{number}"
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.pop("jupytext", None)
+    return notebook
+
+
+def execute(
+    notebook: nbformat.NotebookNode, parameters: dict[str, Any], name: str = "chapter", failed: Path | None = None
+) -> nbformat.NotebookNode:
+    """Execute a notebook; parameters its parameter cell does not name are injected together, as ``overrides``.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+    parameters : dict
+        JSON-able values; papermill writes them into a cell as literals, so that they are data and never code.
+    name : str
+        What errors call it.
+    failed : Path, optional
+        Where to leave the notebook as it stood when a cell failed.
 
     Raises
     ------
     EmonbError
-        A cell failed; its error is in the message.
+        A cell failed, or the kernel died; what happened is in the message.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     with tempfile.TemporaryDirectory(prefix="emonb-chapter-") as folder:
-        source = Path(folder) / "chapter.ipynb"
+        source, out = Path(folder) / "chapter.ipynb", Path(folder) / "out.ipynb"
         nbformat.write(notebook, source)
+        named = papermill.inspect_notebook(str(source))
+        given = {key: value for key, value in parameters.items() if key in named}
+        rest = {key: value for key, value in parameters.items() if key not in named}
+        if rest:
+            given["overrides"] = {**rest, **given.get("overrides", {})}
         try:
             executed = papermill.execute_notebook(
-                str(source), str(Path(folder) / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False,
+                str(source), str(out), given, kernel_name="python3", progress_bar=False,
                 cwd=str(Path.cwd()), extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
-            raise EmonbError(f"a cell failed with {error.ename}: {error.evalue}") from None
-    return _clean(executed, parameters)
+            kept = ""
+            if failed is not None and out.is_file():
+                kept = f" (the notebook up to there: {artifacts.write_bytes(out.read_bytes(), failed)})"
+            reason = str(error.evalue).strip().splitlines()[0] if str(error.evalue).strip() else "no message"
+            ours = any(error.ename == kind.__name__ for kind in EmonbError.__subclasses__())
+            what = reason if ours else f"cell {error.exec_count} failed with {error.ename}: {reason}"
+            raise EmonbError(f"{name}: {what}{kept}") from None
+        except DeadKernelError:
+            raise EmonbError(
+                f"{name}: its kernel died; likely cause: the machine ran out of memory (try a smaller "
+                "tuning.tokens_per_batch), or the process was killed"
+            ) from None
+    return _clean(executed, given)
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -40,11 +97,48 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     text = nbformat.writes(notebook)
     if path.is_file():
         try:
-            if _untimed(path.read_text(encoding="utf-8")) == _untimed(text):
+            if _untimed(json.loads(path.read_text(encoding="utf-8"))) == _untimed(json.loads(text)):
                 return
         except (ValueError, KeyError, TypeError):  # what is there is no notebook
             pass
     artifacts.write_text(text + "\n", path)
+
+
+def differs(a: nbformat.NotebookNode, b: nbformat.NotebookNode, outputs: bool = True) -> str:
+    """Say in what two executed notebooks differ beyond rounding, or return an empty string.
+
+    Pictures are not compared; numbers within text are the same within a relative tolerance of 0.002.
+
+    Parameters
+    ----------
+    a, b : NotebookNode
+    outputs : bool
+        Compare outputs too, not the sources alone.
+    """
+    if [c.source for c in a.cells] != [c.source for c in b.cells]:
+        return "its source changed"
+    for number, (one, other) in enumerate(zip(a.cells, b.cells, strict=True)):
+        if (
+            outputs
+            and not CHANGING.keys() & set(one.metadata.get("tags", []))
+            and not same_text(_texts(one), _texts(other))
+        ):
+            return f"the output of cell {number} changed"
+    return ""
+
+
+def same_text(a: str, b: str) -> bool:
+    """Tell whether texts are the same: equal words (runs of space count as one), numbers equal within a tolerance.
+
+    >>> same_text("tau = 0.351, n = 27", "tau = 0.35101, n = 27")
+    True
+    >>> same_text("tau = 0.351", "tau = 0.3545")
+    False
+    """
+    (words, numbers), (other_words, other_numbers) = _split(a), _split(b)
+    return words == other_words and all(
+        abs(x - y) <= ABSOLUTE + RELATIVE * max(abs(x), abs(y)) for x, y in zip(numbers, other_numbers, strict=True)
+    )
 
 
 def export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -52,14 +146,66 @@ def export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
     outputs = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
     picture = next((data["image/png"] for data in outputs if "image/png" in data), None)
     if picture is not None:
-        path.write_bytes(base64.b64decode(picture))
+        artifacts.write_bytes(base64.b64decode(picture), path)
+
+
+def check_injected() -> None:
+    """Refuse parameters that papermill injected into this notebook and that it does not know.
+
+    Papermill itself only warns, and the chapter would run with its defaults.
+
+    Raises
+    ------
+    StudyError
+        Names the parameter, and the one that was likely meant.
+    """
+    import sys
+
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cells = shell.user_ns.get("In", []) if shell is not None else []
+    known: set[str] = set()
+    for cell in cells:
+        names = _assigned(cell)
+        if cell.lstrip().startswith("# Parameters\n"):
+            for name in sorted(names - known):
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+                raise StudyError(f"unknown parameter '{name}'; {hint} Any other field goes into overrides")
+        known |= names
+
+
+def _assigned(cell: str) -> set[str]:
+    """Names a cell of plain assignments assigns."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:
+        return set()
+    return {
+        target.id
+        for node in body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _split(text: str) -> tuple[str, list[float]]:
+    numbers = [float(match.replace(",", "")) for match in NUMBER.findall(text)]
+    return re.sub(r"[\s-]+", " ", NUMBER.sub("#", text)), numbers
+
+
+def _texts(cell: nbformat.NotebookNode) -> str:
+    parts = []
+    for output in cell.get("outputs", []):
+        data = output.get("data", {"text/plain": output.get("text", "")})
+        parts += ["".join(value) for kind, value in sorted(data.items()) if kind.startswith("text/")]
+    return re.sub(r"<Figure size [^>]*>", "", "\n".join(parts))
 
 
 def _clean(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbformat.NotebookNode:
     """Keep what was computed, drop what differs from run to run: times, paths, progress bars, ids, the made-up cell."""
     notebook.metadata["papermill"] = {"parameters": parameters}
-    language = notebook.metadata.get("language_info", {})
-    language.pop("version", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         cell.metadata.pop("papermill", None)
@@ -69,9 +215,8 @@ def _clean(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> nbfor
     return notebook
 
 
-def _untimed(text: str) -> Any:
+def _untimed(notebook: Any) -> Any:
     """Content of a notebook without the outputs of cells tagged ``timing``."""
-    notebook = json.loads(text)
     for cell in notebook["cells"]:
         if "timing" in cell["metadata"].get("tags", []):
             cell["outputs"] = []

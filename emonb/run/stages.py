@@ -1,315 +1,311 @@
-"""The stages of a study and what each is made from; asking for one computes what it needs upstream and nothing else."""
+"""The stages of a study: for each result the function that makes it, and where each of the function's arguments is from.
 
-import shutil
+The key of a result hashes these arguments and the function's code, and nothing else can reach the function: what is in no
+key (device, threads, a progress bar, a folder for unfinished parts) is declared as such.
+"""
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import xarray as xr
+from pydantic import BaseModel
 
 from emonb import artifacts
-from emonb.analysis import attributes, rdm
-from emonb.book.claims import Ledger
-from emonb.data import goemotions, humans, released, sources
 from emonb.errors import StudyError
-from emonb.paths import data_dir, runs_dir
-from emonb.run import live
-from emonb.study import Study, load_study
-from emonb.world import files
+from emonb.study import Study
 
-Inputs = Mapping[str, xr.Dataset]
+if TYPE_CHECKING:
+    from emonb.run.runs import Run
+
+
+class Field(NamedTuple):
+    """A field (or property) of the study, by its dotted name."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """Value as the study has it."""
+        return attrgetter(self.name)(run.study)
+
+    def key(self, run: "Run") -> Any:
+        """The value, as JSON has it."""
+        value = self.get(run)
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+class Need(NamedTuple):
+    """The result of another stage."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """The result, made first if it is missing."""
+        return run.load(self.name)
+
+    def key(self, run: "Run") -> str:
+        """The result's own key."""
+        return run.key(self.name)
+
+
+class Files(NamedTuple):
+    """Files the study names, by any label: fetched, planted or the re-runner's own."""
+
+    names: Callable[[Study], Mapping[Any, str]]
+
+    def get(self, run: "Run") -> dict[Any, Any]:
+        """Local path of each."""
+        names = self.names(run.study)
+        paths = run.fetch(list(names.values()))
+        return {label: paths[name] for label, name in names.items()}
+
+    def key(self, run: "Run") -> dict[str, str]:
+        """Hash of each one's content."""
+        return {str(label): run.fingerprint(name) for label, name in self.names(run.study).items()}
+
+
+class File(NamedTuple):
+    """One file the study names."""
+
+    name: Callable[[Study], str]
+
+    def get(self, run: "Run") -> Any:
+        """Its local path."""
+        return run.fetch([self.name(run.study)])[self.name(run.study)]
+
+    def key(self, run: "Run") -> str:
+        """Hash of its content."""
+        return run.fingerprint(self.name(run.study))
+
+
+class Weights(NamedTuple):
+    """The backbone's settings, with a planted network's name replaced by its folder."""
+
+    def get(self, run: "Run") -> Any:
+        """Settings whose ``name`` can be loaded."""
+        return run.backbone()
+
+    def key(self, run: "Run") -> dict[str, Any]:
+        """Settings, and a hash of the checkpoint's content in place of where it lies."""
+        assert run.study.backbone is not None  # the study's validation requires it for computed stages
+        settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
+        return {**settings, "content": run.fingerprint_backbone()}
+
+
+class Unkeyed(NamedTuple):
+    """How the work is done, which is in no key: the same result up to rounding, however it is done."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """``device``, ``threads`` of the study, or ``progress`` of the run."""
+        return run.progress if self.name == "progress" else getattr(run.study, self.name)
+
+
+class Work(NamedTuple):
+    """Folder for unfinished parts of a stage, which a second start resumes from; it is in no key, its name holds one."""
+
+    stage: str
+
+    def get(self, run: "Run") -> Any:
+        """The folder."""
+        return run.work(self.stage)
+
+
+Given = Field | Need | Files | File | Weights | Unkeyed | Work
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: the artifacts it needs, the study fields it reads, the upstream files it reads, how it is made."""
+    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments."""
 
-    make: Callable[["Run", Inputs], xr.Dataset]
-    needs: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    files: Callable[[Study], list[str]] = lambda study: []
-    modules: tuple[str, ...] = ()
+    make: str
+    given: Mapping[str, Given]
+    stored: bool = True
 
+    @property
+    def module(self) -> str:
+        """Full name of the module in which the function lives, whose code is in the key."""
+        return f"emonb.{self.make.rpartition('.')[0]}"
 
-class Run:
-    """One study with its run directory: loads artifacts by name, computing what is missing.
+    def function(self) -> Callable[..., Any]:
+        """Import the function."""
+        found: Callable[..., Any] = getattr(import_module(self.module), self.make.rpartition(".")[2])
+        return found
 
-    Parameters
-    ----------
-    study : Study
-    chapter : str, optional
-        Name of the chapter that records quantities and claims through :attr:`ledger`.
-    progress : bool
-        Show progress bars.
-    """
+    def key(self, run: "Run") -> str:
+        """Hash of all that makes the result: arguments and code."""
+        keyed = {name: given.key(run) for name, given in self.given.items() if not isinstance(given, Unkeyed | Work)}
+        return artifacts.make_key(make=self.make, code=artifacts.code_digest(self.module), given=keyed)
 
-    def __init__(self, study: Study, chapter: str | None = None, progress: bool = True) -> None:
-        self.study = study
-        self.chapter = chapter
-        self.progress = progress
-        self.folder = runs_dir() / study.run_name
-        self._loaded: dict[str, xr.Dataset] = {}
 
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The claims ledger, recording under this run's directory for this chapter."""
-        if self.chapter is None:
-            raise StudyError("only a chapter records claims: open the run with chapter='NAME'")
-        record = self.folder / "claims" / f"{self.chapter}.json"
-        return Ledger(data_dir() / "claims.yml", record, self.chapter, self.study.name, files.read_truth(self.study))
+def _corpus(study: Study) -> dict[str, str]:
+    return {split: getattr(study.corpus, split) for split in ("train", "dev", "test")}
 
-    def path(self, name: str) -> Path:
-        """Path of an artifact's netCDF file, computed first if it is missing.
 
-        Raises
-        ------
-        StudyError
-            No such artifact.
-        SourceError, LabelError
-            Upstream files that cannot be had or do not fit the study.
-        """
-        stage, path = _stage(name, self.study), self.folder / f"{name}-{self.key(name)}.nc"
-        if not path.is_file():
-            inputs = {need: self.load(need) for need in stage.needs}
-            dataset = stage.make(self, inputs)
-            dataset.attrs.update(study=self.study.name, stage=name, key=self.key(name))
-            artifacts.write(dataset, path)
-            shutil.rmtree(self.work(name), ignore_errors=True)
-        return path
+def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
+    def names(study: Study) -> Mapping[Any, str]:
+        from emonb.data.released import name_files
 
-    def load(self, name: str) -> xr.Dataset:
-        """Load an artifact into memory, computed first if it is missing."""
-        if name not in self._loaded:
-            self._loaded[name] = artifacts.read(self.path(name))
-        return self._loaded[name]
+        assert study.released is not None
+        return name_files(getattr(study.released, kind), study.emotions, study.seeds)
 
-    def key(self, name: str) -> str:
-        """Hash of all that makes an artifact: study fields, code, upstream files, upstream artifacts."""
-        stage, fields = _stage(name, self.study), self.study.model_dump(mode="json")
-        return artifacts.make_key(
-            stage=name,
-            fields={field: fields[field] for field in stage.fields},
-            code=[artifacts.code_digest(f"emonb.{module}") for module in stage.modules],
-            files={path: self._fingerprint(path) for path in stage.files(self.study)},
-            needs={need: self.key(need) for need in stage.needs},
-        )
+    return names
 
-    def untrained(self) -> "Run":
-        """Return the same study on a network of the same shape with random weights (others, if they are random already)."""
-        assert self.study.backbone is not None
-        seed = self.study.backbone.seed + int(self.study.backbone.untrained)
-        changes = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
-        return Run(load_study(self.study, **changes), progress=self.progress)
 
-    def work(self, name: str) -> Path:
-        """Folder for unfinished parts of a stage, which a second start resumes from; removed when it is done."""
-        return self.folder / "work" / f"{name}-{self.key(name)}"
+def _released(field: str) -> Callable[[Study], str]:
+    return lambda study: str(getattr(study.released, field))
 
-    def fetch(self, names: list[str]) -> dict[str, Path]:
-        """Local paths of upstream files, and of planted ones."""
-        upstream = sources.fetch([n for n in names if not files.is_planted(n)], progress=self.progress)
-        return upstream | {n: files.plant(self.study, n, self.progress) for n in names if files.is_planted(n)}
 
-    def fetch_corpus(self) -> dict[str, Path]:
-        """Local paths of the study's comments, by split."""
-        names = self.study.corpus.model_dump()
-        paths = self.fetch(list(names.values()))
-        return {split: paths[name] for split, name in names.items()}
-
-    def live_study(self) -> Study:
-        """Return the study with a planted backbone's name replaced by its folder."""
-        backbone = self.study.backbone
-        if backbone is None or not files.is_planted(backbone.name):
-            return self.study
-        folder = str(self.fetch([backbone.name])[backbone.name])
-        return self.study.model_copy(update={"backbone": backbone.model_copy(update={"name": folder})})
-
-    def _fingerprint(self, name: str) -> str:
-        return files.fingerprint(self.study, name) if files.is_planted(name) else sources.fingerprint(name)
-
-    def __repr__(self) -> str:
-        return f"Run({self.study.run_name})"
-
-    def _repr_markdown_(self) -> str:
-        from emonb import __version__
-
-        s = self.study
-        rows = [
-            ("study", f"`{s.name}`: {s.title}"),
-            ("emotions, attributes", f"{len(s.emotions)}, {len(s.attributes)}"),
-            ("seeds", ", ".join(map(str, s.seeds))),
-            ("model", f"{s.layers} layer{'s' * (s.layers > 1)} × {s.neurons} FFN neurons"),
-            ("distance, size N", f"{s.distance}, {s.size}"),
-            ("made by", f"emonb {__version__}"),
-        ]
-        return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
-
-
-def open_run(study: str | Study, chapter: str | None = None, progress: bool = True, **parameters: Any) -> Run:
-    """Open a study for a chapter or a script; parameters that are ``None`` keep the study's own value.
-
-    Raises
-    ------
-    StudyError
-        Unknown study, unknown parameter or wrong type.
-    """
-    return Run(load_study(study, **parameters), chapter, progress)
-
-
-def study_files(study: Study) -> list[str]:
-    """Every upstream file the study's stages read, without duplicates and without what is planted here."""
-    names = dict.fromkeys(path for name in STAGES for path in _stage(name, study).files(study))
-    return [name for name in names if not files.is_planted(name)]
-
-
-def _stage(name: str, study: Study) -> Stage:
-    if name not in STAGES:
-        raise StudyError(f"unknown artifact '{name}'; known: {', '.join(STAGES)}")
-    return LIVE[name] if getattr(study.stages, name, "released") == "computed" else STAGES[name]
-
-
-def _human_files(study: Study) -> list[str]:
-    return list(humans.human_files(study).values())
-
-
-def _make_humans(run: Run, inputs: Inputs) -> xr.Dataset:
-    files = humans.human_files(run.study)
-    paths = run.fetch(list(files.values()))
-    return humans.read_humans(run.study, {field: paths[path] for field, path in files.items()})
-
-
-def _accuracy_files(study: Study) -> list[str]:
-    return [study.released.accuracy] if study.released else []
-
-
-def _make_prompts(run: Run, inputs: Inputs) -> xr.Dataset:
-    (path,) = run.fetch(_accuracy_files(run.study)).values()
-    return released.read_accuracy(run.study, path).to_dataset()
-
-
-def _activation_files(study: Study) -> list[str]:
-    return list(released.released_files(study, "activations").values())
-
-
-def _make_activations(run: Run, inputs: Inputs) -> xr.Dataset:
-    files = released.released_files(run.study, "activations")
-    paths = run.fetch(list(files.values()))
-    array = released.read_activations(run.study, {key: paths[path] for key, path in files.items()}, run.progress)
-    return array.to_dataset()
-
-
-def _make_rdms(run: Run, inputs: Inputs) -> xr.Dataset:
-    return rdm.compute_rdms(inputs["activations"].activation, inputs["humans"])
-
-
-def _make_searchlight(run: Run, inputs: Inputs) -> xr.Dataset:
-    order = list(inputs["humans"].emotion.values)
-    return attributes.search_neurons(inputs["activations"].activation, inputs["humans"].attribute_rdm, order)
-
-
-def _rank_files(study: Study) -> list[str]:
-    return [study.released.ranks] if study.released else []
-
-
-def _make_ranks(run: Run, inputs: Inputs) -> xr.Dataset:
-    (path,) = run.fetch(_rank_files(run.study)).values()
-    return released.read_ranks(run.study, path).to_dataset()
-
-
-def _lesion_files(study: Study) -> list[str]:
-    kinds = ("lesions_selective", "lesions_random")
-    return [path for kind in kinds for path in released.released_files(study, kind).values()]
-
-
-def _make_lesions(run: Run, inputs: Inputs) -> xr.Dataset:
-    paths = run.fetch(_lesion_files(run.study))
-    files = {
-        kind: {key: paths[path] for key, path in released.released_files(run.study, f"lesions_{kind}").items()}
-        for kind in ("selective", "random")
-    }
-    return released.read_lesions(run.study, files)
-
-
-def _make_searchlight_null(run: Run, inputs: Inputs) -> xr.Dataset:
-    s = run.study.inference
-    order = list(inputs["humans"].emotion.values)
-    activations = inputs["activations"].activation.sel(emotion=order)
-    device = "cpu"
-    if run.study.device.startswith("cuda"):  # the same integers on both; `auto` spares analyses the import of PyTorch
-        from emonb.model.compute import pick_device
-
-        device = str(pick_device(run.study.device))
-    return attributes.assess_neurons(
-        activations, inputs["humans"].attribute_rdm, s.searchlight_permutations, s.seed, run.progress, device
-    )
-
-
-def _corpus_files(study: Study) -> list[str]:
-    return list(study.corpus.model_dump().values())
-
-
-def _make_corpus(run: Run, inputs: Inputs) -> xr.Dataset:
-    comments = goemotions.read_goemotions(run.study, run.fetch_corpus())
-    return goemotions.corpus_rdms(comments, list(inputs["humans"].emotion.values))
-
-
-def _backbone_files(study: Study) -> list[str]:
-    name = study.backbone.name if study.backbone else ""
-    return [name] if files.is_planted(name) else []
-
-
-def _live_files(study: Study) -> list[str]:
-    return [*_corpus_files(study), *_backbone_files(study)]
-
-
-def _tune(run: Run, inputs: Inputs) -> xr.Dataset:
-    return live.tune(run.live_study(), run.fetch_corpus(), run.work("prompts"), run.progress)
-
-
-def _read(run: Run, inputs: Inputs) -> xr.Dataset:
-    return live.read(run.live_study(), inputs["prompts"])
-
-
-def _lesion(run: Run, inputs: Inputs) -> xr.Dataset:
-    prompts, activations = inputs["prompts"], inputs["activations"].activation
-    rank = live.rank_selected(run.study, activations, inputs["humans"])
-    study, files = run.live_study(), run.fetch_corpus()
-    return live.lesion(study, files, prompts, activations, rank, run.work("lesions"), run.progress)
-
-
-_LABELS = ("emotions", "attributes", "seeds")
-_MODEL = ("layers", "neurons")
-
-_BACKBONE = ("backbone", "tuning", "prompt_length")
+EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
+NETWORK = {"layers": Field("layers"), "neurons": Field("neurons")}
+LIVE_NETWORK = {**NETWORK, "backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
+ACTIVATIONS, HUMANS, COMMENTS = Need("activations"), Need("humans"), Need("comments")
+PROGRESS = Unkeyed("progress")
 
 STAGES: dict[str, Stage] = {
-    "humans": Stage(_make_humans, (), ("emotions", "attributes", "humans"), _human_files, ("data.humans",)),
-    "prompts": Stage(_make_prompts, (), _LABELS, _accuracy_files, ("data.released",)),
-    "activations": Stage(_make_activations, (), (*_LABELS, *_MODEL), _activation_files, ("data.released",)),
-    "rdms": Stage(_make_rdms, ("activations", "humans"), modules=("analysis.rdm",)),
-    "searchlight": Stage(_make_searchlight, ("activations", "humans"), modules=("analysis.attributes",)),
-    "searchlight_null": Stage(
-        _make_searchlight_null, ("activations", "humans"), ("inference",), modules=("analysis.attributes",)
+    "humans": Stage(
+        "data.humans.read_humans",
+        {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.model_dump())},
     ),
-    "corpus_rdms": Stage(_make_corpus, ("humans",), ("emotions", "corpus"), _corpus_files, ("data.goemotions",)),
-    "published_ranks": Stage(_make_ranks, (), (*_LABELS, *_MODEL), _rank_files, ("data.released",)),
-    "lesions": Stage(_make_lesions, (), (*_LABELS, "sizes", "released"), _lesion_files, ("data.released",)),
+    "comments": Stage(
+        "data.goemotions.read_goemotions",
+        {"emotions": EMOTIONS, "labels": Field("corpus.labels"), "files": Files(_corpus)},
+        stored=False,  # other people's texts stay where they were fetched to
+    ),
+    "prompts": Stage(
+        "data.released.read_accuracy", {"emotions": EMOTIONS, "seeds": SEEDS, "file": File(_released("accuracy"))}
+    ),
+    "activations": Stage(
+        "data.released.read_activations",
+        {
+            "emotions": EMOTIONS,
+            "seeds": SEEDS,
+            **NETWORK,
+            "files": Files(_prompt_files("activations")),
+            "progress": PROGRESS,
+        },
+    ),
+    "rdms": Stage("analysis.rdm.compute_rdms", {"activations": ACTIVATIONS, "humans": HUMANS}),
+    "searchlight": Stage("analysis.attributes.search_neurons", {"activations": ACTIVATIONS, "humans": HUMANS}),
+    "searchlight_null": Stage(
+        "analysis.attributes.assess_neurons",
+        {
+            "activations": ACTIVATIONS,
+            "humans": HUMANS,
+            "permutations": Field("inference.searchlight_permutations"),
+            "seed": Field("inference.seed"),
+            "device": Unkeyed("device"),
+            "progress": PROGRESS,
+        },
+    ),
+    "corpus_rdms": Stage("analysis.words.corpus_rdms", {"comments": COMMENTS, "humans": HUMANS}),
+    "published_ranks": Stage(
+        "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
+    ),
+    "lesions": Stage(
+        "data.released.read_lesions",
+        {
+            "attributes": ATTRIBUTES,
+            "emotions": EMOTIONS,
+            "seeds": SEEDS,
+            "sizes": SIZES,
+            "released": Field("released"),
+            "selective": Files(_prompt_files("lesions_selective")),
+            "random": Files(_prompt_files("lesions_random")),
+        },
+    ),
 }
 """Stages of a study; prompts, activations and lesions as read from released files."""
 
 LIVE: dict[str, Stage] = {
-    "prompts": Stage(_tune, (), (*_LABELS, "corpus", *_BACKBONE), _live_files, ("run.live", "model.tuning")),
-    "activations": Stage(_read, ("prompts",), (*_MODEL, "backbone"), _backbone_files, ("run.live", "model.reading")),
+    "prompts": Stage(
+        "model.tuning.tune_prompts",
+        {
+            "comments": COMMENTS,
+            "emotions": EMOTIONS,
+            "seeds": SEEDS,
+            "prompt_length": Field("prompt_length"),
+            "tuning": Field("tuning"),
+            **LIVE_NETWORK,
+            "work": Work("prompts"),
+            "progress": PROGRESS,
+        },
+    ),
+    "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
+    "masks": Stage(
+        "analysis.masks.plan_masks",
+        {
+            "activations": ACTIVATIONS,
+            "humans": HUMANS,
+            "seeds": Field("choosing_seeds"),
+            "sizes": SIZES,
+            "comparisons": Field("lesions.comparisons"),
+            "draws": Field("lesions.draws"),
+            "seed": Field("lesions.seed"),
+        },
+    ),
     "lesions": Stage(
-        _lesion,
-        ("prompts", "activations", "humans"),
-        ("corpus", "lesions", "sizes", *_BACKBONE),
-        _live_files,
-        ("run.live", "model.silencing", "analysis.masks"),
+        "model.silencing.lesion_prompts",
+        {
+            "prompts": Need("prompts"),
+            "masks": Need("masks"),
+            "comments": COMMENTS,
+            "seeds": Field("lesioned_seeds"),
+            "attributes": ATTRIBUTES,
+            "sizes": SIZES,
+            "lesions": Field("lesions"),
+            "tuning": Field("tuning"),
+            **LIVE_NETWORK,
+            "work": Work("lesions"),
+            "progress": PROGRESS,
+        },
     ),
 }
-"""The same stages computed here."""
+"""The same stages computed here, and the masks that are lesioned."""
 
-__all__ = ["LIVE", "STAGES", "Run", "Stage", "open_run", "study_files"]
+
+def stage_of(name: str, study: Study) -> Stage:
+    """The stage that makes a study's result of this name.
+
+    Raises
+    ------
+    StudyError
+        No such result, or none in this study.
+    """
+    if name not in STAGES and name not in LIVE:
+        raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
+    origin = getattr(study.stages, "lesions" if name == "masks" else name, "released")
+    if name in LIVE and origin == "computed":
+        return LIVE[name]
+    if name not in STAGES:
+        raise StudyError(
+            f"'{study.name}' has no {name}: its lesions are released results, and their masks were not released"
+        )
+    if name == "published_ranks" and study.released is None:
+        raise StudyError(f"'{study.name}' has no published ranks to compare with: nothing of it is released")
+    return STAGES[name]
+
+
+def stages_of(study: Study) -> dict[str, Stage]:
+    """Every stage a study has, by name."""
+    found = {}
+    for name in dict.fromkeys([*STAGES, *LIVE]):
+        try:
+            found[name] = stage_of(name, study)
+        except StudyError:
+            continue
+    return found
+
+
+def study_files(study: Study) -> list[str]:
+    """Names of the files a study's stages read, without duplicates and without what is planted here."""
+    names: dict[str, None] = {}
+    for stage in stages_of(study).values():
+        for given in stage.given.values():
+            if isinstance(given, Files):
+                names |= dict.fromkeys(given.names(study).values())
+            elif isinstance(given, File):
+                names[given.name(study)] = None
+    return [name for name in names if not name.startswith("planted:")]

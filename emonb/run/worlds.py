@@ -61,11 +61,11 @@ def run_trials(
     return rows
 
 
-def write_trials(rows: list[dict[str, Any]], path: Path) -> None:
+def write_trials(rows: list[dict[str, Any]], path: Path) -> Path:
     """Write trials as JSON, with the quantities that claims and figures use."""
     wanted = {*SHOWN, *_ALSO_KEPT}
     kept = [{**r, "quantities": {k: v for k, v in r["quantities"].items() if k in wanted}} for r in rows]
-    artifacts.write_text(json.dumps({"trials": kept}, indent=1) + "\n", path)
+    return artifacts.write_text(json.dumps({"trials": kept}, indent=1) + "\n", path)
 
 
 def read_trials(path: Path | None = None) -> list[dict[str, Any]]:

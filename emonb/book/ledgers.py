@@ -1,0 +1,80 @@
+"""Ledgers of editions: chapters' records merged into one, the committed ones read, and two of them compared."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from emonb.book.claims import Declarations, read_declarations
+from emonb.errors import ClaimError
+from emonb.paths import book_dir, data_dir
+
+KINDS = ("claims", "quantities")
+
+
+def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Merge the records of an edition's chapters, sorted by name.
+
+    Raises
+    ------
+    ClaimError
+        Two chapters recorded one name with different values.
+    """
+    merged: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for record in records:
+        for kind in KINDS:
+            for name, value in record[kind].items():
+                if merged[kind].get(name, value) != value:
+                    raise ClaimError(f"two chapters recorded '{name}' with different values")
+                merged[kind][name] = value
+    return {kind: dict(sorted(values.items())) for kind, values in merged.items()}
+
+
+def read_ledgers() -> dict[str, dict[str, Any]]:
+    """Committed ledgers by edition, the published one first."""
+    paths = sorted(book_dir().glob("*/claims.json"), key=lambda p: (p.parent.name != "published", p.parent.name))
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def declarations() -> Declarations:
+    """The claims as ``data/claims.yml`` declares them."""
+    return read_declarations(data_dir() / "claims.yml")
+
+
+def restrict(ledger: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What of a ledger another one speaks of too: for comparing when not all chapters have run."""
+    return {**ledger, **{kind: {n: v for n, v in ledger[kind].items() if n in other[kind]} for kind in KINDS}}
+
+
+def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: Declarations) -> list[dict[str, Any]]:
+    """Compare two ledgers, quantity by quantity within the declared tolerances.
+
+    Verdicts must be the same, unless a quantity they rest on lies within its own tolerance of the criterion's bound.
+
+    Returns
+    -------
+    list of dict
+        One row per quantity and verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
+    """
+    study, rows = committed.get("study", "published"), []
+    for name in sorted({*committed["quantities"], *fresh["quantities"]}):
+        old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
+        tolerance = declared.tolerance(name, old, study) if old is not None else 0.0
+        same = old is not None and new is not None and abs(new - old) <= tolerance
+        rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
+    for name in sorted({*committed["claims"], *fresh["claims"]}):
+        for kind in ("reproduced", "holds"):
+            old, new = (ledger["claims"].get(name, {}).get(kind) for ledger in (committed, fresh))
+            near = old is not None and new is not None and declared.is_near(name, kind, committed["quantities"], study)
+            row = {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0}
+            rows.append({**row, "same": old == new or near})
+    return rows
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    """One row of a comparison as a line."""
+    cells = [_cell(row[field]) for field in ("committed", "recomputed", "tolerance")]
+    return f"{row['name']:58} {cells[0]:>12} {cells[1]:>12} {cells[2]:>10}  {'yes' if row['same'] else 'NO'}"
+
+
+def _cell(value: object) -> str:
+    return "missing" if value is None else value if isinstance(value, str) else f"{value:.6g}"

@@ -1,0 +1,94 @@
+"""The pages around the editions (index, controls, ...), executed where what they read has changed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+
+from emonb import artifacts
+from emonb.book import pages
+from emonb.book.ledgers import declarations, read_ledgers
+from emonb.data import sources
+from emonb.paths import book_dir, chapters_dir, data_dir, in_checkout, runs_dir
+from emonb.run import notebooks
+from emonb.run.editions import package_digest
+from emonb.run.stages import study_files
+from emonb.study import load_study
+
+FRONT = ("index", "controls", "deviations", "calibration")
+NEED_DATA = ("deviations",)  # pages that read the published study's files
+
+
+def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
+    """Execute the pages around the editions, and the README's table; only in a checkout.
+
+    Parameters
+    ----------
+    accept : bool
+        Put pages that came out otherwise in the place of those committed; else they stay in the run directory.
+    log : callable
+        Receives one line a page.
+
+    Returns
+    -------
+    bool
+        Whether all that is committed is (now) as it came out.
+    """
+    if not in_checkout():
+        return True
+    same = all([_settle_page(page, accept, log) for page in FRONT])  # a list: every page, not up to the first
+    readme = data_dir().parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    fresh = pages.refresh_readme(text, declarations(), read_ledgers())
+    if fresh != text and accept:
+        artifacts.write_text(fresh, readme)
+    elif fresh != text:
+        log("README.md: its table of verdicts is not that of the ledgers; emonb update --accept writes it")
+        return False
+    return same
+
+
+def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
+    reason = sources.available(study_files(load_study("published"))) if page in NEED_DATA else ""
+    committed, fresh = book_dir() / f"{page}.ipynb", runs_dir() / "front" / f"{page}.ipynb"
+    if reason and committed.is_file():
+        log(f"{page}: kept as committed ({reason})")
+        return True
+    stamp, key = fresh.with_suffix(".json"), _key(page)
+    state = "unchanged"
+    if not _is_stamped(stamp, key, fresh):
+        source = notebooks.read_source(chapters_dir() / f"{page}.md")
+        notebooks.write(notebooks.execute(source, {}, page, fresh.with_name(f"{page}-failed.ipynb")), fresh)
+        artifacts.write_text(json.dumps({"key": key, "sha256": artifacts.file_digest(fresh)}), stamp)
+        state = "executed"
+    notebook = nbformat.read(fresh, 4)
+    what = "it is not there" if not committed.is_file() else notebooks.differs(notebook, nbformat.read(committed, 4))
+    if what and accept:
+        notebooks.write(notebook, committed)
+        if page == "index":
+            notebooks.export_picture(notebook, book_dir() / "_static" / "main-result.png")
+        log(f"{page}: {state}, accepted ({what}) -> {committed}")
+        return True
+    log(f"{page}: {state}; " + (f"{what}: {fresh} (emonb update --accept commits it)" if what else "as committed"))
+    return not what
+
+
+def _key(page: str) -> str:
+    return artifacts.make_key(
+        source=artifacts.file_digest(chapters_dir() / f"{page}.md"),
+        ledger=artifacts.file_digest(data_dir() / "claims.yml"),
+        editions=read_ledgers(),
+        measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
+        files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
+        code=package_digest(),
+    )
+
+
+def _is_stamped(stamp: Path, key: str, notebook: Path) -> bool:
+    """Tell whether the notebook is there, unchanged, and was made by what this key hashes."""
+    try:
+        noted = json.loads(stamp.read_text(encoding="utf-8"))
+        return bool(noted == {"key": key, "sha256": artifacts.file_digest(notebook)})
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,205 @@
+"""A run: one study with its run directory, where results are loaded by name and made when they are missing."""
+
+import logging
+import os
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from emonb import __version__, artifacts
+from emonb.book import prose
+from emonb.book.claims import Ledger
+from emonb.book.tables import Text
+from emonb.data import checkpoints, sources
+from emonb.errors import ArtifactError, StudyError
+from emonb.paths import data_dir, runs_dir
+from emonb.run.notebooks import check_injected
+from emonb.run.stages import stage_of
+from emonb.settings import BackboneConfig
+from emonb.study import Study, list_studies, load_study
+from emonb.world import files as planted
+
+RECORD = "EMONB_RECORD"
+"""Environment variable by which an edition tells a chapter that it executes where to record; nobody else sets it."""
+
+
+class Run:
+    """One study with its run directory: loads results by name, computing what is missing.
+
+    Parameters
+    ----------
+    study : Study
+    chapter : str, optional
+        Name of the chapter that records quantities and claims through :attr:`ledger`.
+    progress : bool
+        Show progress bars.
+    """
+
+    def __init__(self, study: Study, chapter: str | None = None, progress: bool = True) -> None:
+        self.study, self.chapter, self.progress = study, chapter, progress
+        self.pristine = study.name in list_studies() and study == load_study(study.name)
+        self.name = study.name if self.pristine else f"{study.name}-{study.digest()[:8]}"
+        self.folder = runs_dir() / self.name
+        self.used: dict[str, str] = {}  # checksum of every artifact loaded
+        self._loaded: dict[str, Any] = {}
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The claims ledger of this chapter.
+
+        Its record is kept for an edition only where the edition itself executes the chapter; a notebook that is executed
+        by hand, or a copy of one, records to a scratch file that nothing reads.
+        """
+        if self.chapter is None:
+            raise StudyError("only a chapter records claims: open the run with chapter='NAME'")
+        path = Path(os.environ.get(RECORD) or self.folder / "scratch" / f"{self.chapter}.json")
+        truth = planted.read_truth(self.study)
+        return Ledger(data_dir() / "claims.yml", path, self.chapter, self.study.name, truth, self.used)
+
+    def say(self, text: str, when: str | None = None, **names: str) -> Text | None:
+        """Fill a sentence from the ledger's quantities; nothing where its condition does not hold.
+
+        Parameters
+        ----------
+        text : str
+            Markdown with ``{quantity:format}``.
+        when : str, optional
+            Condition on quantities, such as ``"lesions.mask_p < .05"``.
+        **names
+            Short names for quantities or their prefixes.
+        """
+        filled = prose.fill(text, self.ledger.quantities, when, **names)
+        return None if filled is None else Text(filled)
+
+    def load(self, name: str) -> Any:
+        """Load a result (a labelled dataset; for ``comments`` a table), made first if it is missing or damaged.
+
+        Raises
+        ------
+        StudyError
+            No such result.
+        SourceError, LabelError
+            Files that cannot be had or do not fit the study.
+        """
+        if name not in self._loaded:
+            stage = stage_of(name, self.study)
+            self._loaded[name] = self._read_or_make(name) if stage.stored else self._make(name)
+        return self._loaded[name]
+
+    def path(self, name: str) -> Path:
+        """Path of a result's netCDF file, made first if it is missing or damaged."""
+        if not stage_of(name, self.study).stored:
+            raise StudyError(f"'{name}' is read anew each time and not stored")
+        self.load(name)
+        return self._file(name)
+
+    def key(self, name: str) -> str:
+        """Hash of all that makes a result: its stage's arguments and code."""
+        return stage_of(name, self.study).key(self)
+
+    def is_as_used(self, name: str, checksum: str) -> bool:
+        """Tell whether a stored artifact still is what had this checksum (or is gone, and would be made anew)."""
+        run = self.untrained() if name.startswith("untrained/") else self
+        try:
+            path = run._file(name.removeprefix("untrained/"))
+            return not path.is_file() or artifacts.read(path).attrs["checksum"] == checksum
+        except ArtifactError:
+            return False
+
+    def work(self, name: str) -> Path:
+        """Folder for unfinished parts of a stage, which a second start resumes from; removed when it is done."""
+        return self.folder / "work" / f"{name}-{self.key(name)}"
+
+    def untrained(self) -> "Run":
+        """Return the same study on a network of the same shape with random weights (others, if they are random already)."""
+        if self.study.backbone is None:
+            raise StudyError(f"'{self.study.name}' has no backbone, so there is none without training to compare with")
+        seed = self.study.backbone.seed + int(self.study.backbone.untrained)
+        changes = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
+        other = Run(load_study(self.study, **changes), progress=self.progress)
+        other.used = _Prefixed("untrained/", self.used)
+        return other
+
+    def fetch(self, names: list[str]) -> dict[str, Path]:
+        """Local paths of files by the names the study gives them: upstream, planted or one's own."""
+        upstream = sources.fetch([n for n in names if not planted.is_planted(n)], progress=self.progress)
+        return upstream | {n: planted.plant(self.study, n, self.progress) for n in names if planted.is_planted(n)}
+
+    def fingerprint(self, name: str) -> str:
+        """Hash of a file's content, by the name the study gives it."""
+        return planted.fingerprint(self.study, name) if planted.is_planted(name) else sources.fingerprint(name)
+
+    def backbone(self) -> BackboneConfig:
+        """The backbone's settings, with a planted network's name replaced by its folder."""
+        settings = self.study.backbone
+        assert settings is not None
+        if not planted.is_planted(settings.name):
+            return settings
+        return settings.model_copy(update={"name": str(self.fetch([settings.name])[settings.name])})
+
+    def fingerprint_backbone(self) -> str:
+        """Hash of the backbone's checkpoint and tokenizer."""
+        settings = self.study.backbone
+        assert settings is not None
+        return self.fingerprint(settings.name) if planted.is_planted(settings.name) else checkpoints.fingerprint(settings)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}-{self.key(name)}.nc"
+
+    def _read_or_make(self, name: str) -> Any:
+        path = self._file(name)
+        dataset = None
+        if path.is_file():
+            try:
+                dataset = artifacts.read(path)
+            except ArtifactError as error:
+                logging.getLogger("emonb").warning("%s. It is made anew", error)
+        if dataset is None:
+            made = self._make(name).assign_attrs(study=self.study.name, stage=name, key=self.key(name))
+            dataset = artifacts.read(artifacts.write(made, path))
+            shutil.rmtree(self.work(name), ignore_errors=True)
+        self.used[name] = dataset.attrs["checksum"]
+        return dataset
+
+    def _make(self, name: str) -> Any:
+        stage = stage_of(name, self.study)
+        return stage.function()(**{argument: given.get(self) for argument, given in stage.given.items()})
+
+    def __repr__(self) -> str:
+        return f"Run({self.name})"
+
+    def _repr_markdown_(self) -> str:
+        s = self.study
+        rows = [
+            ("study", f"`{s.name}`: {s.title}"),
+            ("emotions, attributes", f"{len(s.emotions)}, {len(s.attributes)}"),
+            ("seeds", ", ".join(map(str, s.seeds))),
+            ("model", f"{s.layers} layer{'s' * (s.layers > 1)} × {s.neurons} FFN neurons"),
+            ("distance, size N", f"{s.distance}, {s.size}"),
+            ("made by", f"emonb {__version__}"),
+        ]
+        return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+class _Prefixed(dict[str, str]):
+    """Checksums of another run's artifacts, noted under a prefix among this one's."""
+
+    def __init__(self, prefix: str, notes: dict[str, str]) -> None:
+        self._prefix, self._notes = prefix, notes
+
+    def __setitem__(self, name: str, checksum: str) -> None:
+        self._notes[self._prefix + name] = checksum
+
+
+def open_run(study: str | Study, chapter: str | None = None, progress: bool = True, **parameters: Any) -> Run:
+    """Open a study for a chapter or a script; parameters that are ``None`` keep the study's own value.
+
+    Raises
+    ------
+    StudyError
+        Unknown study, unknown parameter (papermill's included) or wrong type.
+    """
+    if chapter is not None:
+        check_injected()
+    return Run(load_study(study, **parameters), chapter, progress)

@@ -8,39 +8,27 @@ refused. Where an edition's data cannot be had its notebooks are skipped, and th
 
 import json
 import os
-import re
 import tempfile
 
 import pytest
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-RELATIVE, ABSOLUTE = 2e-3, 1e-12
+from emonb.run.notebooks import same_text
+
 NEEDS_DATA = ("book/published/", "book/deviations")
 _skipped: dict[str, str] = {}
 
 
 class Tolerant(str):
-    """Text that equals other text when the words are the same and the numbers are close; runs of space count as one."""
+    """Text that equals other text when the words are the same and the numbers are close."""
 
     __slots__ = ()
     __hash__ = str.__hash__
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, str):
-            return NotImplemented
-        (words, numbers), (other_words, other_numbers) = _split(self), _split(other)
-        return words == other_words and all(
-            abs(a - b) <= ABSOLUTE + RELATIVE * max(abs(a), abs(b)) for a, b in zip(numbers, other_numbers, strict=True)
-        )
+        return same_text(self, other) if isinstance(other, str) else NotImplemented
 
     def __ne__(self, other: object) -> bool:
         return not self == other
-
-
-def _split(text: str) -> tuple[str, list[float]]:
-    numbers = [float(match.replace(",", "")) for match in NUMBER.findall(text)]
-    words = re.sub(r"[\s-]+", " ", NUMBER.sub("#", text))
-    return words, numbers
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,25 +74,15 @@ class LedgerItem(pytest.Item):
         self.study = study
 
     def runtest(self) -> None:
-        from emonb.book import claims
-        from emonb.paths import data_dir
-        from emonb.run import editions
-        from emonb.run.stages import open_run
+        from emonb.book.ledgers import compare_ledgers, declarations, describe_row, merge_records, restrict
+        from emonb.run.runs import open_run
 
         committed = json.loads((self.path.parent / "claims.json").read_text(encoding="utf-8"))
-        records = sorted((open_run(self.study).folder / "claims").glob("*.json"))
-        fresh = claims.merge_records(records)
-        if len(records) < len(editions.CHAPTERS):  # not all chapters have run yet: only what they have recorded
-            kept = {
-                kind: {n: v for n, v in committed[kind].items() if n in fresh[kind]} for kind in ("quantities", "claims")
-            }
-            committed = {**committed, **kept}
-        declared = claims.read_declarations(data_dir() / "claims.yml")
-        wrong = [row for row in editions.compare_ledgers(committed, fresh, declared) if not row["same"]]
-        lines = [
-            f"{r['name']}: committed {r['committed']}, recomputed {r['recomputed']} (± {r['tolerance']})" for r in wrong
-        ]
-        assert not lines, "\n".join(lines)
+        record = open_run(self.study).folder / "scratch" / f"{self.path.stem}.json"
+        fresh = merge_records([json.loads(record.read_text(encoding="utf-8"))])
+        mine = restrict(committed, fresh)
+        wrong = [describe_row(row) for row in compare_ledgers(mine, fresh, declarations()) if not row["same"]]
+        assert not wrong, "\n".join(wrong)
 
     def repr_failure(self, excinfo, style=None):
         return f"{self.path.name}: differs from the committed ledger\n{excinfo.value}"
@@ -126,10 +104,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not published:
         return
     from emonb.data import sources
-    from emonb.run import stages
+    from emonb.run.stages import study_files
     from emonb.study import load_study
 
-    reason = sources.available(stages.study_files(load_study("published")))
+    reason = sources.available(study_files(load_study("published")))
     for item in published if reason else []:
         item.add_marker(pytest.mark.skip(reason=reason))
         _skipped["published"] = f"NOT CHECKED against the released data ({len(published)} tests or cells): {reason}"

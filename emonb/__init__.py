@@ -1,7 +1,8 @@
 """emonb: a re-executable audit of emotion knowledge in a language model (Li et al., arXiv 2302.09582).
 
 Six folders, imports go one way: ``data`` (what others measured), ``model`` (the network), ``analysis`` (one module a
-claim), ``world`` (the planted one), ``book`` (what a reader sees), ``run`` (how it is made). Importing the package is cheap; the names below are loaded on first use.
+claim), ``world`` (the planted one), ``book`` (what a reader sees), ``run`` (how it is made). Importing the package is
+cheap; the names below are loaded on first use.
 """
 
 from importlib import import_module

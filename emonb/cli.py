@@ -83,7 +83,7 @@ def run(
 
 @app.command()
 def update(accept: Accept = False) -> None:
-    """Bring every committed edition and page up to date with its sources, where its data can be had; exit 1 if any differs."""
+    """Execute every edition and page whose sources changed, where data can be had; exit 1 if what is committed differs."""
     from emonb.book.ledgers import read_ledgers
     from emonb.data import sources
     from emonb.run import editions, front

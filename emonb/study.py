@@ -145,7 +145,7 @@ def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     fields = name.model_dump(mode="json") if isinstance(name, Study) else _read(str(name))
     for key, value in parameters.items():
         if value is not None:
-            _set(fields, key.replace("__", "."), _parse_list(value))
+            _set(fields, key.replace("__", "."), parse_text(value))
     try:
         return Study.model_validate(fields)
     except ValidationError as error:
@@ -234,8 +234,12 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
     fields[last] = value
 
 
-def _parse_list(value: Any) -> Any:
-    """Read a list or mapping given as text, as papermill's command line does: "[1, 3]"."""
+def parse_text(value: Any) -> Any:
+    """Read a list or mapping given as text, as papermill's command line gives it; anything else is left as it is.
+
+    >>> parse_text("[1, 3]"), parse_text("cpu")
+    ([1, 3], 'cpu')
+    """
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
             return yaml.safe_load(value)

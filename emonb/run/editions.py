@@ -210,7 +210,7 @@ def _stamp(run: Run, chapter: str) -> dict[str, Any] | None:
 
 
 def _is_current(run: Run, chapter: str, key: str, out: Path) -> bool:
-    """Tell whether the notebook is the very one that was made by what the key hashes, from artifacts that are as they were."""
+    """Tell whether the notebook is the very one made by what the key hashes, from artifacts that are as they were."""
     stamp, notebook = _stamp(run, chapter), out / f"{chapter}.ipynb"
     return (
         stamp is not None

@@ -1,11 +1,15 @@
 """A run: one study with its run directory, where results are loaded by name and made when they are missing."""
 
+import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from emonb import __version__, artifacts
 from emonb.book import prose
@@ -17,9 +21,10 @@ from emonb.paths import data_dir, runs_dir
 from emonb.run.notebooks import check_injected
 from emonb.run.stages import stage_of
 from emonb.settings import BackboneConfig
-from emonb.study import Study, list_studies, load_study
+from emonb.study import Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
+log = logging.getLogger("emonb")
 RECORD = "EMONB_RECORD"
 """Environment variable by which an edition tells a chapter that it executes where to record; nobody else sets it."""
 
@@ -43,6 +48,7 @@ class Run:
         self.folder = runs_dir() / self.name
         self.used: dict[str, str] = {}  # checksum of every artifact loaded
         self._loaded: dict[str, Any] = {}
+        self._keys: dict[str, str] = {}
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -96,7 +102,9 @@ class Run:
 
     def key(self, name: str) -> str:
         """Hash of all that makes a result: its stage's arguments and code."""
-        return stage_of(name, self.study).key(self)
+        if name not in self._keys:
+            self._keys[name] = stage_of(name, self.study).key(self)
+        return self._keys[name]
 
     def is_as_used(self, name: str, checksum: str) -> bool:
         """Tell whether a stored artifact still is what had this checksum (or is gone, and would be made anew)."""
@@ -148,19 +156,27 @@ class Run:
         return self.folder / f"{name}-{self.key(name)}.nc"
 
     def _read_or_make(self, name: str) -> Any:
+        """Read a stored result; make it where it is missing or damaged, while other processes wait for it."""
         path = self._file(name)
-        dataset = None
-        if path.is_file():
-            try:
-                dataset = artifacts.read(path)
-            except ArtifactError as error:
-                logging.getLogger("emonb").warning("%s. It is made anew", error)
+        dataset = self._read(path)
         if dataset is None:
-            made = self._make(name).assign_attrs(study=self.study.name, stage=name, key=self.key(name))
-            dataset = artifacts.read(artifacts.write(made, path))
-            shutil.rmtree(self.work(name), ignore_errors=True)
+            with _locked(runs_dir() / "locks" / f"{path.stem}.lock"):
+                dataset = self._read(path)  # another process may have made it
+                if dataset is None:
+                    made = self._make(name).assign_attrs(study=self.study.name, stage=name, key=self.key(name))
+                    dataset = artifacts.read(artifacts.write(made, path))
+                    shutil.rmtree(self.work(name), ignore_errors=True)
         self.used[name] = dataset.attrs["checksum"]
         return dataset
+
+    def _read(self, path: Path) -> Any:
+        if not path.is_file():
+            return None
+        try:
+            return artifacts.read(path)
+        except ArtifactError as error:
+            log.warning("%s. It is made anew", error)
+            return None
 
     def _make(self, name: str) -> Any:
         stage = stage_of(name, self.study)
@@ -182,6 +198,22 @@ class Run:
         return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
 
 
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the operating system takes back when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        log.warning("another process is making %s; waiting for it", path.stem)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class _Prefixed(dict[str, str]):
     """Checksums of another run's artifacts, noted under a prefix among this one's."""
 
@@ -192,8 +224,27 @@ class _Prefixed(dict[str, str]):
         self._notes[self._prefix + name] = checksum
 
 
-def open_run(study: str | Study, chapter: str | None = None, progress: bool = True, **parameters: Any) -> Run:
+def open_run(
+    study: str | Study,
+    chapter: str | None = None,
+    progress: bool = True,
+    overrides: Mapping[str, Any] | str | None = None,
+    **parameters: Any,
+) -> Run:
     """Open a study for a chapter or a script; parameters that are ``None`` keep the study's own value.
+
+    Parameters
+    ----------
+    study : str or Study
+        Name, YAML path, or a study.
+    chapter : str, optional
+        Chapter that records; none for a script.
+    progress : bool
+        Show progress bars.
+    overrides : mapping or text of one, optional
+        Further fields by dotted name, such as ``{"inference.permutations": 999}``.
+    **parameters
+        Fields by name.
 
     Raises
     ------
@@ -202,4 +253,7 @@ def open_run(study: str | Study, chapter: str | None = None, progress: bool = Tr
     """
     if chapter is not None:
         check_injected()
-    return Run(load_study(study, **parameters), chapter, progress)
+    more = parse_text(overrides) if isinstance(overrides, str) else overrides
+    if not isinstance(more, Mapping | None):
+        raise StudyError(f"overrides must be a mapping such as {{inference.permutations: 999}}, got {overrides!r}")
+    return Run(load_study(study, **{**parameters, **(more or {})}), chapter, progress)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emonb import artifacts
 from emonb.errors import StudyError
-from emonb.paths import runs_dir
+from emonb.paths import data_dir, runs_dir
 from emonb.study import Study
 from emonb.world.world import FILES, Truth, World, write_world
 
@@ -33,7 +33,11 @@ def fingerprint(study: Study, name: str) -> str:
         plan = {field: plan[field] for field in _FOR_BACKBONE}
     module = "emonb.world.network" if name == BACKBONE else "emonb.world.world"
     return artifacts.make_key(
-        plan=plan, attributes=list(study.attributes), emotions=sorted(study.emotions), code=artifacts.code_digest(module)
+        plan=plan,
+        words=artifacts.file_digest(data_dir() / "world.yml"),
+        attributes=list(study.attributes),
+        emotions=sorted(study.emotions),
+        code=artifacts.code_digest(module),
     )
 
 
@@ -84,6 +88,3 @@ def _make(folder: Path, write: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
-
-
-__all__ = ["BACKBONE", "fingerprint", "is_planted", "plant", "read_truth"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from emonb.book import claims, pages
+from emonb.book.ledgers import compare_ledgers, merge_records
 from emonb.errors import ClaimError
 from emonb.paths import data_dir
-from emonb.run.editions import compare_ledgers
 
 DECLARED = claims.read_declarations(data_dir() / "claims.yml")
 
@@ -82,7 +82,7 @@ def test_two_chapters_may_not_disagree(tmp_path: Path) -> None:
     for path, value in zip(paths, (1.0, 2.0), strict=True):
         path.write_text(json.dumps({"quantities": {"q": value}, "claims": {}}))
     with pytest.raises(ClaimError, match="two chapters recorded 'q'"):
-        claims.merge_records(paths)
+        merge_records(json.loads(path.read_text()) for path in paths)
 
 
 def test_ledgers_are_compared_within_tolerance_and_verdicts_exactly() -> None:

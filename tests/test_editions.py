@@ -10,13 +10,19 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from emonb.errors import StudyError
-from emonb.paths import data_dir
-from emonb.run import editions, notebooks, stages
+from emonb.book.ledgers import read_ledgers
+from emonb.errors import EmonbError, StudyError
+from emonb.paths import chapters_dir, data_dir
+from emonb.run import editions, front, notebooks
+from emonb.run.runs import RECORD, Run, open_run
 from emonb.study import load_study
 
 ROOT = data_dir().parent
 PUBLISHED = ROOT / "book" / "published"
+
+
+def _source(name: str) -> nbformat.NotebookNode:
+    return notebooks.read_source(chapters_dir() / f"{name}.md")
 
 
 def _code(notebook: nbformat.NotebookNode) -> list[str]:
@@ -27,17 +33,17 @@ def _code(notebook: nbformat.NotebookNode) -> list[str]:
 @pytest.mark.parametrize("chapter", editions.CHAPTERS)
 def test_committed_chapters_are_their_sources_executed(chapter: str, study: str) -> None:
     notebook = nbformat.read(PUBLISHED.parent / study / f"{chapter}.ipynb", 4)
-    assert _code(notebook) == _code(editions.read_source(chapter))
+    assert _code(notebook) == _code(_source(chapter))
     cells = [c for c in notebook.cells if c.cell_type == "code"]
-    assert len(cells) <= 25
+    assert len(cells) <= 40
     assert all(c.execution_count is not None for c in cells if c.source.strip())
     assert not [o for c in cells for o in c.outputs if o.output_type == "error" or o.get("name") == "stderr"]
     assert notebook.metadata["papermill"] == {"parameters": {"study": study}}
 
 
-@pytest.mark.parametrize("page", editions.front_pages())
+@pytest.mark.parametrize("page", front.FRONT)
 def test_committed_pages_are_their_sources_executed(page: str) -> None:
-    assert _code(nbformat.read(ROOT / "book" / f"{page}.ipynb", 4)) == _code(editions.read_source(page))
+    assert _code(nbformat.read(ROOT / "book" / f"{page}.ipynb", 4)) == _code(_source(page))
 
 
 def test_every_figure_has_alt_text_and_a_caption_without_numbers_of_results() -> None:
@@ -51,15 +57,15 @@ def test_every_figure_has_alt_text_and_a_caption_without_numbers_of_results() ->
 
 
 def test_no_number_of_a_result_is_typed_in_a_chapter() -> None:
-    ledger = editions.read_ledgers()["published"]["quantities"]
+    ledger = read_ledgers()["published"]["quantities"]
     typed = {f"{abs(value):.3f}" for value in ledger.values() if 0.001 < abs(value) < 0.99}
     for chapter in editions.CHAPTERS:
-        prose = "\n".join(c.source for c in editions.read_source(chapter).cells if c.cell_type == "markdown")
+        prose = "\n".join(c.source for c in _source(chapter).cells if c.cell_type == "markdown")
         assert not typed & set(re.findall(r"\d\.\d{3}", prose))
 
 
 def test_the_committed_ledger_is_complete_and_belongs_to_this_study() -> None:
-    ledger = editions.read_ledgers()["published"]
+    ledger = read_ledgers()["published"]
     assert ledger["study_hash"] == load_study("published").digest()[:12]
     q = ledger["quantities"]
     study = load_study("published")
@@ -83,43 +89,184 @@ def test_wrong_requests_fail_before_anything_runs(tmp_path: Path, monkeypatch: p
     for parameters in ({"nope": 1}, {"size": "many"}, {"seeds": []}):
         with pytest.raises(StudyError):
             editions.run_edition("published", parameters, out=tmp_path)
-    with pytest.raises(StudyError, match="unknown chapter"):
-        editions.read_source("nope")
+    with pytest.raises(StudyError, match="unknown chapter 'nope'; known: .*structure"):
+        editions.run_edition("published", chapters=("prompts", "nope"), out=tmp_path)
+    with pytest.raises(StudyError, match="'index' is a page of the book"):
+        editions.run_edition("published", chapters=("index",), out=tmp_path)
 
 
-def test_changed_parameters_never_land_on_the_committed_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
-    ran: list[Path] = []
-    monkeypatch.setattr(editions, "_execute", lambda run, chapter, injected, parameters, out: ran.append(out))
-    folder = editions.run_edition("published", {"size": 3000}, ("structure",))
-    assert folder.is_relative_to(tmp_path)
-    assert ran == [folder]
+# ---------------------------------------------------------------- an edition of one small chapter
+
+CHAPTER = """# Prompts
+
+```{code-cell}
+:tags: [parameters]
+
+study = "published"
+size = None
+overrides = {}
+```
+
+```{code-cell}
+from emonb import open_run
+
+run = open_run(study, chapter="prompts", size=size, overrides=overrides, progress=False)
+run.ledger.record({"x": %s})
+```
+"""
 
 
-def test_parameters_of_the_cell_are_injected_and_others_become_overrides() -> None:
-    notebook = editions.read_source("structure")
-    split = editions._split_parameters(notebook, {"size": 3000, "inference.permutations": 99})
-    assert split == {"size": 3000, "overrides": {"inference.permutations": 99}}
-
-
-def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The published edition, of one chapter that takes a second; its source is returned."""
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path / "runs"))
-    ran: list[str] = []
+    sources = tmp_path / "chapters"
+    sources.mkdir()
+    (sources / "prompts.md").write_text(HEAD + CHAPTER % 0.5)
+    monkeypatch.setattr(editions, "chapters_dir", lambda: sources)
+    monkeypatch.setattr(editions, "CHAPTERS", ("prompts",))
+    monkeypatch.setattr(editions, "book_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr("emonb.book.ledgers.book_dir", lambda: tmp_path / "book")
+    return sources / "prompts.md"
 
-    def papermill(notebook, parameters):
-        ran.append("x")
-        record = stages.Run(load_study("published")).folder / "claims" / "prompts.json"
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text('{"quantities": {}, "claims": {}}')
-        return notebook
 
-    monkeypatch.setattr(notebooks, "execute", papermill)
-    for expected in (1, 1):
-        editions.run_edition("published", chapters=("prompts",), out=tmp_path / "out")
-        assert len(ran) == expected
-    (tmp_path / "out" / "prompts.ipynb").write_text("edited by hand")
-    editions.run_edition("published", chapters=("prompts",), out=tmp_path / "out")
-    assert len(ran) == 2
+HEAD = (chapters_dir() / "prompts.md").read_text().split("# Prompts")[0]
+
+
+def _run_small(**changes) -> tuple[Path, str]:
+    lines: list[str] = []
+    folder = editions.run_edition("published", chapters=("prompts",), log=lines.append, **changes)
+    return folder, lines[0].split(": ")[1].split(" ")[0]
+
+
+def _recorded(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "claims.json").read_text())["quantities"]
+
+
+def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(small: Path) -> None:
+    folder, state = _run_small()
+    assert state == "executed" and _recorded(folder) == {"x": 0.5}
+    assert _run_small()[1] == "unchanged"
+    (folder / "prompts.ipynb").write_text("edited by hand")
+    assert _run_small()[1] == "executed"
+    small.write_text(small.read_text().replace("0.5", "0.25"))
+    folder, state = _run_small()
+    assert state == "executed" and _recorded(folder) == {"x": 0.25}
+    stamp = next(folder.parent.glob("executed/*.json"))
+    stamp.write_text(stamp.read_text().replace("0.25", "0.99"))  # a record changed by hand counts for nothing
+    assert _run_small()[1] == "executed"
+    assert _recorded(folder) == {"x": 0.25}
+
+
+def test_a_copy_executed_by_hand_never_reaches_the_ledger(small: Path, tmp_path: Path) -> None:
+    folder, _ = _run_small()
+    copy = nbformat.read(folder / "prompts.ipynb", 4)
+    for cell in copy.cells:
+        cell.source = cell.source.replace('{"x": 0.5}', '{"x": 0.99}')
+    nbformat.write(copy, tmp_path / "copy.ipynb")
+    command = [sys.executable, "-m", "jupyter", "execute", str(tmp_path / "copy.ipynb")]
+    subprocess.run(command, check=True, capture_output=True)
+    scratch = folder.parent / "scratch" / "prompts.json"
+    assert json.loads(scratch.read_text())["quantities"] == {"x": 0.99}  # it did run, and recorded somewhere
+    (folder / "claims.json").unlink()
+    again, state = _run_small()
+    assert state == "unchanged" and _recorded(again) == {"x": 0.5}
+
+
+def test_an_artifact_changed_behind_a_chapter_makes_it_run_again(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(load_study("published"))
+    monkeypatch.setattr(Run, "is_as_used", lambda self, name, checksum: {"rdms": "right"}[name] == checksum)
+    _run_small()
+    stamp = next(run.folder.glob("executed/*.json"))
+    noted = json.loads(stamp.read_text())
+    for checksum, state in (("right", "unchanged"), ("wrong", "executed")):
+        noted["record"]["used"] = {"rdms": checksum}
+        noted.pop("checksum", None)
+        stamp.write_text(json.dumps({**noted, "checksum": editions.artifacts.make_key(**noted)}))
+        assert _run_small()[1] == state
+
+
+def test_files_and_stages_are_in_a_chapters_key(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(load_study("published"))
+    before = editions._key(run, "prompts", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "fingerprint", lambda self, name: "other" if "scores" in name else "same")
+        assert editions._key(Run(run.study), "prompts", {}) != before
+    with monkeypatch.context() as patch:
+        key = Run.key
+        patch.setattr(Run, "key", lambda self, name: "other" if name == "rdms" else key(self, name))
+        assert editions._key(Run(run.study), "prompts", {}) != before
+    assert editions._key(Run(run.study), "prompts", {}) == before
+
+
+def test_a_perturbed_edition_leaves_the_committed_one_alone(small: Path, tmp_path: Path) -> None:
+    folder, _ = _run_small()
+    lines: list[str] = []
+    assert editions.settle("published", folder, accept=True, log=lines.append)
+    committed = tmp_path / "book" / "published"
+    before = {path.name: path.read_bytes() for path in committed.iterdir()}
+    assert set(before) == {"prompts.ipynb", "claims.json"}
+
+    def settle(value: str, **options) -> bool:
+        ledger = json.loads((folder / "claims.json").read_text())
+        ledger["quantities"]["x"] = float(value)
+        (folder / "claims.json").write_text(json.dumps(ledger))
+        return editions.settle("published", folder, log=lines.append, **options)
+
+    assert settle("0.5000000000001")  # another processor
+    assert "1 of 1 quantities the same" in lines[-1]
+    assert not settle("0.6")
+    assert "left as it is" in lines[-1] and "0.6" in (folder / "differences.txt").read_text()
+    assert {path.name: path.read_bytes() for path in committed.iterdir()} == before
+    assert settle("0.6", accept=True)
+    assert _recorded(committed) == {"x": 0.6}
+
+
+def test_a_changed_source_is_a_difference_even_where_numbers_are_the_same(small: Path) -> None:
+    folder, _ = _run_small()
+    editions.settle("published", folder, accept=True)
+    small.write_text(small.read_text() + "\nOne more sentence.\n")
+    folder, _ = _run_small()
+    lines: list[str] = []
+    assert not editions.settle("published", folder, log=lines.append)
+    assert "prompts: its source changed" in lines[-1]
+
+
+def test_changed_parameters_have_a_folder_of_their_own(small: Path, tmp_path: Path) -> None:
+    folder, _ = _run_small(parameters={"size": 3000, "inference.permutations": 99})
+    assert folder.is_relative_to(tmp_path / "runs") and folder.parent.name != "published"
+    notebook = nbformat.read(folder / "prompts.ipynb", 4)
+    given = {"size": 3000, "overrides": {"inference.permutations": 99}, "study": "published"}
+    assert notebook.metadata["papermill"]["parameters"] == given
+
+
+def test_a_failing_chapter_says_which_and_keeps_its_notebook(small: Path) -> None:
+    small.write_text(small.read_text().replace("0.5", "1 / 0"))
+    with pytest.raises(EmonbError, match=r"prompts: cell \d+ failed with ZeroDivisionError: division by zero .*failed") as error:
+        _run_small()
+    kept = Path(re.search(r"up to there: (.*?)\)", str(error.value)).group(1))
+    assert nbformat.read(kept, 4).cells
+    small.write_text(small.read_text().replace("1 / 0", "__import__('os')._exit(1)"))
+    with pytest.raises(EmonbError, match="prompts: its kernel died"):
+        _run_small()
+
+
+def test_an_unknown_parameter_of_papermill_fails(small: Path, tmp_path: Path) -> None:
+    import papermill
+
+    folder, _ = _run_small()
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter 'sizee'; did you mean 'size'"):
+        papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", {"sizee": 3000}, progress_bar=False)
+    overrides = '{"inference.permutations": 99}'  # as text: papermill's command line
+    papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", {"overrides": overrides}, progress_bar=False)
+
+
+def test_only_an_edition_says_where_a_chapter_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
+    monkeypatch.delenv(RECORD, raising=False)
+    assert "scratch" in open_run("published", chapter="structure").ledger.path.parts
+    with pytest.raises(StudyError, match="only a chapter records"):
+        _ = open_run("published").ledger
 
 
 def test_a_notebook_that_differs_only_in_how_long_it_took_is_left_alone(tmp_path: Path) -> None:
@@ -139,18 +286,20 @@ def test_a_notebook_that_differs_only_in_how_long_it_took_is_left_alone(tmp_path
     path.write_text("{ not a notebook")
     notebooks.write(make(seconds=31, value=1), path)
     assert path.read_bytes() == first
+    assert notebooks.differs(make(31, 100_000), make(17, 100_001)) == ""
+    assert "output of cell 1" in notebooks.differs(make(31, 100), make(31, 101))
 
 
 def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(editions, "book_dir", lambda: tmp_path)
-    monkeypatch.setattr(editions, "front_pages", lambda: ["deviations"])
+    monkeypatch.setattr(front, "book_dir", lambda: tmp_path)
+    monkeypatch.setattr(front, "FRONT", ("deviations",))
     monkeypatch.setattr(notebooks, "execute", lambda *a: pytest.fail("a page that needs data ran without it"))
-    monkeypatch.setattr(editions.report, "refresh_readme", lambda *a: None)
-    monkeypatch.setattr(editions.sources, "available", lambda files: f"{len(files)} files cannot be had")
+    monkeypatch.setattr(front.pages, "refresh_readme", lambda text, *a: text)
+    monkeypatch.setattr(front.sources, "available", lambda files: f"{len(files)} files cannot be had")
     (tmp_path / "deviations.ipynb").write_text("as committed")
     lines: list[str] = []
-    editions.run_front(log=lines.append)
+    assert front.run_front(log=lines.append)
     assert "kept as committed" in lines[0] and "cannot be had" in lines[0]
     assert (tmp_path / "deviations.ipynb").read_text() == "as committed"
 

@@ -1,6 +1,7 @@
 import pytest
 
 from emonb.errors import StudyError
+from emonb.run.runs import Run
 from emonb.study import list_studies, load_study
 
 
@@ -15,9 +16,9 @@ def test_parameters_are_applied_and_change_the_run_directory() -> None:
     assert study.seeds == (1, 3)
     assert study.distance == "correlation"
     assert study.inference.permutations == 199
-    assert load_study("published").run_name == "published"
-    assert study.run_name.startswith("published-")
-    assert study.run_name != load_study("published", seeds=[1, 5]).run_name
+    assert Run(load_study("published")).name == "published"
+    assert Run(study).name.startswith("published-")
+    assert Run(study).name != Run(load_study("published", seeds=[1, 5])).name
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,30 @@ def test_yaml_cannot_construct_objects(tmp_path) -> None:
     path.write_text("name: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(StudyError, match="not valid YAML"):
         load_study(str(path))
+
+
+def test_what_a_study_extends_and_names_lies_beside_it(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "my study"
+    folder.mkdir()
+    (folder / "base.yml").write_text("extends: published\nname: base\nhumans: {order: 'local:data/order.csv'}\n")
+    (folder / "mine.yml").write_text("extends: base.yml\nname: mine\nsize: 3000\n")
+    monkeypatch.chdir(tmp_path)  # not where the files are
+    study = load_study("my study/mine.yml")
+    assert study.size == 3000 and study.humans.order == f"local:{folder / 'data' / 'order.csv'}"
+    given = load_study("published", **{"humans.order": "local:order.csv"})  # on a command line: where you are
+    assert given.humans.order == f"local:{tmp_path / 'order.csv'}"
+
+
+def test_circles_and_ways_out_of_the_folder_are_named(tmp_path, monkeypatch) -> None:
+    (tmp_path / "a.yml").write_text("extends: b.yml\n")
+    (tmp_path / "b.yml").write_text("extends: a.yml\n")
+    with pytest.raises(StudyError, match=r"circle: a\.yml -> b\.yml -> a\.yml"):
+        load_study(str(tmp_path / "a.yml"))
+    (tmp_path / "out.yml").write_text("extends: published\nname: out\nhumans: {order: 'local:../../secret'}\n")
+    with pytest.raises(StudyError, match="outside its own folder"):
+        load_study(str(tmp_path / "out.yml"))
+    monkeypatch.setenv("EMONB_ALLOW_OUTSIDE", "1")
+    assert load_study(str(tmp_path / "out.yml")).name == "out"
+    for name in ("../studies/published", "/etc/passwd", "published/../published"):
+        with pytest.raises(StudyError, match="unknown study"):
+            load_study(name)

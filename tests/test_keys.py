@@ -1,0 +1,154 @@
+"""Keys of real stages, in both directions: what a stage runs is in its key, and what it does not run is not.
+
+Which modules a stage runs is found out by tracing while it is made, for a small live study and for the planted control.
+"""
+
+import inspect
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from emonb import artifacts
+from emonb.paths import data_dir
+from emonb.run.runs import Run
+from emonb.run.stages import LIVE, STAGES, Stage, Unkeyed, Work, stage_of, stages_of
+from emonb.study import load_study
+
+PACKAGE = Path(artifacts.__file__).parent
+MODULES = {".".join(["emonb", *p.relative_to(PACKAGE).with_suffix("").parts]) for p in PACKAGE.rglob("*.py")}
+SMALL = {"seeds": [1, 3], "world.steps": 60, "world.comments.train": 20, "tuning.examples": 16, "lesions.examples": 8,
+         "lesions.draws": 1, "lesions.selection_seeds": [1], "inference.searchlight_permutations": 19}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, set[str]]]:
+    """Every stage of a small planted study made, and the modules of ours that ran meanwhile."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
+    fields = load_study("control").model_dump(mode="json")
+    fields["world"]["comments"] = {"train": 20, "dev": 10, "test": 10}
+    run = Run(load_study(type(load_study("control")).model_validate(fields), **{k: v for k, v in SMALL.items() if "train" not in k}))
+    run.progress = False
+    ran: dict[str, set[str]] = defaultdict(set)
+    for name in stages_of(run.study):
+        stage = stage_of(name, run.study)
+        arguments = {argument: given.get(run) for argument, given in stage.given.items()}
+        function = stage.function()
+
+        def note(frame, event, argument, name=name):
+            module = frame.f_globals.get("__name__", "")
+            if module in MODULES and frame.f_code.co_name != "<module>":
+                ran[name].add(module)
+
+        sys.setprofile(note)
+        try:
+            result = function(**arguments)
+        finally:
+            sys.setprofile(None)
+        run._loaded[name] = result
+    patch.undo()
+    return run, ran
+
+
+def test_every_module_a_stage_runs_is_in_its_key(traced) -> None:
+    run, ran = traced
+    assert set(ran) == set(stages_of(run.study))
+    for name, modules in ran.items():
+        assert stage_of(name, run.study).module in modules  # the tracing works
+        hashed = set(artifacts.code_modules(stage_of(name, run.study).module))
+        assert modules - set(artifacts.DECLARATIONS) <= hashed, name
+
+
+@pytest.mark.parametrize("name", sorted({*STAGES, *LIVE}))
+def test_a_change_in_each_module_changes_the_key_of_those_stages_that_may_run_it(name: str, traced, monkeypatch) -> None:
+    run, ran = traced
+    for stage in [table[name] for table in (STAGES, LIVE) if name in table]:
+        hashed = artifacts.code_modules(stage.module)
+        before = artifacts.code_digest(stage.module)
+        for module in sorted(MODULES):
+            with monkeypatch.context() as patch:
+                digest = artifacts.source_digest
+                patch.setattr(artifacts, "source_digest", lambda m, module=module: "changed" if m == module else digest(m))
+                assert (artifacts.code_digest(stage.module) != before) == (module in hashed), (name, module)
+        for folder in ("emonb.book", "emonb.run", "emonb.cli"):  # tables, figures, prose
+            assert not [module for module in hashed if module.startswith(folder)], (name, hashed)
+        if stage.module.startswith("emonb.model"):  # what retrains a network
+            assert not [m for m in hashed if m.startswith(("emonb.analysis", "emonb.world")) and m not in ran.get(name, ())]
+
+
+def test_the_planted_network_is_not_made_again_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = {*artifacts.code_modules("emonb.world.network"), *artifacts.code_modules("emonb.world.world")}
+    assert {"emonb.world.network", "emonb.world.world", "emonb.world.words"} <= hashed
+    assert not [m for m in hashed if m.startswith(("emonb.book", "emonb.run")) or "kendall" in m or "inference" in m]
+
+
+def test_a_new_cue_word_is_another_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    from emonb.world import files
+
+    study = load_study("control")
+    before = [files.fingerprint(study, name) for name in ("planted:train", files.BACKBONE)]
+    digest = artifacts.file_digest
+    monkeypatch.setattr(artifacts, "file_digest", lambda p: "changed" if p == data_dir() / "world.yml" else digest(p))
+    after = [files.fingerprint(study, name) for name in ("planted:train", files.BACKBONE)]
+    assert not set(before) & set(after)
+
+
+@pytest.mark.parametrize("stage", [*STAGES.values(), *LIVE.values()], ids=lambda stage: stage.make)
+def test_stages_name_functions_of_their_own_module_and_all_of_their_arguments(stage: Stage) -> None:
+    function = stage.function()
+    function = inspect.unwrap(function)
+    assert function.__module__ == stage.module
+    parameters = inspect.signature(function).parameters
+    assert set(stage.given) <= set(parameters)
+    assert {n for n, p in parameters.items() if p.default is p.empty} <= set(stage.given)
+
+
+def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
+    unkeyed = {
+        given.name
+        for stage in (*STAGES.values(), *LIVE.values())
+        for given in stage.given.values()
+        if isinstance(given, Unkeyed)
+    }
+    assert unkeyed == {"device", "threads", "progress"}
+    assert {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)} == {"prompts", "lesions"}
+
+
+def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
+    control = Run(load_study("control"))
+    for field, value, changed in (
+        ("tuning.epochs", 5, {"prompts", "activations", "rdms", "searchlight", "searchlight_null", "masks", "lesions"}),
+        ("lesions.draws", 5, {"masks", "lesions"}),
+        ("lesions.examples", 12, {"lesions"}),
+        ("inference.permutations", 99, set()),
+        ("device", "cuda", set()),
+        ("title", "another", set()),
+    ):
+        other = Run(load_study("control", **{field: value}))
+        found = {name for name in stages_of(control.study) if control.key(name) != other.key(name)}
+        assert found == changed, field
+
+
+def test_a_local_file_is_known_by_its_content_and_not_by_its_path(tmp_path: Path) -> None:
+    keys = []
+    for folder, text in (("a", "x"), ("b", "x"), ("c", "y")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "order").write_text(text)
+        study = load_study("published", **{"humans.order": f"local:{tmp_path / folder / 'order'}"})
+        keys.append(Run(study).key("humans"))
+    assert keys[0] == keys[1] != keys[2]
+    (tmp_path / "a" / "order").write_text("z")
+    assert Run(load_study("published", **{"humans.order": f"local:{tmp_path / 'a' / 'order'}"})).key("humans") not in keys
+
+
+def test_weights_in_a_folder_are_known_by_their_content(tmp_path: Path) -> None:
+    changes = {"backbone.name": str(tmp_path), "backbone.revision": ""}
+    keys = []
+    for content in (b"one", b"two", b"one"):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        keys.append(Run(load_study("control", **changes)).key("prompts"))
+    assert keys[0] == keys[2] != keys[1]
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert Run(load_study("control", **changes)).key("prompts") not in keys

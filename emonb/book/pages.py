@@ -49,18 +49,18 @@ def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
 
 
 def readme_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Both verdicts of each claim in every committed edition, and what is true where it is known, as Markdown."""
-    head = [
-        "claim",
-        *(f"{edition}: {kind}" for edition in ledgers for kind in ("reproduced", "holds")),
-        "true in the control",
-    ]
+    """Each claim as a sentence, both verdicts in every committed edition, what is true where it is known; as Markdown."""
+    kinds = [(edition, kind) for edition in ledgers for kind in ("reproduced", "holds")]
+    head = ["claim", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    names = dict.fromkeys(name for ledger in ledgers.values() for name in ledger["claims"])
+    names = {name for ledger in ledgers.values() for name in ledger["claims"]}
     for claim in [c for c in declared.of_study("control") if c.id in names]:
-        cells = [_verdict(ledger, claim.id, kind) or "–" for ledger in ledgers.values() for kind in ("reproduced", "holds")]
+        sentence = next((c.sentence for c in declared.of_study("published") if c.id == claim.id), claim.sentence)
+        cells = [_verdict(ledgers[edition], claim.id, kind) or "–" for edition, kind in kinds]
         truth = _verdict(ledgers.get("control", {"claims": {}}), claim.id, "truth") or "–"
-        lines.append(f"| {claim.title} | {' | '.join([*cells, truth])} |")
+        chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
+        module = f"[{claim.chapter}.py](emonb/analysis/{claim.chapter}.py)"
+        lines.append(f"| {claim.title} | {sentence} | {' | '.join([*cells, truth, chapter, module])} |")
     return "\n".join(lines) + "\n"
 
 

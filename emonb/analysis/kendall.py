@@ -13,9 +13,10 @@ without ties take a path with one popcount per word instead of two, four rows an
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from emonb.analysis.kendall_sort import popcount, score_by_sorting
+from emonb.analysis.compiled import njit, popcount
+from emonb.analysis.kendall_sort import score_by_sorting
 
 
 class Signs(NamedTuple):
@@ -157,7 +158,7 @@ def _check_lengths(n_x: int, n_y: int) -> None:
         raise ValueError(f"x has vectors of {n_x} values, y of {n_y}; use the same pairs on both sides")
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _pack(x, greater, untied):  # type: ignore[no-untyped-def]
     for r in prange(x.shape[0]):
         word = 0
@@ -181,7 +182,7 @@ def _pack(x, greater, untied):  # type: ignore[no-untyped-def]
             untied[r, word] = u
 
 
-@njit(cache=True)
+@njit()
 def _tile(xg, r, yg, yu, c):  # type: ignore[no-untyped-def]
     """Discordant counts of rows r .. r+3 of x (untied) with columns c, c+1 of y; indices beyond the end are clamped.
 
@@ -204,7 +205,7 @@ def _tile(xg, r, yg, yu, c):  # type: ignore[no-untyped-def]
     return ((a0, a1, a2, a3), (b0, b1, b2, b3))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _score_untied(xg, yg, yu, y_untied, out):  # type: ignore[no-untyped-def]
     rows, columns = out.shape
     for quad in prange((rows + 3) // 4):
@@ -216,7 +217,7 @@ def _score_untied(xg, yg, yu, y_untied, out):  # type: ignore[no-untyped-def]
                     out[r + i, c + j] = y_untied[c + j] - 2 * counts[j][i]
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _exceed_untied(xg, yg, yu, y_untied, observed, exceeded, peaks):  # type: ignore[no-untyped-def]
     """Add to ``exceeded`` where a score reaches the observed one; keep each column's highest score per block of rows.
 
@@ -241,7 +242,7 @@ def _exceed_untied(xg, yg, yu, y_untied, observed, exceeded, peaks):  # type: ig
                             peaks[block, c + j] = max(peaks[block, c + j], score)
 
 
-@njit(cache=True)
+@njit()
 def _score_tied(xg, xu, yg, yu):  # type: ignore[no-untyped-def]
     out = np.empty((xg.shape[0], yg.shape[0]), np.int32)
     for r in range(xg.shape[0]):

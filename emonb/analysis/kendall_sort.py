@@ -9,8 +9,9 @@ y share a range of ranks that counts for neither side. All counts are integers, 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import get_num_threads, njit, prange, types
-from numba.extending import intrinsic
+from numba import get_num_threads, prange
+
+from emonb.analysis.compiled import njit, popcount
 
 
 def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,17 +40,11 @@ def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return score, total - tied_x, untied_y
 
 
-@intrinsic
-def popcount(typing_context, word):  # type: ignore[no-untyped-def]
-    """Count the bits of a 64-bit word, inside compiled code."""
-    return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
-
-
 def _argsort(rows: np.ndarray) -> np.ndarray:
     return np.argsort(rows, axis=1)
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _score(x, order, place, low, high, score, tied_x):  # type: ignore[no-untyped-def]
     n, words, one = x.shape[1], (x.shape[1] + 64) // 64, np.uint64(1)
     for r in prange(x.shape[0]):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numba import njit, prange
+from numba import prange
+
+from emonb.analysis.compiled import njit
 
 from emonb.errors import LabelError
 
@@ -158,7 +160,7 @@ def _n_items(n_pairs: int) -> int:
     return n
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _average_distances(values, i, j, out):  # type: ignore[no-untyped-def]
     """Neurons are taken 64 at a time, side by side, so that the sums of a block stay in the cache."""
     seeds, _, neurons = values.shape

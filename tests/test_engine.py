@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from emonb.analysis.masks import CONTROLS, plan_masks
+from emonb.analysis.masks import draw_masks
 from emonb.data.goemotions import Task, draw_order, make_task
 from emonb.errors import StudyError
 from emonb.model import compute, reading, silencing, tuning
@@ -312,49 +312,12 @@ def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
     return xr.DataArray(rank, dims=("attribute", "layer", "neuron"), coords=coords)
 
 
-def test_controls_are_what_they_are_called() -> None:
-    level = xr.DataArray(np.random.default_rng(0).random((3, 48)), dims=("layer", "neuron"))
-    masks = plan_masks(_rank(), [10, 30], CONTROLS, 5, 0, level)
-    assert masks.sizes["mask"] == 2 * 2 * (1 + 3 * 5)
-    table = (
-        masks.drop_vars(["layer", "neuron"])
-        .to_dataset()
-        .to_dataframe()
-        .reset_index()[["mask", "kind", "attribute", "size"]]
-    )
-    table = table.drop_duplicates()
-    spread = {"random_layer": [], "random_matched": []}
-    for size in (10, 30):
-        for a in "xy":
-            mine = table[(table["size"] == size) & (table["attribute"] == a)]
-            selective = masks.values[mine[mine["kind"] == "selective"]["mask"].item()]
-            rank = _rank().sel(attribute=a).values
-            assert rank[selective].max() == size
-            for row in mine.itertuples():
-                drawn = masks.values[row.mask]
-                assert drawn.sum() == size
-                if row.kind in spread:
-                    np.testing.assert_array_equal(drawn.sum(1), selective.sum(1))
-                    for k in range(3):
-                        if drawn[k].sum():
-                            gap = np.sort(level.values[k][drawn[k]]) - np.sort(level.values[k][selective[k]])
-                            spread[row.kind].append(np.abs(gap).mean())
-                            if row.kind == "random_matched" and size == 10:
-                                assert not (drawn[k] & selective[k]).any()
-    assert np.mean(spread["random_matched"]) < 0.6 * np.mean(spread["random_layer"])
-    again = plan_masks(_rank(), [10, 30], CONTROLS, 5, 0, level)
-    assert masks.identical(again)
-    assert not masks.identical(plan_masks(_rank(), [10, 30], CONTROLS, 5, 1, level))
-    with pytest.raises(ValueError, match="needs the mean absolute activation"):
-        plan_masks(_rank(), [10], ["random_matched"], 1, 0)
-
-
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
 def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: str, tmp_path: Path) -> None:
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = plan_masks(_rank(), [60], ["random"], 2, 0)
+    masks = draw_masks(_rank(), [60], ["random"], 2, 0)
     acts = reading.read_prompts(b, p)
     result = silencing.sweep_lesions(
         b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False
@@ -384,7 +347,7 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
-    masks = plan_masks(_rank(), [60], ["random"], 3, 0)
+    masks = draw_masks(_rank(), [60], ["random"], 3, 0)
     arguments = (b, p, masks, texts, tasks, 16, 200)
     whole = silencing.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
     run, calls = silencing._Work.run, []

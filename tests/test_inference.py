@@ -17,16 +17,14 @@ def _two_groups(rng: np.random.Generator, n: int) -> np.ndarray:
     return rdm.pattern_rdm((rng.choice([-1, 1], n) + 0.5 * rng.normal(size=n))[:, None], "euclidean")
 
 
-@pytest.mark.parametrize("measure", ["tau", "rho"])
-def test_mantel_approaches_the_exact_p_of_all_permutations(measure: str) -> None:
+def test_mantel_approaches_the_exact_p_of_all_permutations() -> None:
     rng = np.random.default_rng(2)
     x, y = _random_rdm(rng, 5), np.round(_random_rdm(rng, 5), 1)
     every = inference.permute_rdm(y, np.array(list(itertools.permutations(range(5)))))
-    statistic = {"tau": scipy.stats.kendalltau, "rho": scipy.stats.spearmanr}[measure]
-    null = np.array([statistic(x, z).statistic for z in every])
-    exact = (null >= statistic(x, y).statistic - 1e-12).mean()
-    result = inference.mantel_test(x, y, 4000, 0, measure)
-    assert result.statistic[0, 0] == pytest.approx(statistic(x, y).statistic, abs=1e-12)
+    null = np.array([kendalltau(x, z).statistic for z in every])
+    exact = (null >= kendalltau(x, y).statistic - 1e-12).mean()
+    result = inference.mantel_test(x, y, 4000, 0)
+    assert result.statistic[0, 0] == pytest.approx(kendalltau(x, y).statistic, abs=1e-12)
     assert result.p[0, 0] == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 4000) + 1 / 4000)
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import kendalltau
 
 from emonb.analysis import attributes, lesions, partial, rdm, structure
+from emonb.errors import LabelError
 
 
 def _rdm_of(points: np.ndarray) -> np.ndarray:
@@ -36,10 +38,18 @@ def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
     a, b, c = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(3))
     rab, rac, rbc = (structure.compare(u, v, "rho") for u, v in ((a, b), (a, c), (b, c)))
     expected = (rab - rac * rbc) / np.sqrt((1 - rac**2) * (1 - rbc**2))
-    assert partial.compare_given(a, b, c, 99, 0, degree=1).rho == pytest.approx(expected, abs=1e-12)
-    assert partial.partial_correlation(*(np.argsort(np.argsort(v)) for v in (a, b, c))) == pytest.approx(
-        expected, abs=1e-12
-    )
+    for scale in (1.0, 1e-6, 1e6):
+        got = partial.partial_correlation(*(scale * np.argsort(np.argsort(v)) for v in (a, b, c)))
+        assert got == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_partial_correlation_given_many_is_the_inverse_covariance_s() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(5, 5)) @ rng.normal(size=(5, 40)) + 100
+    precision = np.linalg.inv(np.cov(rows))
+    expected = -precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1])
+    assert partial.partial_correlation(rows[0], rows[1], rows[2:]) == pytest.approx(expected, abs=1e-9)
+    assert partial.partial_correlation(rows[0], 3 * rows[2] - rows[3], rows[2:]) == 0
 
 
 def test_comparison_given_a_covariate_finds_what_is_beyond_it_and_nothing_else() -> None:
@@ -72,8 +82,8 @@ def test_jackknife_equals_leaving_out_emotions_by_hand() -> None:
     def rho(kept: np.ndarray) -> float:
         upper = np.triu_indices(len(kept), 1)
         model, human, *given = (rankdata(square[np.ix_(kept, kept)][upper]) for square in squares)
-        columns = np.vander(given[0] / 100, 3).tolist(), np.vander(given[1] / 100, 3).tolist()
-        design = np.hstack([np.array(columns[0]), np.array(columns[1])])  # up to the square; the constant is there twice
+        columns = np.vander(given[0] / 100, 4).tolist(), np.vander(given[1] / 100, 4).tolist()
+        design = np.hstack([np.array(columns[0]), np.array(columns[1])])  # up to the cube; the constant is there twice
         a, b = (y - design @ np.linalg.lstsq(design, y, rcond=None)[0] for y in (model, human))
         return float(np.corrcoef(a, b)[0, 1])
 
@@ -81,7 +91,7 @@ def test_jackknife_equals_leaving_out_emotions_by_hand() -> None:
     without = np.array([rho(np.delete(everyone, k)) for k in everyone])
     error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
     model, human, first, second = (square[np.triu_indices(n, 1)] for square in squares)
-    result = partial.compare_given(model, human, np.stack([first, second]), 9, 0, degree=2)
+    result = partial.compare_given(model, human, np.stack([first, second]), 9, 0)
     assert result.rho == pytest.approx(rho(everyone), abs=1e-9)
     assert result.p == pytest.approx(t.sf(rho(everyone) / error, n - 1), abs=1e-9)
     assert result.high - result.low == pytest.approx(2 * t.isf(0.025, n - 1) * error, abs=1e-9)
@@ -175,15 +185,53 @@ def test_a_planted_neuron_is_found_where_it_was_planted() -> None:
     values[:, :, 1, 7] = 5 * score + 0.2 * rng.normal(size=(3, 14))
     acts = xr.DataArray(values, dims=("seed", "emotion", "layer", "neuron"),
                         coords={"seed": [1, 2, 3], "emotion": emotions, "layer": [1, 2], "neuron": range(20)})  # fmt: skip
-    i, j = np.triu_indices(14, 1)
-    attribute = xr.DataArray(np.abs(score[i] - score[j])[None], dims=("attribute", "pair"),
-                             coords={"attribute": ["x"], "pair": rdm.pair_coords(emotions)["pair"]})  # fmt: skip
-    shuffled = acts.isel(emotion=rng.permutation(14))  # selected by name, so order must not matter
-    light = attributes.search_neurons(shuffled, attribute, emotions)
-    assert float(light["rank"].sel(attribute="x", layer=2, neuron=7)) == 1
-    test = attributes.assess_neurons(acts, attribute, 199, 0)
-    assert float(test.p_fwe.sel(attribute="x", layer=2, neuron=7)) == 1 / 200
+    humans, activations = _humans(score[:, None], emotions), acts.to_dataset(name="activation")
+    light = attributes.search_neurons(activations, humans)
+    assert float(light["rank"].sel(attribute="x0", layer=2, neuron=7)) == 1
+    test = attributes.assess_neurons(activations, humans, 199, 0)
+    assert float(test.p_fwe.sel(attribute="x0", layer=2, neuron=7)) == 1 / 200
     assert int((test.p_fwe < 0.05).sum()) <= 2
+
+
+def _humans(score: np.ndarray, emotions: list[str]) -> xr.Dataset:
+    """Attribute RDMs of scores [emotion, attribute], emotions in the order given."""
+    i, j = np.triu_indices(len(emotions), 1)
+    coords = {"attribute": [f"x{k}" for k in range(score.shape[1])], **rdm.pair_coords(emotions)}
+    return xr.Dataset({"attribute_rdm": (("pair", "attribute"), np.abs(score[i] - score[j]))}, coords=coords)
+
+
+def test_search_and_assess_agree_whatever_the_order_of_the_emotions() -> None:
+    rng = np.random.default_rng(12)
+    emotions = np.array([f"e{k}" for k in range(9)])
+    score, coords = rng.random((9, 2)), {"seed": [1, 2], "emotion": emotions, "layer": [1, 2], "neuron": range(4)}
+    acts = xr.DataArray(rng.normal(size=(2, 9, 2, 4)), dims=tuple(coords), coords=coords).to_dataset(name="activation")
+    light, test = (
+        attributes.search_neurons(acts, _humans(score, emotions)),
+        attributes.assess_neurons(acts, _humans(score, emotions), 199, 3),
+    )
+    expected = [[kendalltau(_pairs(acts.activation.values, k), humans).statistic for k in np.ndindex(2, 4)]
+                for humans in _humans(score, emotions).attribute_rdm.values.T]  # fmt: skip
+    np.testing.assert_allclose(light.tau.values.reshape(2, 8), expected, atol=1e-12)
+    for _ in range(5):
+        order, moved = rng.permutation(9), acts.isel(emotion=rng.permutation(9))
+        humans = _humans(score[order], list(emotions[order]))
+        again = attributes.search_neurons(moved, humans)
+        xr.testing.assert_allclose(again, light, atol=1e-12)
+        parametric = attributes.assess_neurons(moved, humans, 19, 3).p_parametric  # a function of tau alone
+        np.testing.assert_allclose(parametric, test.p_parametric, atol=1e-12)
+        same_draws = attributes.assess_neurons(moved, _humans(score, emotions), 199, 3)
+        xr.testing.assert_identical(same_draws, test)
+    chosen = attributes.search_neurons(acts, _humans(score, emotions), seeds=[2])
+    xr.testing.assert_identical(chosen, attributes.search_neurons(acts.sel(seed=[2]), _humans(score, emotions)))
+    for function in (attributes.search_neurons, lambda a, h: attributes.assess_neurons(a, h, 19, 0)):
+        with pytest.raises(LabelError, match="different emotions"):
+            function(acts.isel(emotion=range(8)), _humans(score, emotions))
+
+
+def _pairs(activation: np.ndarray, neuron: tuple[int, int]) -> np.ndarray:
+    values = activation[:, :, *neuron]  # [seed, emotion]
+    i, j = np.triu_indices(values.shape[1], 1)
+    return np.abs(values[:, i] - values[:, j]).mean(0)
 
 
 def test_surrogates_of_uncorrelated_attributes_prefer_their_own() -> None:

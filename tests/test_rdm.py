@@ -3,9 +3,10 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import kendalltau, spearmanr
 
-from emonb.analysis import rdm, structure
+from emonb.analysis import activations, rdm, structure
 from emonb.errors import LabelError
 
 
@@ -15,7 +16,7 @@ def test_vector_and_square_are_inverse(n: int, seed: int) -> None:
     vector = np.random.default_rng(seed).random(n * (n - 1) // 2)
     square = rdm.to_square(vector)
     np.testing.assert_array_equal(square, square.T)
-    np.testing.assert_array_equal(rdm.to_vector(square), vector)
+    np.testing.assert_array_equal(squareform(square), vector)
     lower = [square[i, j] for j in range(n) for i in range(j + 1, n)]  # lower triangle, column by column
     np.testing.assert_array_equal(lower, vector)
 
@@ -26,26 +27,52 @@ def test_pairs_carry_both_names() -> None:
 
 
 @pytest.mark.parametrize("distance", ["correlation", "euclidean"])
-def test_pattern_distances_equal_scipy(distance: str) -> None:
+def test_pattern_distances_equal_their_formulas(distance: str) -> None:
     x = np.random.default_rng(0).normal(size=(6, 40))
-    np.testing.assert_allclose(rdm.pattern_rdm(x, distance), pdist(x, distance), atol=1e-12)
+    i, j = np.triu_indices(6, 1)
+    expected = {"correlation": (1 - np.corrcoef(x))[i, j], "euclidean": np.linalg.norm(x[i] - x[j], axis=1)}
+    np.testing.assert_allclose(rdm.pattern_rdm(x, distance), expected[distance], atol=1e-12)
 
 
 def test_unusable_patterns_are_refused() -> None:
     with pytest.raises(ValueError, match="constant"):
-        rdm.pattern_rdm(np.ones((3, 4)))
+        rdm.pattern_rdm(np.array([[0.1] * 7, [*range(7)]]))  # 0.1 has no exact mean
     with pytest.raises(ValueError, match="unknown distance"):
         rdm.pattern_rdm(np.eye(3), "cosine")
     with pytest.raises(ValueError, match="not a number of pairs"):
         rdm.to_square(np.ones(4))
-    with pytest.raises(ValueError, match="symmetric"):
-        rdm.to_vector(np.arange(9.0).reshape(3, 3))
+
+
+def test_an_order_is_read_from_the_names_of_the_pairs_or_refused() -> None:
+    data = xr.Dataset(coords=rdm.pair_coords(["joy", "awe", "fear", "calm"]))
+    assert rdm.pair_labels(data) == ["joy", "awe", "fear", "calm"]
+    with pytest.raises(LabelError, match="not those of one triangle"):
+        rdm.pair_labels(data.isel(pair=[1, 0, 2, 3, 4, 5]))
+    with pytest.raises(LabelError, match="not those of one triangle"):
+        rdm.pair_labels(data.isel(pair=slice(5)))
+    with pytest.raises(LabelError, match="without names"):
+        rdm.pair_labels(data.drop_vars("first"))
+
+
+def test_rdms_of_different_pairs_are_never_compared() -> None:
+    make = lambda names: xr.DataArray(np.arange(6.0), dims="pair", coords=rdm.pair_coords(names))  # noqa: E731
+    a, b = make(list("abcd")), make(list("abdc"))
+    assert structure.compare(a, a) == structure.compare(a.values, a) == pytest.approx(1)
+    for other in (b, a[:5], b.values[:5]):
+        with pytest.raises(LabelError, match="one pair axis"):
+            structure.compare(a, other)
+    with pytest.raises(LabelError, match="one pair axis"):
+        structure.compare_rdms(a.expand_dims("model"), b)
 
 
 def _activations(seed: int = 0, seeds: int = 4, emotions: int = 5) -> xr.DataArray:
     values = np.random.default_rng(seed).normal(size=(seeds, emotions, 2, 7))
     coords = {"seed": range(seeds), "emotion": list("abcdefgh"[:emotions]), "layer": [1, 2], "neuron": range(7)}
     return xr.DataArray(values, dims=("seed", "emotion", "layer", "neuron"), coords=coords)
+
+
+def _human(values: np.ndarray, emotions: str) -> xr.DataArray:
+    return xr.DataArray(values, dims="pair", coords=rdm.pair_coords(list(emotions)))
 
 
 def test_neuron_rdms_equal_the_plain_expression() -> None:
@@ -65,12 +92,12 @@ def test_rdms_follow_names_not_positions() -> None:
          "attribute_rdm": (("attribute", "pair"), np.ones((1, 10)))},
         coords={"emotion": order, "attribute": ["x"], "judge": [1, 2], **rdm.pair_coords(order)},
     )  # fmt: skip
-    made = rdm.compute_rdms(a, human)
+    made = rdm.compute_rdms(a.to_dataset(name="activation"), human)
     mean = a.mean("seed")
     expected = np.linalg.norm((mean.sel(emotion="e") - mean.sel(emotion="b")).values.ravel())
     assert float(made.model.sel(distance="euclidean", pair="e|b")) == pytest.approx(expected)
     with pytest.raises(LabelError, match="different emotions"):
-        rdm.compute_rdms(a.assign_coords(emotion=list("vwxyz")), human)
+        rdm.compute_rdms(a.assign_coords(emotion=list("vwxyz")).to_dataset(name="activation"), human)
 
 
 def test_noise_ceiling_equals_rsatoolbox_leave_one_out() -> None:
@@ -96,6 +123,23 @@ def test_judge_fits_and_mean_reliability() -> None:
     assert abs(structure.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
 
 
+def test_fits_are_those_of_scipy_and_of_single_tests() -> None:
+    rng = np.random.default_rng(4)
+    human = _human(np.round(rng.random(21), 1), "abcdefg")
+    rdms = xr.DataArray(rng.random((2, 3, 21)), dims=("seed", "layer", "pair"), coords={"layer": [1, 2, 3], **human.coords})
+    fit = structure.compare_rdms(rdms, human)
+    for name, statistic in (("tau", kendalltau), ("rho", spearmanr)):
+        expected = [[statistic(row, human).statistic for row in rows] for rows in rdms.values]
+        np.testing.assert_allclose(fit[name].transpose("seed", "layer"), expected, atol=1e-12)
+    tests = structure.test_fit(rdms.isel(seed=0), human, 199, 5)
+    assert tests.index.tolist() == [1, 2, 3] and tests.index.name == "layer"
+    np.testing.assert_allclose(tests["tau"], fit.tau.isel(seed=0), atol=1e-12)
+    alone = structure.test_fit(rdms.isel(seed=0).sel(layer=[2]), human, 199, 5)
+    assert tests.loc[2, "mantel_p"] == alone.loc[2, "mantel_p"] == alone.loc[2, "p_fwe"] <= tests.loc[2, "p_fwe"]
+    expected = kendalltau(rdms[0, 1], human, alternative="greater", method="asymptotic").pvalue
+    assert tests.loc[2, "parametric_p"] == pytest.approx(expected, rel=1e-9)
+
+
 def test_scaling_recovers_a_flat_configuration() -> None:
     points = np.random.default_rng(5).normal(size=(9, 2))
     found = structure.map_emotions(pdist(points))
@@ -110,10 +154,10 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
     make = lambda scale: xr.DataArray(  # noqa: E731
         scale * signal + rng.normal(size=(8, 8, 2, 300)), dims=("seed", "emotion", "layer", "neuron"), coords=coords
     )
-    strong, none = structure.vector_reliability(make(2.0)), structure.vector_reliability(make(0.0))
+    strong, none = activations.vector_reliability(make(2.0)), activations.vector_reliability(make(0.0))
     assert float(strong.same.min()) > 0.7
     assert abs(float(none.same.mean())) < 0.02
-    human = rdm.pattern_rdm(signal[0].reshape(8, -1))
+    human = _human(rdm.pattern_rdm(signal[0].reshape(8, -1)), "abcdefgh")
     curve = structure.reliability_by_seeds(make(1.0), human, 20, 0)
     assert list(curve.n_seeds.values) == [1, 2, 3, 4]
     assert float(curve.fit.sel(n_seeds=4)) > float(curve.fit.sel(n_seeds=1))
@@ -122,7 +166,8 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
 def test_group_mean_rdm_by_gram_matrix_equals_the_direct_one() -> None:
     a = _activations(seeds=4, emotions=6)
     human = np.random.default_rng(0).random(15)
-    curve = structure.reliability_by_seeds(a, human, 1, 7)
+    shuffled = a.isel(emotion=[3, 0, 5, 1, 4, 2])  # emotions are found by name
+    curve = structure.reliability_by_seeds(shuffled, _human(human, "abcdef"), 1, 7)
     draw = np.random.default_rng(7).permutation(4)[:2]
     fits = [structure.compare(rdm.pattern_rdm(a.values[[s]].mean(0).reshape(6, -1)), human, "rho") for s in draw]
     assert float(curve.fit.sel(n_seeds=1)) == pytest.approx(np.mean(fits), abs=1e-12)

@@ -1,66 +1,65 @@
 """The searchlight: every neuron's RDM against every attribute's RDM, by Kendall's tau-b (Li et al., searchlight RSA)."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import scipy.stats
 import xarray as xr
 
 from emonb.analysis.inference import benjamini_hochberg, mantel_test, paper_q, parametric_tau_p
 from emonb.analysis.kendall import pack_signs, tau_b
-from emonb.analysis.rdm import average_neuron_rdms, pair_index
-from emonb.errors import LabelError
+from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_index
 
 
-def search_neurons(activations: xr.DataArray, attribute_rdm: xr.DataArray, emotions: list[str]) -> xr.Dataset:
+def search_neurons(activations: xr.Dataset, humans: xr.Dataset, seeds: Sequence[int] | None = None) -> xr.Dataset:
     """Kendall tau-b of every neuron with every attribute, and the neurons' ranks.
 
     Parameters
     ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    attribute_rdm : DataArray, dims (attribute, pair)
-    emotions : list of str
-        Order of the emotions behind ``pair``.
+    activations : Dataset
+        ``activation`` (seed, emotion, layer, neuron).
+    humans : Dataset
+        ``attribute_rdm`` (attribute, pair).
+    seeds : sequence of int, optional
+        Seeds whose neuron RDMs are averaged; all if none are given.
 
     Returns
     -------
     Dataset
         ``tau`` and ``rank`` (attribute, layer, neuron). Rank 1 is the highest tau of an attribute; ties share their
         mean rank. A neuron that never varies has tau NaN and ranks last.
+
+    Raises
+    ------
+    LabelError
+        The two are about different emotions.
     """
-    if set(emotions) != set(activations.emotion.values):
-        raise LabelError("activations and attribute RDMs are about different emotions; both must come from one study")
-    ordered = activations.sel(emotion=emotions)
-    tau = tau_b(average_neuron_rdms(ordered), attribute_rdm.transpose("attribute", "pair").to_numpy()).T
-    dims = ("attribute", "layer", "neuron")
-    shape = (tau.shape[0], activations.sizes["layer"], activations.sizes["neuron"])
-    return xr.Dataset(
-        {"tau": (dims, tau.reshape(shape)), "rank": (dims, rank_neurons(tau).reshape(shape))},
-        coords={
-            "attribute": attribute_rdm.attribute.values,
-            "layer": activations.layer.values,
-            "neuron": activations.neuron.values,
-        },
-    )
+    activation = activations.activation.sel(seed=list(seeds)) if seeds else activations.activation
+    neurons, attributes = _neurons_and_attributes(activation, humans.attribute_rdm)
+    tau = tau_b(neurons, attributes).T
+    return _by_neuron({"tau": tau, "rank": rank_neurons(tau)}, activation, humans.attribute_rdm)
 
 
 def assess_neurons(
-    activations: xr.DataArray,
-    attribute_rdm: xr.DataArray,
-    n_permutations: int,
+    activations: xr.Dataset,
+    humans: xr.Dataset,
+    permutations: int,
     seed: int,
-    progress: bool = False,
     device: str = "cpu",
+    progress: bool = False,
 ) -> xr.Dataset:
     """Significance of every neuron for every attribute, in the study's way and by permuting emotion labels.
 
     Parameters
     ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-        Emotions in the order behind ``attribute_rdm``'s pairs.
-    attribute_rdm : DataArray, dims (attribute, pair)
-    n_permutations, seed : int
-    progress : bool
+    activations : Dataset
+        ``activation`` (seed, emotion, layer, neuron).
+    humans : Dataset
+        ``attribute_rdm`` (attribute, pair).
+    permutations, seed : int
     device : str
         ``cpu`` or a GPU (:func:`emonb.analysis.inference.mantel_test`).
+    progress : bool
 
     Returns
     -------
@@ -68,13 +67,15 @@ def assess_neurons(
         Over (attribute, layer, neuron): ``p_parametric`` (normal approximation, pairs as independent), ``q_paper``
         (p * N / rank over all tests), ``p`` (label permutation), ``q`` (Benjamini-Hochberg on ``p`` over all tests),
         ``p_fwe`` (maximum over neurons within an attribute), ``p_fwe_all`` (over neurons and attributes).
+
+    Raises
+    ------
+    LabelError
+        The two are about different emotions.
     """
-    neurons = average_neuron_rdms(activations)
-    attributes = attribute_rdm.transpose("attribute", "pair").to_numpy()
-    result = mantel_test(neurons, attributes, n_permutations, seed, progress=progress, device=device)
+    neurons, attributes = _neurons_and_attributes(activations.activation, humans.attribute_rdm)
+    result = mantel_test(neurons, attributes, permutations, seed, progress=progress, device=device)
     parametric = parametric_tau_p(result.statistic, neurons, attributes)
-    dims = ("attribute", "layer", "neuron")
-    shape = (len(attributes), activations.sizes["layer"], activations.sizes["neuron"])
     arrays = {
         "p_parametric": parametric,
         "q_paper": paper_q(parametric),
@@ -83,19 +84,33 @@ def assess_neurons(
         "p_fwe": result.p_fwe,
         "p_fwe_all": result.p_fwe_all,
     }
-    return xr.Dataset(
-        {name: (dims, array.T.reshape(shape)) for name, array in arrays.items()},
-        coords={
-            "attribute": attribute_rdm.attribute.values,
-            "layer": activations.layer.values,
-            "neuron": activations.neuron.values,
-        },
-        attrs={"n_permutations": n_permutations},
-    )
+    labelled = _by_neuron({k: v.T for k, v in arrays.items()}, activations.activation, humans.attribute_rdm)
+    return labelled.assign_attrs(n_permutations=permutations)
+
+
+def _neurons_and_attributes(activation: xr.DataArray, attribute_rdm: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """RDMs [n_neurons, n_pairs] and [n_attributes, n_pairs] over the same pairs, whatever the order of the emotions."""
+    neurons = average_neuron_rdms(order_emotions(activation, attribute_rdm))
+    return neurons, attribute_rdm.transpose("attribute", "pair").to_numpy()
+
+
+def _by_neuron(arrays: Mapping[str, np.ndarray], activation: xr.DataArray, attribute_rdm: xr.DataArray) -> xr.Dataset:
+    """Label arrays [n_attributes, n_neurons] with attribute, layer and neuron."""
+    coords = {
+        "attribute": attribute_rdm.attribute.values,
+        "layer": activation.layer.values,
+        "neuron": activation.neuron.values,
+    }
+    shape = [len(values) for values in coords.values()]
+    return xr.Dataset({name: (tuple(coords), array.reshape(shape)) for name, array in arrays.items()}, coords=coords)
 
 
 def rank_neurons(tau: np.ndarray) -> np.ndarray:
-    """Rank taus [n_attributes, n_neurons] within each attribute, highest first, ties averaged, NaN last."""
+    """Rank taus [n_attributes, n_neurons] within each attribute, highest first, ties averaged, NaN last.
+
+    >>> rank_neurons(np.array([[0.1, 0.7, np.nan, 0.1]])).tolist()
+    [[2.5, 1.0, 4.0, 2.5]]
+    """
     return scipy.stats.rankdata(np.where(np.isnan(tau), np.inf, -tau), axis=1)
 
 
@@ -107,8 +122,7 @@ def rank_agreement(rank: xr.DataArray, published: xr.DataArray) -> dict[str, flo
     dict
         ``equal`` (fraction), ``largest`` (ranks), ``n`` (ranks compared).
     """
-    rank, published = xr.align(rank, published, join="exact")
-    difference = np.abs(rank - published)
+    difference = np.abs(np.subtract(*xr.align(rank, published, join="exact")))
     return {"equal": float((difference == 0).mean()), "largest": float(difference.max()), "n": int(difference.size)}
 
 
@@ -116,14 +130,19 @@ def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
     """Boolean mask (attribute, layer, neuron) of each attribute's ``size`` highest-ranked neurons.
 
     Ties at the border are broken by position, so that every mask has exactly ``size`` neurons.
+
+    >>> rank = xr.DataArray([[[2.0, 3.0], [1.0, 4.0]]], dims=("attribute", "layer", "neuron"))
+    >>> select_neurons(rank, 2).values.tolist()
+    [[[True, False], [True, False]]]
     """
-    flat = rank.transpose("attribute", "layer", "neuron").to_numpy().reshape(rank.sizes["attribute"], -1)
+    rank = rank.transpose("attribute", "layer", "neuron")
+    flat = rank.to_numpy().reshape(rank.sizes["attribute"], -1)
     if not 0 < size <= flat.shape[1]:
         raise ValueError(f"size must be 1 to {flat.shape[1]} neurons, got {size}")
     top = np.argsort(flat, axis=1, kind="stable")[:, :size]
     mask = np.zeros(flat.shape, bool)
     np.put_along_axis(mask, top, True, axis=1)
-    return xr.DataArray(mask.reshape(rank.shape), dims=("attribute", "layer", "neuron"), coords=rank.coords, name="mask")
+    return rank.copy(data=mask.reshape(rank.shape)).rename("mask")
 
 
 def overlap(mask: xr.DataArray) -> xr.DataArray:

@@ -27,19 +27,20 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compile_function(function: Callable[..., Any]) -> Any:
-        folder, given = cache_folder(), numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder or "")  # read where the function is decorated; other packages keep theirs
+        config: Any = numba.config
+        folder, given = cache_folder(), config.CACHE_DIR
+        config.CACHE_DIR = str(folder or "")  # read where the function is decorated; other packages keep theirs
         try:
             return numba.njit(cache=folder is not None, **options)(function)
         finally:
-            numba.config.CACHE_DIR = given
+            config.CACHE_DIR = given
 
     return compile_function
 
 
 @functools.cache
 def cache_folder() -> Path | None:
-    """Folder for compiled code: below ``EMONB_CACHE``, the user's cache or the temporary folder; None if none is writable."""
+    """Folder for compiled code: below ``EMONB_CACHE``, the user's cache or a temporary one; None if none can be written."""
     for base in _candidates():
         folder = base / f"compiled-{source_digest(Path(__file__).parent)}"
         try:

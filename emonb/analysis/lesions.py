@@ -26,14 +26,14 @@ class Outcome(NamedTuple):
     unit: str
 
 
-def selective_drop(accuracy: xr.DataArray, control: str = "random") -> xr.DataArray:
+def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.DataArray:
     """Random-mask accuracy minus selective-mask accuracy (positive: the attribute's neurons hurt more than others).
 
     Parameters
     ----------
     accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
         Or the same of another measure.
-    control : str
+    comparison : str
         Kind of random mask.
 
     Returns
@@ -42,7 +42,7 @@ def selective_drop(accuracy: xr.DataArray, control: str = "random") -> xr.DataAr
         Sizes that both kinds have.
     """
     both = accuracy.dropna("size", how="any")
-    return (both.sel(kind=control, drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
+    return (both.sel(kind=comparison, drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
 
 
 def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") -> np.ndarray:

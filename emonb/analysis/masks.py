@@ -1,24 +1,57 @@
-"""Which neurons to silence: each attribute's top N, and random controls of three kinds drawn from an explicit seed."""
+"""Which neurons to silence: each attribute's top N, and random comparison masks of three kinds from an explicit seed."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from emonb.analysis.attributes import select_neurons
+from emonb.analysis.attributes import search_neurons, select_neurons
 
-CONTROLS = ("random", "random_layer", "random_matched")
+COMPARISONS = ("random", "random_layer", "random_matched")
 
 
 def plan_masks(
+    activations: xr.Dataset,
+    humans: xr.Dataset,
+    seeds: Sequence[int] | None,
+    sizes: Sequence[int],
+    comparisons: Sequence[str],
+    draws: int,
+    seed: int,
+) -> xr.Dataset:
+    """All masks of a lesion study.
+
+    Parameters
+    ----------
+    activations : Dataset
+        ``activation`` (seed, emotion, layer, neuron).
+    humans : Dataset
+        ``attribute_rdm`` (attribute, pair).
+    seeds : sequence of int, optional
+        Seeds whose prompts choose the neurons (:func:`emonb.analysis.attributes.search_neurons`); all if none are given.
+    sizes, comparisons, draws, seed
+        As in :func:`draw_masks`.
+
+    Returns
+    -------
+    Dataset
+        ``silenced`` (mask, layer, neuron), True where a neuron is silenced; coordinates ``kind``, ``attribute``, ``size``
+        and ``draw`` along ``mask``.
+    """
+    level = abs(activations.activation).mean(("seed", "emotion"))
+    rank = search_neurons(activations, humans, seeds)["rank"]
+    return draw_masks(rank, sizes, comparisons, draws, seed, level).to_dataset()
+
+
+def draw_masks(
     rank: xr.DataArray,
     sizes: Sequence[int],
-    controls: Sequence[str],
+    comparisons: Sequence[str],
     draws: int,
     seed: int,
     mean_absolute: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    """All masks of a lesion study.
+    """Each attribute's selective mask of every size, and random masks to compare it with.
 
     Parameters
     ----------
@@ -26,7 +59,7 @@ def plan_masks(
         Searchlight ranks.
     sizes : sequence of int
         Numbers N of silenced neurons.
-    controls : sequence of {'random', 'random_layer', 'random_matched'}
+    comparisons : sequence of {'random', 'random_layer', 'random_matched'}
         Same N; same N in each layer as the attribute's mask; the same and matched, neuron by neuron, on mean absolute
         activation.
     draws : int
@@ -37,53 +70,50 @@ def plan_masks(
 
     Returns
     -------
-    DataArray of bool, dims (mask, layer, neuron)
-        True where a neuron is silenced; coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``.
+    DataArray of bool, dims (mask, layer, neuron), name ``silenced``
+        Coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``.
+
+    Raises
+    ------
+    ValueError
+        An unknown kind, or ``random_matched`` without ``mean_absolute``.
     """
-    if "random_matched" in controls and mean_absolute is None:
-        raise ValueError("control 'random_matched' needs the mean absolute activation of every neuron: give mean_absolute")
+    unknown = [kind for kind in comparisons if kind not in COMPARISONS]
+    if unknown:
+        raise ValueError(f"unknown comparison '{unknown[0]}'; use one of {', '.join(COMPARISONS)}")
+    if "random_matched" in comparisons and mean_absolute is None:
+        raise ValueError(
+            "comparison 'random_matched' needs the mean absolute activation of every neuron: give mean_absolute"
+        )
     rng = np.random.default_rng(seed)
+    level = None if mean_absolute is None else mean_absolute.transpose("layer", "neuron").to_numpy()
     masks, labels = [], []
     for size in sizes:
         selective = select_neurons(rank, size)
         for attribute in rank.attribute.values:
-            chosen = selective.sel(attribute=attribute).transpose("layer", "neuron").to_numpy()
+            chosen = selective.sel(attribute=attribute).to_numpy()  # [layer, neuron]
             masks.append(chosen)
             labels.append(("selective", str(attribute), size, 0))
-            for kind in controls:
+            for kind in comparisons:
                 for draw in range(draws):
-                    masks.append(_draw(kind, chosen, rng, mean_absolute))
+                    masks.append(_draw(kind, chosen, rng, level))
                     labels.append((kind, str(attribute), size, draw))
-    kinds, attributes, all_sizes, numbers = zip(*labels, strict=True)
-    return xr.DataArray(
-        np.stack(masks),
-        dims=("mask", "layer", "neuron"),
-        coords={
-            "kind": ("mask", np.array(kinds)),
-            "attribute": ("mask", np.array(attributes)),
-            "size": ("mask", np.array(all_sizes)),
-            "draw": ("mask", np.array(numbers)),
-            "layer": rank.layer.values,
-            "neuron": rank.neuron.values,
-        },
-        name="silenced",
-    )
+    names = ("kind", "attribute", "size", "draw")
+    along = {name: ("mask", np.array(column)) for name, column in zip(names, zip(*labels, strict=True), strict=True)}
+    coords = {**along, "layer": rank.layer.values, "neuron": rank.neuron.values}
+    return xr.DataArray(np.stack(masks), dims=("mask", "layer", "neuron"), coords=coords, name="silenced")
 
 
-def _draw(kind: str, chosen: np.ndarray, rng: np.random.Generator, mean_absolute: xr.DataArray | None) -> np.ndarray:
+def _draw(kind: str, chosen: np.ndarray, rng: np.random.Generator, level: np.ndarray | None) -> np.ndarray:
     out = np.zeros(chosen.shape, bool)
     if kind == "random":
         out.flat[rng.choice(chosen.size, int(chosen.sum()), replace=False)] = True
-    elif kind == "random_layer":
-        for layer, n in enumerate(chosen.sum(1)):
-            out[layer, rng.choice(chosen.shape[1], n, replace=False)] = True
-    elif kind == "random_matched":
-        assert mean_absolute is not None
-        level = mean_absolute.transpose("layer", "neuron").to_numpy()
-        for layer in range(len(chosen)):
-            out[layer, _match(np.flatnonzero(chosen[layer]), level[layer], rng)] = True
-    else:
-        raise ValueError(f"unknown control '{kind}'; use one of {', '.join(CONTROLS)}")
+        return out
+    for layer, row in enumerate(chosen):
+        if kind == "random_layer":
+            out[layer, rng.choice(len(row), row.sum(), replace=False)] = True
+        elif level is not None:
+            out[layer, _match(np.flatnonzero(row), level[layer], rng)] = True
     return out
 
 

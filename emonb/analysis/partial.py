@@ -1,15 +1,16 @@
 """What is left of a fit once other RDMs are taken into account: partial rank RSA, unique variance, joint regression."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
 import scipy.stats
+import xarray as xr
 
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
-from emonb.analysis.rdm import pair_index, to_square
+from emonb.analysis.rdm import pair_index, pair_values, to_square
 
+Rdm = np.ndarray | xr.DataArray
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
 
@@ -27,12 +28,10 @@ class Partial(NamedTuple):
     n_permutations: int
 
 
-def compare_given(
-    model: np.ndarray, human: np.ndarray, covariates: np.ndarray, n_permutations: int, seed: int, degree: int = _DEGREE
-) -> Partial:
+def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> Partial:
     """Partial rank RSA of model and human given other RDMs, with two tests.
 
-    All RDMs are rank-transformed, and polynomials of the covariates' ranks are regressed out of both sides.
+    All RDMs are rank-transformed, and the covariates' ranks, their squares and cubes are regressed out of both sides.
 
     The *jackknife* leaves out one emotion at a time, with all its pairs, and compares the correlation over its standard
     error with t on n - 1 degrees of freedom (Efron & Stein 1981). It assumes no exchangeability, and simulations find it
@@ -44,56 +43,75 @@ def compare_given(
 
     Parameters
     ----------
-    model, human : array, shape (n_pairs,)
-    covariates : array, shape (n_covariates, n_pairs) or (n_pairs,)
+    model, human : array or DataArray, shape (n_pairs,)
+    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
+        Labelled RDMs must have the same pairs.
     n_permutations, seed : int
-    degree : int
-        Of the polynomials; 1 gives the partial Spearman correlation of textbooks.
 
     Returns
     -------
     Partial
         A correlation of 0 with p = 1 where the covariates leave nothing of a side.
     """
+    model, human, covariates = pair_values(model, human, covariates)
     covariates = np.atleast_2d(covariates)
     n = to_square(model).shape[0]
-    rho = _partial_rho(model, human, covariates, degree)
-    error = _jackknife_error(model, human, covariates, degree, n)
+    rho = _partial_rho(model, human, covariates)
+    error = _jackknife_error(model, human, covariates, n)
     half = float(scipy.stats.t.isf(0.025, n - 1)) * error
     p = float(scipy.stats.t.sf(rho / error, n - 1)) if error > 0 else 1.0
 
-    residualise = _residual_maker(_design(covariates, degree))
-    target, ranks = residualise(scipy.stats.rankdata(human)[None])[0], scipy.stats.rankdata(model)
-    null = _correlate(residualise(permute_rdm(ranks, draw_permutations(n, n_permutations, seed))), target)
+    given, ranks = _powers(covariates), scipy.stats.rankdata(model)
+    null = _correlate_given(
+        permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), scipy.stats.rankdata(human), given
+    )
     mantel_p = float(((null >= rho - TIE).sum() + 1) / (n_permutations + 1)) if error > 0 else 1.0
     return Partial(rho, rho - half, rho + half, p, mantel_p, n_permutations)
 
 
 def partial_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
-    """Pearson correlation of ``a`` and ``b`` given one covariate."""
-    rab, rac, rbc = (np.corrcoef(u, v)[0, 1] for u, v in ((a, b), (a, given), (b, given)))
-    return float((rab - rac * rbc) / np.sqrt((1 - rac**2) * (1 - rbc**2)))
+    """Pearson correlation of what is left of ``a`` and ``b`` once covariates are regressed out of both.
+
+    Parameters
+    ----------
+    a, b : array, shape (n,)
+    given : array, shape (n,) or (n_covariates, n)
+
+    Returns
+    -------
+    float
+        0 where nothing but rounding is left of either.
+
+    >>> a, b, c = np.array([[0.0, 1, 2, 3], [1, 0, 3, 2], [0, 0, 1, 1]])
+    >>> round(partial_correlation(a, b, c), 9)
+    -1.0
+    """
+    return float(_correlate_given(np.asarray(a)[None], np.asarray(b), np.atleast_2d(given))[0])
 
 
-def unique_variance(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, explainable: float) -> dict[str, float]:
+def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float) -> dict[str, float]:
     """Variance of the ranked human RDM: with covariates, with the model added, and the model's unique share.
+
+    Parameters
+    ----------
+    model, human, covariates
+        As in :func:`compare_given`.
+    explainable : float
+        Share of the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
 
     Returns
     -------
     dict
-        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``, the share of
-        the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
+        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``.
     """
-    y = scipy.stats.rankdata(human)
-    given = _design(np.atleast_2d(covariates), _DEGREE)
+    model, human, covariates = pair_values(model, human, covariates)
+    y, given = scipy.stats.rankdata(human), _powers(np.atleast_2d(covariates))
     without = _r_squared(given, y)
-    with_model = _r_squared(np.column_stack([given, _design(model[None], 1)]), y)
+    with_model = _r_squared(np.vstack([given, scipy.stats.rankdata(model)]), y)
     return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
-def fit_attributes(
-    target: np.ndarray, attributes: np.ndarray, n_splits: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, float]:
+def fit_attributes(target: Rdm, attributes: Rdm, n_splits: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Joint reliance on attributes: non-negative regression of RDMs, cross-validated over emotions.
 
     In each split, weights are fitted on pairs within one random half of the emotions and the prediction is correlated
@@ -101,8 +119,8 @@ def fit_attributes(
 
     Parameters
     ----------
-    target : array, shape (n_pairs,)
-    attributes : array, shape (n_attributes, n_pairs)
+    target : array or DataArray, shape (n_pairs,)
+    attributes : array or DataArray, shape (n_attributes, n_pairs)
     n_splits, seed : int
 
     Returns
@@ -115,6 +133,7 @@ def fit_attributes(
         Mean cross-validated Pearson r.
     """
     rng = np.random.default_rng(seed)
+    target, attributes = pair_values(target, attributes)
     y, x = scipy.stats.zscore(target), scipy.stats.zscore(attributes, axis=1)
     n = to_square(target).shape[0]
     i, j = pair_index(n)
@@ -135,40 +154,43 @@ def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return scipy.optimize.nnls((x - x.mean(1, keepdims=True)).T, y - y.mean())[0]
 
 
-def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, degree: int) -> float:
-    sides = _residual_maker(_design(covariates, degree))(scipy.stats.rankdata([model, human], axis=1))
-    return float(_correlate(sides[:1], sides[1])[0])
+def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray) -> float:
+    return partial_correlation(scipy.stats.rankdata(model), scipy.stats.rankdata(human), _powers(covariates))
 
 
-def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, degree: int, n: int) -> float:
+def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, n: int) -> float:
     """Standard error of the partial correlation over n emotions; 0 where it cannot be estimated."""
     i, j = pair_index(n)
     kept = [(i != k) & (j != k) for k in range(n)]
-    without = [_partial_rho(model[some], human[some], covariates[:, some], degree) for some in kept]
+    without = [_partial_rho(model[some], human[some], covariates[:, some]) for some in kept]
     return float(np.sqrt((n - 1) * np.var(without)))
 
 
-def _design(covariates: np.ndarray, degree: int) -> np.ndarray:
-    """Columns [n_pairs, 1 + n_covariates * degree]: a constant and the powers of each covariate's ranks in [-1, 1]."""
+def _powers(covariates: np.ndarray) -> np.ndarray:
+    """Powers [n_covariates * degree, n_pairs] of each covariate's ranks in [-1, 1]."""
     ranks = scipy.stats.rankdata(covariates, axis=1)
     ranks = 2 * (ranks - 1) / max(1, ranks.shape[1] - 1) - 1
-    return np.vstack([np.ones(ranks.shape[1]), *(ranks**k for k in range(1, degree + 1))]).T
+    return np.vstack([ranks**k for k in range(1, _DEGREE + 1)])
 
 
-def _residual_maker(design: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What rows [n, n_pairs] have beyond the design's columns, of which some may depend on others."""
-    basis, size, _ = np.linalg.svd(design, full_matrices=False)
+def _residuals(rows: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What rows [n, m] have beyond a constant and the covariates [k, m], of which some may depend on others."""
+    largest = np.abs(given).max(1, keepdims=True)
+    centred = (given - given.mean(1, keepdims=True)) / np.where(largest > 0, largest, 1)
+    basis, size, _ = np.linalg.svd(np.vstack([np.ones(given.shape[1]), centred]).T, full_matrices=False)
     basis = basis[:, size > 1e-10 * size[0]]
-    return lambda rows: rows - (rows @ basis) @ basis.T
+    return rows - (rows @ basis) @ basis.T
 
 
-def _correlate(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Pearson correlation of each row with the target; 0 where there is nothing but rounding left of either."""
-    rows = rows - rows.mean(1, keepdims=True)
-    target = target - target.mean()
-    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(target)
-    return np.divide(rows @ target, norms, out=np.zeros(len(rows)), where=norms > 1e-10 * rows.shape[1] ** 3)
+def _correlate_given(rows: np.ndarray, target: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Partial correlation of each row with the target; 0 where there is nothing but rounding left of either."""
+    sides = np.vstack([target, rows])
+    left = _residuals(sides, given)
+    left = left - left.mean(1, keepdims=True)
+    norm, whole = (np.linalg.norm(side, axis=1) for side in (left, sides - sides.mean(1, keepdims=True)))
+    norms, enough = norm[1:] * norm[0], norm[1:] * norm[0] > 1e-9 * whole[1:] * whole[0]
+    return np.divide(left[1:] @ left[0], norms, out=np.zeros(len(rows)), where=enough)
 
 
-def _r_squared(design: np.ndarray, y: np.ndarray) -> float:
-    return float(1 - _residual_maker(design)(y[None])[0].var() / y.var())
+def _r_squared(given: np.ndarray, y: np.ndarray) -> float:
+    return float(1 - _residuals(y[None], given)[0].var() / y.var())

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from numba import prange
+from scipy.spatial.distance import pdist
 
 from emonb.analysis.compiled import njit
-
 from emonb.errors import LabelError
 
 DISTANCES = ("correlation", "euclidean")
@@ -23,7 +23,11 @@ def pair_index(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pair_coords(labels: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
-    """Coordinates of the ``pair`` dimension: ``pair`` ("a|b"), ``first`` and ``second`` (names)."""
+    """Coordinates of the ``pair`` dimension: ``pair`` ("a|b"), ``first`` and ``second`` (names).
+
+    >>> pair_coords(["joy", "fear", "awe"])["pair"][1].tolist()
+    ['joy|fear', 'joy|awe', 'fear|awe']
+    """
     first, second = pair_index(len(labels))
     names = np.asarray(labels)
     return {
@@ -33,27 +37,67 @@ def pair_coords(labels: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
     }
 
 
+def pair_labels(rdms: xr.DataArray | xr.Dataset) -> list[str]:
+    """Emotions in the order behind a ``pair`` dimension, from the names its pairs carry.
+
+    Raises
+    ------
+    LabelError
+        Pairs without names, or in an order that no list of emotions has.
+
+    >>> pair_labels(xr.Dataset(coords=pair_coords(["joy", "fear", "awe"])))
+    ['joy', 'fear', 'awe']
+    """
+    if not {"first", "second"} <= set(rdms.coords):
+        raise LabelError("RDMs without names: every pair needs the coordinates `first` and `second` (rdm.pair_coords)")
+    labels = [str(name) for name in dict.fromkeys([*rdms["first"].values, *rdms["second"].values])]
+    expected = pair_coords(labels)
+    if any(list(rdms[name].values) != list(expected[name][1]) for name in ("first", "second")):
+        raise LabelError("pairs are not those of one triangle, column by column: build them with rdm.pair_coords")
+    return labels
+
+
+def order_emotions(data: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.DataArray:
+    """Select the emotions of ``data`` by name, in the order behind the pairs of ``rdms``; LabelError if they differ."""
+    labels = pair_labels(rdms)
+    if set(labels) != set(data.emotion.values):
+        raise LabelError("activations and RDMs are about different emotions; both must come from one study")
+    return data.sel(emotion=labels)
+
+
+def pair_values(*rdms: xr.DataArray | np.ndarray) -> tuple[np.ndarray, ...]:
+    """Values [..., n_pairs] of RDMs to be compared: labelled ones must name the same pairs in the same order.
+
+    Raises
+    ------
+    LabelError
+        Different pairs, or different numbers of them.
+    """
+    rows = [rdm.transpose(..., "pair") if isinstance(rdm, xr.DataArray) else np.asarray(rdm) for rdm in rdms]
+    named = [list(row["pair"].values) for row in rows if isinstance(row, xr.DataArray) and "pair" in row.coords]
+    if len({row.shape[-1] for row in rows}) > 1 or any(names != named[0] for names in named):
+        raise LabelError("RDMs of different pairs cannot be compared; put them on one pair axis")
+    return tuple(np.asarray(row, np.float64) for row in rows)
+
+
 def to_square(vector: np.ndarray) -> np.ndarray:
-    """Turn RDM vectors [..., n_pairs] into symmetric matrices [..., n, n] with a zero diagonal."""
+    """Turn RDM vectors [..., n_pairs] into symmetric matrices [..., n, n] with a zero diagonal.
+
+    >>> to_square([1.0, 2.0, 3.0]).tolist()
+    [[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]
+    """
     vector = np.asarray(vector)
-    n = _n_items(vector.shape[-1])
+    n = (1 + int(np.sqrt(1 + 8 * vector.shape[-1]))) // 2
+    if n * (n - 1) // 2 != vector.shape[-1]:
+        raise ValueError(f"{vector.shape[-1]} is not a number of pairs n(n-1)/2; give the vector of one triangle of an RDM")
     square = np.zeros((*vector.shape[:-1], n, n), vector.dtype)
     i, j = pair_index(n)
     square[..., i, j] = square[..., j, i] = vector
     return square
 
 
-def to_vector(square: np.ndarray) -> np.ndarray:
-    """Turn symmetric matrices [..., n, n] into RDM vectors [..., n_pairs]."""
-    square = np.asarray(square)
-    if square.ndim < 2 or square.shape[-1] != square.shape[-2] or not np.allclose(square, np.swapaxes(square, -1, -2)):
-        raise ValueError(f"expected symmetric matrices [..., n, n], got shape {square.shape}; symmetrize them first")
-    i, j = pair_index(square.shape[-1])
-    return square[..., i, j]
-
-
 def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarray:
-    """RDM of activation patterns.
+    """RDM of activation patterns (:func:`scipy.spatial.distance.pdist`, whose pairs have the same order).
 
     Parameters
     ----------
@@ -69,18 +113,16 @@ def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarr
     ------
     ValueError
         Unknown distance, or a constant pattern, for which a correlation is not defined.
+
+    >>> pattern_rdm([[0.0, 0.0], [3.0, 4.0]], "euclidean").tolist()
+    [5.0]
     """
+    if distance not in DISTANCES:
+        raise ValueError(f"unknown distance '{distance}'; use one of {', '.join(DISTANCES)}")
     patterns = np.asarray(patterns, np.float64)
-    i, j = pair_index(len(patterns))
-    if distance == "correlation":
-        centred = patterns - patterns.mean(1, keepdims=True)
-        length = np.linalg.norm(centred, axis=1)
-        if not length.all():
-            raise ValueError("a pattern is constant, so its correlation with others is not defined; use 'euclidean'")
-        return 1 - ((centred / length[:, None]) @ (centred / length[:, None]).T)[i, j]
-    if distance == "euclidean":
-        return np.array([np.linalg.norm(patterns[a] - patterns[b]) for a, b in zip(i, j, strict=True)])
-    raise ValueError(f"unknown distance '{distance}'; use one of {', '.join(DISTANCES)}")
+    if distance == "correlation" and not np.ptp(patterns, axis=1).all():
+        raise ValueError("a pattern is constant, so its correlation with others is not defined; use 'euclidean'")
+    return pdist(patterns, distance)
 
 
 def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
@@ -103,14 +145,15 @@ def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
     return out
 
 
-def compute_rdms(activations: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
+def compute_rdms(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:
     """All RDMs of a study on one ``pair`` axis.
 
     Parameters
     ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
+    activations : Dataset
+        ``activation`` (seed, emotion, layer, neuron).
     humans : Dataset
-        From :func:`emonb.data.humans.read_humans`.
+        ``dissimilarity`` (pair), ``judgment`` (judge, pair), ``attribute_rdm`` (attribute, pair).
 
     Returns
     -------
@@ -118,14 +161,16 @@ def compute_rdms(activations: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
         ``human`` (pair), ``judgment`` (judge, pair), ``attribute_rdm`` (attribute, pair), and of the model, for every
         distance: ``model`` (seed-mean pattern, all layers), ``model_layer`` (seed-mean pattern, one layer),
         ``model_seed`` (one seed, all layers), ``model_layer_seed``.
+
+    Raises
+    ------
+    LabelError
+        The two are about different emotions.
     """
-    emotions = list(humans.emotion.values)
-    if set(emotions) != set(activations.emotion.values):
-        raise LabelError("activations and human data are about different emotions; both must come from one study")
-    ordered = activations.sel(emotion=emotions).transpose("seed", "emotion", "layer", "neuron")
+    ordered = order_emotions(activations.activation, humans).transpose("seed", "emotion", "layer", "neuron")
     values = ordered.to_numpy().astype(np.float64)
     mean = values.mean(0)  # [emotion, layer, neuron]
-    flat = (len(emotions), -1)
+    flat = (values.shape[1], -1)
 
     def each(stack: list[np.ndarray]) -> np.ndarray:
         return np.array([[pattern_rdm(p.reshape(flat), d) for p in stack] for d in DISTANCES])
@@ -135,8 +180,8 @@ def compute_rdms(activations: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         {
             "human": ("pair", humans.dissimilarity.values),
-            "judgment": (("judge", "pair"), humans.judgment.values),
-            "attribute_rdm": (("attribute", "pair"), humans.attribute_rdm.values),
+            "judgment": (("judge", "pair"), humans.judgment.transpose("judge", "pair").values),
+            "attribute_rdm": (("attribute", "pair"), humans.attribute_rdm.transpose("attribute", "pair").values),
             "model": (("distance", "pair"), each([mean])[:, 0]),
             "model_layer": (("distance", "layer", "pair"), each([mean[:, k] for k in layers])),
             "model_seed": (("distance", "seed", "pair"), each([values[s] for s in seeds])),
@@ -144,20 +189,11 @@ def compute_rdms(activations: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
         },
         coords={
             "distance": list(DISTANCES),
-            "layer": activations.layer.values,
-            "seed": activations.seed.values,
-            "attribute": humans.attribute.values,
-            "judge": humans.judge.values,
-            **pair_coords(emotions),
+            **{name: ordered[name].values for name in ("layer", "seed")},
+            **{name: humans[name].values for name in ("attribute", "judge")},
+            **pair_coords(list(ordered.emotion.values)),
         },
     )
-
-
-def _n_items(n_pairs: int) -> int:
-    n = (1 + int(np.sqrt(1 + 8 * n_pairs))) // 2
-    if n * (n - 1) // 2 != n_pairs:
-        raise ValueError(f"{n_pairs} is not a number of pairs n(n-1)/2; give the vector of one triangle of an RDM")
-    return n
 
 
 @njit(parallel=True)

@@ -3,21 +3,26 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 import xarray as xr
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
+from scipy.linalg import orthogonal_procrustes
+from sklearn.manifold import ClassicalMDS
 
+from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
-from emonb.analysis.rdm import pair_index, to_square
+from emonb.analysis.rdm import order_emotions, pair_index, pair_values, to_square
+
+Rdm = np.ndarray | xr.DataArray
 
 
-def compare(a: np.ndarray, b: np.ndarray, measure: str = "tau") -> float:
+def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     """Compare two RDM vectors.
 
     Parameters
     ----------
-    a, b : array, shape (n_pairs,)
+    a, b : array or DataArray, shape (n_pairs,)
     measure : {'tau', 'rho'}
         Kendall's tau-b or Spearman's rho.
 
@@ -25,15 +30,12 @@ def compare(a: np.ndarray, b: np.ndarray, measure: str = "tau") -> float:
     -------
     float
         The descriptive statistic only; its p value needs :mod:`emonb.analysis.inference`, because RDM entries share items.
+
+    >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
+    0.5
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"RDMs of shapes {a.shape} and {b.shape} cannot be compared; give two vectors over one pair axis")
-    if measure == "tau":
-        return float(scipy.stats.kendalltau(a, b).statistic)
-    if measure == "rho":
-        return float(scipy.stats.spearmanr(a, b).statistic)
-    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
+    a, b = pair_values(a, b)
+    return float(_correlate(a[None], b, measure)[0])
 
 
 def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
@@ -44,19 +46,9 @@ def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
     Dataset
         ``tau`` and ``rho`` over the other dimensions of ``rdms``.
     """
-    rdms, human = xr.align(rdms, human, join="exact")
-    others = [str(dim) for dim in rdms.dims if dim != "pair"]
-    stacked = rdms.transpose(*others, "pair")
-    rows = stacked.to_numpy().reshape(-1, rdms.sizes["pair"])
-    shape = [rdms.sizes[dim] for dim in others]
-    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
-    return xr.Dataset(
-        {
-            measure: (others, np.array([compare(row, human.values, measure) for row in rows]).reshape(shape))
-            for measure in ("tau", "rho")
-        },
-        coords=coords,
-    )
+    rows, target = pair_values(rdms, human)
+    flat = rows.reshape(-1, rows.shape[-1])
+    return xr.Dataset({name: _like(rdms, _correlate(flat, target, name)) for name in ("tau", "rho")})
 
 
 def compare_all(rdms: xr.DataArray) -> xr.DataArray:
@@ -67,28 +59,55 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
 
 
-def noise_ceiling(judgments: np.ndarray) -> tuple[float, float]:
+def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
+    """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
+
+    Parameters
+    ----------
+    rdms : DataArray, dims (label, pair)
+        RDMs tested together.
+    human : DataArray, dims (pair,)
+    permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row a label: ``tau``; ``mantel_p`` (one-sided, unit: the emotion); ``p_fwe``, the same corrected over the rows
+        by the largest tau-b of each permutation; ``parametric_p``, as if pairs of emotions were independent.
+    """
+    rows, target = pair_values(rdms, human)
+    test = mantel_test(rows, target, permutations, seed)
+    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    columns = {
+        "tau": test.statistic,
+        "mantel_p": test.p,
+        "p_fwe": test.p_fwe,
+        "parametric_p": parametric_tau_p(test.statistic, rows, target[None]),
+    }
+    return pd.DataFrame({name: c[:, 0] for name, c in columns.items()}, index=pd.Index(rdms[label].values, name=label))
+
+
+def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     """Noise ceiling of a human RDM (Nili et al. 2014, PLoS Comput Biol 10:e1003553), Spearman.
 
     Parameters
     ----------
-    judgments : array, shape (n_judges, n_pairs)
+    judgments : array or DataArray, shape (n_judges, n_pairs)
 
     Returns
     -------
     lower, upper : float
         Mean correlation of each judge with the mean of the *other* judges, and with the mean of all.
     """
-    judgments = np.asarray(judgments, np.float64)
+    (judgments,) = pair_values(judgments)
     if judgments.ndim != 2 or len(judgments) < 2:
         raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
     total, n = judgments.sum(0), len(judgments)
     lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
-    upper = np.mean([compare(judge, total / n, "rho") for judge in judgments])
-    return float(lower), float(upper)
+    return float(lower), float(_correlate(judgments, total / n, "rho").mean())
 
 
-def fit_judges(rdms: xr.DataArray, judgments: np.ndarray) -> xr.DataArray:
+def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     """Mean Spearman of model RDMs [..., pair] with *single* judges: the scale on which the noise ceiling is defined.
 
     A correlation with the mean of all judges is higher, because averaging removes the judges' noise; it must not be read
@@ -97,28 +116,25 @@ def fit_judges(rdms: xr.DataArray, judgments: np.ndarray) -> xr.DataArray:
     Parameters
     ----------
     rdms : DataArray, dims (..., pair)
-    judgments : array, shape (n_judges, n_pairs)
+    judgments : array or DataArray, shape (n_judges, n_pairs)
 
     Returns
     -------
     DataArray
         Over the other dimensions of ``rdms``.
     """
-    others = [str(dim) for dim in rdms.dims if dim != "pair"]
-    ordered = rdms.transpose(*others, "pair")
-    rows = _standard_ranks(ordered.to_numpy().reshape(-1, rdms.sizes["pair"]))
-    mean = (rows @ _standard_ranks(judgments).T).mean(1) / rdms.sizes["pair"]
-    coords = {dim: rdms.coords[dim] for dim in others if dim in rdms.coords}
-    return xr.DataArray(mean.reshape([rdms.sizes[dim] for dim in others]), dims=others, coords=coords)
+    rows, judges = pair_values(rdms, judgments)
+    flat = rows.reshape(-1, rows.shape[-1])
+    return _like(rdms, (_standard_ranks(flat) @ _standard_ranks(judges).T).mean(1) / flat.shape[1])
 
 
-def mean_reliability(judgments: np.ndarray, n_splits: int, seed: int) -> float:
+def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     """Reliability of the judges' mean RDM: split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean of splits.
 
     It is the share of the mean RDM's (rank) variance that is not noise of the judges.
     """
     rng = np.random.default_rng(seed)
-    judgments = np.asarray(judgments, np.float64)
+    (judgments,) = pair_values(judgments)
     values = []
     for _ in range(n_splits):
         order = rng.permutation(len(judgments))
@@ -128,18 +144,13 @@ def mean_reliability(judgments: np.ndarray, n_splits: int, seed: int) -> float:
     return float(np.mean(values))
 
 
-def _standard_ranks(rows: np.ndarray) -> np.ndarray:
-    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
-
-
-def reliability_by_seeds(activations: xr.DataArray, human: np.ndarray, n_splits: int, seed: int) -> xr.Dataset:
+def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_splits: int, seed: int) -> xr.Dataset:
     """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
 
     Parameters
     ----------
     activations : DataArray, dims (seed, emotion, layer, neuron)
-        Emotions in the order behind ``human``.
-    human : array, shape (n_pairs,)
+    human : DataArray, dims (pair,)
     n_splits, seed : int
         Random draws of disjoint groups of seeds, for every group size.
 
@@ -150,30 +161,26 @@ def reliability_by_seeds(activations: xr.DataArray, human: np.ndarray, n_splits:
         groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
     """
     rng = np.random.default_rng(seed)
-    values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
+    values = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").to_numpy()
     n_seeds, n_emotions = values.shape[:2]
     flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
     flat = flat - flat.mean(1, keepdims=True)
     gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
-    i, j = np.triu_indices(n_emotions, 1)
+    i, j = pair_index(n_emotions)
 
     def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
         inner = gram[group][:, :, group].sum((0, 2))
         length = np.sqrt(np.diag(inner))
         return (1 - inner / length / length[:, None])[i, j]
 
-    sizes = np.arange(1, n_seeds // 2 + 1)
-    rows = []
-    for size in sizes:
+    rows = {}
+    for size in range(1, n_seeds // 2 + 1):
         draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
-        rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
-        fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
-        rows.append((np.mean([compare(a, b, "rho") for a, b in rdms]), np.mean(fits), np.std(fits)))
-    names = ("reliability", "fit", "fit_sd")
-    return xr.Dataset(
-        {name: ("n_seeds", np.array(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
-        coords={"n_seeds": sizes},
-    )
+        rdms = np.array([(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws])
+        fits = _correlate(rdms.reshape(2 * n_splits, -1), human.values, "rho")
+        reliability = np.mean([compare(a, b, "rho") for a, b in rdms])
+        rows[size] = {"reliability": reliability, "fit": fits.mean(), "fit_sd": fits.std()}
+    return pd.DataFrame(rows).T.rename_axis("n_seeds").to_xarray()
 
 
 def map_emotions(rdm: np.ndarray) -> np.ndarray:
@@ -181,28 +188,28 @@ def map_emotions(rdm: np.ndarray) -> np.ndarray:
 
     The sign of each axis is fixed so that the largest coordinate is positive.
     """
-    square = to_square(rdm)
-    n = len(square)
-    centring = np.eye(n) - 1 / n
-    values, vectors = np.linalg.eigh(-0.5 * centring @ square**2 @ centring)
-    points = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0))
+    points = ClassicalMDS(2, metric="precomputed").fit_transform(to_square(rdm))
     return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
 
 
 def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
     points, target = points - points.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(points.T @ target)
-    return points @ (u @ vt) * (s.sum() / (points**2).sum())
+    rotation, scale = orthogonal_procrustes(points, target)
+    return points @ rotation * (scale / (points**2).sum())
 
 
 def cluster(rdm: np.ndarray) -> np.ndarray:
     """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
-    return linkage(squareform(to_square(rdm), checks=False), "average", optimal_ordering=True)
+    return linkage(rdm, "average", optimal_ordering=True)
 
 
 def cut_clusters(rdm: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``."""
+    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``.
+
+    >>> cut_clusters(np.array([1.0, 9, 9, 9, 9, 1]), 2).tolist()
+    [1, 1, 2, 2]
+    """
     return fcluster(cluster(rdm), n_clusters, "maxclust")
 
 
@@ -215,8 +222,8 @@ class Interval(NamedTuple):
 
 
 def bootstrap_fit(
-    models: np.ndarray,
-    judgments: np.ndarray,
+    models: Rdm,
+    judgments: Rdm,
     n_bootstraps: int,
     seed: int,
     over: str = "both",
@@ -232,8 +239,8 @@ def bootstrap_fit(
 
     Parameters
     ----------
-    models : array, shape (n_models, n_pairs)
-    judgments : array, shape (n_judges, n_pairs)
+    models : array or DataArray, shape (n_models, n_pairs)
+    judgments : array or DataArray, shape (n_judges, n_pairs)
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
@@ -248,7 +255,7 @@ def bootstrap_fit(
     if over not in ("emotions", "judges", "both"):
         raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
     rng = np.random.default_rng(seed)
-    models, judgments = np.atleast_2d(models), np.asarray(judgments, np.float64)
+    models, judgments = (np.atleast_2d(rows) for rows in pair_values(models, judgments))
     squares, judge_squares = to_square(models), to_square(judgments)
     n = squares.shape[-1]
     first, second = pair_index(n)
@@ -273,10 +280,22 @@ def bootstrap_fit(
 
 
 def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
+    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs]."""
     if measure == "tau":
-        return np.array([scipy.stats.kendalltau(row, target).statistic for row in rows])
-    ranks = scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
-    return ranks @ scipy.stats.zscore(scipy.stats.rankdata(target)) / len(target)
+        return tau_b(rows, target[None])[:, 0]
+    if measure == "rho":
+        return _standard_ranks(rows) @ _standard_ranks(target[None])[0] / len(target)
+    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
+
+
+def _standard_ranks(rows: np.ndarray) -> np.ndarray:
+    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
+
+
+def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:
+    """One value an RDM, labelled as the RDMs [..., pair] are."""
+    others = rdms.transpose(..., "pair").isel(pair=0, drop=True)
+    return others.copy(data=values.reshape(others.shape)).rename(None)
 
 
 def _interval(value: float, draws: np.ndarray, level: float) -> Interval:

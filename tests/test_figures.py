@@ -32,3 +32,20 @@ def test_a_share_is_coloured_from_zero_and_a_difference_around_its_centre() -> N
     colours = figures.draw_matrix(drop, "drop", centre=0).axes[0].collections[0]
     middle, low, high = (colours.cmap(colours.norm(value))[:3] for value in (0.0, -1.0, 3.0))
     assert min(middle) > 0.9 and low[2] > low[0] and high[0] > high[2]  # white; bluish below, reddish above
+
+
+def test_names_cover_neither_each_other_nor_their_points_and_every_picture_is_the_same() -> None:
+    rng = np.random.default_rng(3)
+    names = [f"emotion {k}" for k in range(12)]
+    coords = {"emotion": names}
+    x, y = (xr.DataArray(rng.normal(size=12), dims="emotion", coords=coords) for _ in range(2))
+    first, second = (figures.draw_scatter(x, y, "emotion", "a", "b") for _ in range(2))
+    texts = [text for text in first.axes[0].texts if text.get_text()]
+    assert sorted(text.get_text() for text in texts) == sorted(names)
+    first.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in texts]
+    assert not [1 for k, box in enumerate(boxes) for other in boxes[:k] if box.overlaps(other)]
+    points = first.axes[0].transData.transform(np.column_stack([x, y]))
+    assert not [1 for box in boxes for point in points if box.contains(*point)]
+    again = [text.get_position() for text in second.axes[0].texts if text.get_text()]
+    assert again == [text.get_position() for text in texts]

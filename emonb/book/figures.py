@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -124,7 +125,7 @@ def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.
         for group in np.unique(groups):
             inside = groups == group
             ax.plot(*points[inside].T, "os^Dv"[group % 5], color=colours[group % 10], ms=5)
-        name_points(ax, points[:, 0], points[:, 1], list(labels))
+        name_points(ax, points[:, 0], points[:, 1], labels)
         ax.set(title=title, xlabel="dimension 1 (a.u.)", ylabel="dimension 2 (a.u.)")
     return _done(fig)
 
@@ -165,9 +166,7 @@ def draw_matrix(
     """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
     rows, columns = values.shape
     fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 8.8), height or 0.28 * rows + 1.6))
-    shown = (
-        values.where(abs(values) >= 0.5 * 10.0**-digits, 0).to_pandas() if digits >= 0 else values.to_pandas()
-    )  # no "-0"
+    shown = (values if digits < 0 else values.where(abs(values) >= 0.5 * 10.0**-digits, 0)).to_pandas()  # no "-0"
     sns.heatmap(
         shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
         vmin=min(0.0, float(values.min())) if centre is None else None,
@@ -199,22 +198,17 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     return _done(fig)
 
 
-def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, control: str = "random") -> Figure:
+def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, comparison: str = "random") -> Figure:
     """Draw accuracy against the number of silenced neurons: each mask a point, each kind's mean a line."""
     fig, ax = plt.subplots(figsize=(7, 3.8))
     steps = np.diff(accuracy["size"].values)
     aside = 0.12 * float(steps.min()) if len(steps) else 0.0
-    for kind, colour, marker, shift in ((control, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
+    for kind, colour, marker, shift in ((comparison, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
         rows = accuracy.sel(kind=kind).dropna("size")
         for attribute in rows.attribute.values:
             ax.plot(rows["size"] + shift, rows.sel(attribute=attribute), marker, color=colour, alpha=0.35, ms=4)
-        ax.plot(
-            rows["size"],
-            rows.mean("attribute"),
-            color=colour,
-            lw=2,
-            label=f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})",
-        )
+        label = f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})"
+        ax.plot(rows["size"], rows.mean("attribute"), color=colour, lw=2, label=label)
     ax.axhline(baseline, color=INTACT, ls="--", lw=1, label="intact model")
     if float(accuracy.min()) < 0.75:  # else the line would only squeeze the points
         ax.axhline(0.5, color=FAINT, lw=1, label="chance")
@@ -281,11 +275,6 @@ def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> F
     return _done(fig)
 
 
-def _done(fig: Figure) -> Figure:
-    plt.close(fig)
-    return fig
-
-
 def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
     """Draw one panel a column: every row of the table a dot, in strips by a label, with the strip's median."""
     groups = list(dict.fromkeys(table[by]))
@@ -304,34 +293,17 @@ def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Fig
     return _done(fig)
 
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
-
-
-def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
-    """Write names beside points, each where it covers least of the points and of the names already written.
-
-    Parameters
-    ----------
-    ax : Axes
-        With the points drawn.
-    x, y : array, shape (n,)
-    names : list of str
-    """
+def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
+    """Write names beside points, moved off the points and each other (adjustText; the same picture every time)."""
     ax.margins(0.08)
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
-    figure.draw_without_rendering()
-    points = np.asarray(ax.transData.transform(np.column_stack([x, y])))
-    taken: list[Box] = [(px - 4, py - 4, px + 4, py + 4) for px, py in points]
-    for k in np.argsort(-points[:, 1]):
-        px, py, w = float(points[k, 0]), float(points[k, 1]), 5.6 * len(names[k])
-        spots = [(6, -4), (6, 4), (6, -12), (-w - 6, -4), (-w - 6, 4), (-w - 6, -12), (-w / 2, 7), (-w / 2, -17)]
-        boxes: list[Box] = [(px + dx, py + dy, px + dx + w, py + dy + 10) for dx, dy in spots]
-        best = int(np.argmin([sum(_overlap(box, other) for other in taken) for box in boxes]))
-        taken.append(boxes[best])
-        dx, dy = (value * 72 / figure.dpi for value in spots[best])
-        ax.annotate(names[k], (x[k], y[k]), xytext=(dx, dy), textcoords="offset points", fontsize=7)
+    points = ax.scatter(x, y, s=30, alpha=0)  # what names keep clear of
+    texts = [ax.text(a, b, name, fontsize=7) for a, b, name in zip(x, y, names, strict=True)]
+    line = {"arrowstyle": "-", "color": FAINT, "lw": 0.5}
+    force = (0.3, 0.5)
+    adjust_text(texts, x, y, points, ax=ax, iter_lim=300, expand=(1.2, 1.6), force_text=force, force_static=force,
+                arrowprops=line)  # fmt: skip
 
 
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+def _done(fig: Figure) -> Figure:
+    plt.close(fig)
+    return fig

@@ -33,7 +33,7 @@ def fingerprint(study: Study, name: str) -> str:
         plan = {field: plan[field] for field in _FOR_BACKBONE}
     module = "emonb.world.network" if name == BACKBONE else "emonb.world.world"
     return artifacts.make_key(
-        plan=plan, attributes=list(study.attributes), emotions=sorted(study.emotions), code=artifacts.code_digest(module)
+        plan=plan, attributes=list(study.attributes), emotions=list(study.emotions), code=artifacts.code_digest(module)
     )
 
 

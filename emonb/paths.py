@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pooch
 
-from emonb.errors import StudyError
+from emonb.errors import SourceError, StudyError
 
 _HERE = Path(__file__).resolve().parent
 
@@ -46,3 +46,20 @@ def cache_dir() -> Path:
 def in_checkout() -> bool:
     """Tell a checkout, with its book, from an installed package."""
     return (_HERE.parent / "pyproject.toml").is_file() and (_HERE.parent / "book").is_dir()
+
+
+def mirror_dir() -> Path | None:
+    """Folder that repeats the upstream files' URL paths: ``EMONB_MIRROR`` if set.
+
+    Raises
+    ------
+    SourceError
+        It is not a folder.
+    """
+    given = os.environ.get("EMONB_MIRROR")
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise SourceError(f"the mirror {folder} is not a folder; unset EMONB_MIRROR or give an existing one")
+    return folder

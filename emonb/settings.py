@@ -1,11 +1,12 @@
 """The parts of a study's configuration: what each section of ``data/studies/NAME.yml`` may say."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Labels = Annotated[tuple[str, ...], Field(min_length=2)]
 Origin = Literal["released", "computed"]
+Comparison = Literal["random", "random_layer", "random_matched"]
 
 
 class Strict(BaseModel):
@@ -46,11 +47,14 @@ class Humans(Strict):
 
 
 class Corpus(Strict):
-    """Comments the prompts were tuned on, by split."""
+    """Comments the prompts were tuned on, by split, and what their label ids mean."""
 
     train: str
     dev: str
     test: str
+    labels: tuple[str, ...] | None = Field(
+        None, description="names of label ids 0, 1, ...; if not given, the study's emotions in their order, then neutral"
+    )
 
 
 class SplitSizes(Strict):
@@ -80,14 +84,11 @@ class WorldPlan(Strict):
 
 
 class BackboneConfig(Strict):
-    """The frozen masked language model: a hub name or folder (``name``), or one made here (``architecture``)."""
+    """The frozen masked language model."""
 
-    name: str = Field("", description="hub name or local folder with safetensors weights")
-    revision: str = Field("", description="commit of the hub repository")
-    family: str = "roberta"
-    architecture: dict[str, Any] | None = Field(None, description="configuration of a freshly initialised model")
-    vocabulary: tuple[str, ...] = ()
-    seed: int = Field(0, description="of the fresh initialisation")
+    name: str = Field(min_length=1, description="hub name or local folder, with safetensors weights and a tokenizer")
+    revision: str = Field("", description="commit, branch or tag of the hub repository")
+    seed: int = Field(0, description="of the random weights, where they are `untrained`")
     verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
     position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -112,13 +113,11 @@ class Tuning(Strict):
 
 
 class LesionPlan(Strict):
-    """What is silenced, against which controls, and on what it is tested."""
+    """What is silenced, which random masks it is compared with, and on what it is tested."""
 
-    controls: tuple[Literal["random", "random_layer", "random_matched"], ...] = ("random", "random_layer", "random_matched")
-    draws: int = Field(20, ge=1, description="random masks of each kind for every attribute and size")
-    control: Literal["random", "random_layer", "random_matched"] = Field(
-        "random", description="kind the claims compare with"
-    )
+    comparisons: tuple[Comparison, ...] = ("random", "random_layer", "random_matched")
+    draws: int = Field(20, ge=1, description="comparison masks of each kind for every attribute and size")
+    comparison: Comparison = Field("random", description="kind the claims compare with")
     measure: Literal["accuracy", "auc"] = Field("accuracy", description="what the claims are about")
     selection_seeds: tuple[int, ...] | Literal["half"] = Field(
         (),

@@ -25,6 +25,7 @@ def tiny_study() -> Study:
         sizes=[2, 4],
         size=4,
     )
+    fields["corpus"].update(labels=None)
     fields["released"].update(lesion_keys={"shine": "bright", "noise": "loud"}, random_only_sizes=[1])
     return Study.model_validate(fields)
 

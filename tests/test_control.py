@@ -25,7 +25,7 @@ from emonb.study import Study, load_study
 from emonb.world import files, network
 from emonb.world.network import _make_model, _make_tokenizer, apply_masks, owned_neurons, wire, write_documents
 from emonb.world.words import read_lexicon
-from emonb.world.world import FILES, GROUP, World, squash, write_world
+from emonb.world.world import FILES, GROUP, SPLITS, World, squash, write_world
 
 
 def make_world(**plan: object) -> World:
@@ -73,8 +73,8 @@ def test_interrupted_training_goes_on_to_the_same_bytes(
 def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:
     study = load_study("control")
     write_world(WORLD, tmp_path)
-    comments = goemotions.read_goemotions(study, {s: tmp_path / s for s in ("train", "dev", "test")})
-    data = humans.read_humans(study, {f: tmp_path / f for f in humans.human_files(study)})
+    comments = goemotions.read_goemotions(study.emotions, {s: tmp_path / s for s in SPLITS})
+    data = humans.read_humans(study.emotions, study.attributes, {f: tmp_path / f for f in study.humans.model_dump()})
     assert comments["split"].value_counts().to_dict() == {"train": 27 * 600, "dev": 27 * 40, "test": 27 * 60}
     assert (comments[list(study.emotions)].sum(axis=1) == 1).all()
     assert set(np.unique(data.judgment)) <= set(range(1, 10))
@@ -83,6 +83,14 @@ def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:
     assert np.corrcoef(planned, data.dissimilarity)[0, 1] > 0.97  # 60 judges' noise averaged
     assert abs(data.score.sel(attribute=list(study.attributes)).values - WORLD.level).mean() < 0.1
     assert 0.3 < float(data.kappa.mean()) < 0.95
+
+
+def test_a_world_is_the_same_in_whatever_order_its_emotions_are_listed(tmp_path: Path) -> None:
+    emotions, comments = WORLD.emotions, []
+    for name, order in (("a", emotions), ("b", emotions[::-1])):
+        write_world(World(WORLD.plan, order, WORLD.attributes), tmp_path / name)
+        comments.append(goemotions.read_goemotions(order, {s: tmp_path / name / s for s in SPLITS}))
+    assert comments[0].equals(comments[1][comments[0].columns])
 
 
 def test_comments_voice_levels_in_proportion_to_importance() -> None:
@@ -128,7 +136,7 @@ def test_pooled_labels_say_nothing_about_texts(tmp_path: Path) -> None:
     study = load_study("control-null")
     for name, world in (("own", WORLD), ("pooled", make_world(seed=4, labels="pooled"))):
         write_world(world, tmp_path / name)
-        comments = goemotions.read_goemotions(study, {s: tmp_path / name / s for s in ("train", "dev", "test")})
+        comments = goemotions.read_goemotions(study.emotions, {s: tmp_path / name / s for s in SPLITS})
         strongest = WORLD.attributes[int(WORLD.weight.argmax())]
         low, high = (set(pole) for pole in WORLD.lexicon.cues(strongest))
         balance = [sum((w in high) - (w in low) for w in text.split()) for text in comments["text"]]
@@ -239,8 +247,8 @@ def test_bad_worlds_say_what_to_do(tmp_path: Path) -> None:
         load_study(_without_world(tmp_path))
     with pytest.raises(StudyError, match="must leave some of seeds"):
         load_study("control", **{"lesions.selection_seeds": [1, 3, 5, 7, 9, 11]})
-    with pytest.raises(StudyError, match=r"is not one of lesions\.controls"):
-        load_study("control", **{"lesions.control": "random_layer"})
+    with pytest.raises(StudyError, match=r"is not one of lesions\.comparisons"):
+        load_study("control", **{"lesions.comparison": "random_layer"})
     with pytest.raises(StudyError, match="no file 'ratings'; known: order"):
         files.plant(load_study("control"), "planted:ratings")
 
@@ -279,7 +287,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("planted")))
     small = {"seeds": [1, 3, 5, 7], "lesions.selection_seeds": [1, 3], "sizes": [12], "untrained_baseline": False,
              "world.comments.train": 300, "world.steps": 1_500, "lesions.examples": 20,
-             "lesions.controls": ["random_matched"], "inference.searchlight_permutations": 199}  # fmt: skip
+             "lesions.comparisons": ["random_matched"], "inference.searchlight_permutations": 199}  # fmt: skip
     opened = open_run(_flatten(load_study("control"), small), progress=False)
     yield opened
     patch.undo()

@@ -20,12 +20,17 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(sources, "registry", lambda path=None: entries)
     monkeypatch.delenv("EMONB_MIRROR", raising=False)
     monkeypatch.setenv("EMONB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "BASE_URL", "http://127.0.0.1:9/")  # nobody answers there
+    monkeypatch.setattr(sources, "RETRIES", 0)
     return tmp_path / "cache"
 
 
 @pytest.fixture
-def server():
-    """A local upstream; ``requests`` lists what was asked, ``replies`` overrides contents, ``fail`` counts 500s to give."""
+def server(registry: Path, monkeypatch: pytest.MonkeyPatch):
+    """A local upstream; ``requests`` lists what was asked, ``replies`` overrides contents.
+
+    ``fail`` counts answers with an error to give, ``status`` says which.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -33,8 +38,7 @@ def server():
             server.requests.append(name)
             if server.fail.get(name, 0) > 0:
                 server.fail[name] -= 1
-                self.send_response(500)
-                self.end_headers()
+                self.send_error(server.status)
                 return
             body = server.replies.get(name, FILES[name])
             self.send_response(200)
@@ -46,9 +50,9 @@ def server():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.requests, server.replies, server.fail = [], {}, {}
+    server.requests, server.replies, server.fail, server.status = [], {}, {}, 500
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr(sources, "BASE_URL", f"http://127.0.0.1:{server.server_port}/")
     yield server
     server.shutdown()
     server.server_close()
@@ -62,10 +66,10 @@ def _mirror(folder: Path, names: list[str]) -> Path:
 
 
 def test_files_are_fetched_once_verified_and_kept(registry: Path, server) -> None:
-    paths = sources.fetch(FILES, base_url=server.url, progress=False)
+    paths = sources.fetch(FILES, progress=False)
     assert {n: p.read_bytes() for n, p in paths.items()} == FILES
     assert all(p.is_relative_to(registry) for p in paths.values())
-    sources.fetch(FILES, base_url=server.url, progress=False)
+    sources.fetch(FILES, progress=False)
     assert sorted(server.requests) == sorted(FILES)
     assert not list(registry.rglob("*.part"))
 
@@ -73,38 +77,57 @@ def test_files_are_fetched_once_verified_and_kept(registry: Path, server) -> Non
 def test_the_mirror_comes_first_and_the_rest_is_fetched(registry: Path, server, tmp_path: Path, monkeypatch) -> None:
     mirror = _mirror(tmp_path / "mirror", ["a/one.txt"])
     monkeypatch.setenv("EMONB_MIRROR", str(mirror))
-    paths = sources.fetch(FILES, base_url=server.url, progress=False)
+    paths = sources.fetch(FILES, progress=False)
     assert paths["a/one.txt"] == mirror / "a/one.txt"
     assert sorted(server.requests) == ["a/two.txt", "b/three.txt"]
 
 
-def test_a_failing_server_is_tried_again(registry: Path, server) -> None:
+def test_a_failing_server_is_tried_again(registry: Path, server, monkeypatch) -> None:
+    monkeypatch.setattr(sources, "RETRIES", 2)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     server.fail["a/one.txt"] = 2
-    sources.fetch(["a/one.txt"], base_url=server.url, progress=False)
+    sources.fetch(["a/one.txt"], progress=False)
     assert server.requests == ["a/one.txt"] * 3
 
 
-def test_an_interrupted_fetch_goes_on_where_it_stopped(registry: Path, server) -> None:
+@pytest.mark.parametrize(
+    ("status", "words", "tries"),
+    [(500, "answers 500 Internal Server Error", 3), (404, "answers 404 Not Found", 1), (403, "answers 403 Forbidden", 1)],
+)
+def test_an_answer_that_is_an_error_is_told_by_its_own_cause(registry, server, monkeypatch, status, words, tries) -> None:
+    monkeypatch.setattr(sources, "RETRIES", 2)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    server.fail["a/one.txt"], server.status = 9, status
+    with pytest.raises(SourceError) as error:
+        sources.fetch(["a/one.txt"], progress=False)
+    assert words in str(error.value) and "a/one.txt" in str(error.value)
+    assert "does not answer" not in str(error.value)
+    assert len(server.requests) == tries
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(registry: Path, server, monkeypatch) -> None:
+    monkeypatch.setattr(sources, "WORKERS", 1)
     server.fail["b/three.txt"] = 99
     with pytest.raises(SourceError):
-        sources.fetch(FILES, base_url=server.url, workers=1, retries=0, progress=False)
+        sources.fetch(FILES, progress=False)
     server.fail.clear()
     before = len(server.requests)
-    sources.fetch(FILES, base_url=server.url, progress=False)
+    sources.fetch(FILES, progress=False)
     assert server.requests[before:] == ["b/three.txt"]
 
 
 def test_no_network_and_no_mirror_says_which_files_how_much_and_what_to_do(registry: Path) -> None:
     with pytest.raises(SourceError) as error:
-        sources.fetch(FILES, base_url="http://127.0.0.1:9/", retries=0, progress=False)
+        sources.fetch(FILES, progress=False)
     for words in ("3 upstream files", "MB)", "a/one.txt", "and 1 more", "EMONB_MIRROR=DIR", "no mirror was given"):
         assert words in str(error.value)
 
 
-def test_a_file_missing_in_the_mirror_is_named(registry: Path, tmp_path: Path) -> None:
+def test_a_file_missing_in_the_mirror_is_named(registry: Path, tmp_path: Path, monkeypatch) -> None:
     mirror = _mirror(tmp_path / "mirror", ["a/one.txt", "a/two.txt"])
+    monkeypatch.setenv("EMONB_MIRROR", str(mirror))
     with pytest.raises(SourceError) as error:
-        sources.fetch(FILES, mirror=mirror, base_url="http://127.0.0.1:9/", retries=0, progress=False)
+        sources.fetch(FILES, progress=False)
     assert "b/three.txt" in str(error.value)
     assert f"the mirror {mirror} has no such file" in str(error.value)
 
@@ -112,7 +135,7 @@ def test_a_file_missing_in_the_mirror_is_named(registry: Path, tmp_path: Path) -
 def test_a_wrong_download_is_removed_and_both_hashes_are_said(registry: Path, server) -> None:
     server.replies["a/one.txt"] = b"eno"
     with pytest.raises(SourceError) as error:
-        sources.fetch(["a/one.txt"], base_url=server.url, retries=0, progress=False)
+        sources.fetch(["a/one.txt"], progress=False)
     for body in (b"one", b"eno"):
         assert hashlib.sha256(body).hexdigest() in str(error.value)
     assert "file removed" in str(error.value)
@@ -122,32 +145,44 @@ def test_a_wrong_download_is_removed_and_both_hashes_are_said(registry: Path, se
 def test_a_truncated_download_has_its_own_words(registry: Path, server) -> None:
     server.replies["a/two.txt"] = FILES["a/two.txt"][:50]
     with pytest.raises(SourceError, match="truncated: expected 3000 bytes, got 50; file removed"):
-        sources.fetch(["a/two.txt"], base_url=server.url, retries=0, progress=False)
+        sources.fetch(["a/two.txt"], progress=False)
 
 
-def test_a_damaged_cached_file_is_replaced(registry: Path, server) -> None:
-    path = sources.fetch(["a/one.txt"], base_url=server.url, progress=False)["a/one.txt"]
+def test_a_damaged_cached_file_is_replaced_and_that_is_said(registry: Path, server, caplog) -> None:
+    path = sources.fetch(["a/one.txt"], progress=False)["a/one.txt"]
     path.write_bytes(b"xxx")
-    sources.fetch(["a/one.txt"], base_url=server.url, progress=False)
+    sources.fetch(["a/one.txt"], progress=False)
     assert path.read_bytes() == b"one"
+    assert "wrong content" in caplog.text and "fetching it again" in caplog.text
 
 
-def test_a_bad_mirror_file_is_refused_and_left_alone(registry: Path, tmp_path: Path) -> None:
+def test_a_bad_mirror_file_is_refused_and_left_alone(registry: Path, tmp_path: Path, monkeypatch) -> None:
     mirror = _mirror(tmp_path / "mirror", ["a/one.txt"])
+    monkeypatch.setenv("EMONB_MIRROR", str(mirror))
     (mirror / "a/one.txt").write_bytes(b"bad")
     with pytest.raises(SourceError, match="left as it is"):
-        sources.fetch(["a/one.txt"], mirror=mirror, progress=False)
+        sources.fetch(["a/one.txt"], progress=False)
     assert (mirror / "a/one.txt").read_bytes() == b"bad"
 
 
-def test_unknown_names_and_a_mirror_that_is_no_folder(registry: Path, tmp_path: Path) -> None:
+def test_unknown_names_and_a_mirror_that_is_no_folder(registry: Path, tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(SourceError, match="lists no file 'nope'"):
         sources.fetch(["nope"], progress=False)
+    monkeypatch.setenv("EMONB_MIRROR", str(tmp_path / "nowhere"))
     with pytest.raises(SourceError, match="is not a folder"):
-        sources.fetch(["a/one.txt"], mirror=tmp_path / "nowhere", progress=False)
+        sources.fetch(["a/one.txt"], progress=False)
 
 
 def test_available_needs_no_network_when_the_mirror_is_complete(registry: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sources, "BASE_URL", "http://127.0.0.1:9/")
     assert "3 upstream files" in sources.available(FILES)
-    assert sources.available(FILES, mirror=_mirror(tmp_path / "mirror", list(FILES))) == ""
+    monkeypatch.setenv("EMONB_MIRROR", str(_mirror(tmp_path / "mirror", list(FILES))))
+    assert sources.available(FILES) == ""
+
+
+@pytest.mark.parametrize("line", ["a/one.txt abc 3", f"a/one.txt {'0' * 64}", f"a/one.txt {'0' * 64} three", "one line"])
+def test_a_bad_line_of_the_registry_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "registry.txt"
+    path.write_text(f"# URL path, sha256, bytes\n\n{line}\n")
+    with pytest.raises(SourceError, match=r"registry\.txt, line 3: expected a URL path") as error:
+        sources.registry(path)
+    assert line in str(error.value)

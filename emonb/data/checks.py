@@ -1,5 +1,10 @@
-"""Labels over positions: every table read from outside is checked against the study's names before it is used."""
+"""Labels over positions: every table read from outside is checked against the study's names before it is used.
 
+Nothing of a file's content but its labels appears in a message: a cell may hold what somebody wrote.
+"""
+
+import codecs
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -7,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emonb.errors import LabelError
+from emonb.paths import cache_dir, mirror_dir
 
 
 def check_labels(found: Iterable[object], expected: Iterable[object], what: str, where: object) -> None:
@@ -16,6 +22,13 @@ def check_labels(found: Iterable[object], expected: Iterable[object], what: str,
     ------
     LabelError
         Names what is missing, what is unknown and what occurs twice.
+
+    Examples
+    --------
+    >>> check_labels(["joy", "fear"], ["fear", "joy"], "emotions", "scores.csv")
+    >>> check_labels(["joy", "love"], ["fear", "joy"], "emotions", "scores.csv")
+    Traceback (most recent call last):
+    emonb.errors.LabelError: scores.csv: emotions do not match the study: missing fear; unknown love (expected 2, ...
     """
     found, expected = list(found), list(expected)
     twice = sorted({str(label) for label in found if found.count(label) > 1})
@@ -33,38 +46,71 @@ def check_labels(found: Iterable[object], expected: Iterable[object], what: str,
         )
 
 
-def check_finite(values: np.ndarray, where: object) -> None:
-    """Raise unless every value is a finite number."""
-    bad = int((~np.isfinite(values)).sum())
-    if bad:
-        raise LabelError(f"{where}: {bad} of {values.size} values are not finite numbers; fetch the file again")
+def advise(path: Path) -> str:
+    """What to do about a file that cannot be used: a file of one's own is corrected, a fetched one fetched again."""
+    fetched = any(folder is not None and path.is_relative_to(folder) for folder in (mirror_dir(), cache_dir()))
+    return "fetch the file again" if fetched else "correct the file"
+
+
+def read_text(path: Path) -> str:
+    r"""Text of a file in UTF-8 (with or without a byte-order mark) or UTF-16 (with one); line ends become ``\n``.
+
+    Raises
+    ------
+    LabelError
+        Another encoding, such as Latin-1; names the line.
+    """
+    content = path.read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        wrong = f"byte 0x{content[error.start]:02x} is not {'UTF-16' if marked else 'UTF-8'}"
+        raise LabelError(f"{path}, line {line}: {wrong}; {advise(path)} (save it as UTF-8)") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = False) -> pd.DataFrame:
-    """Read a CSV, with exactly these columns (any order) if given, every number finite.
+    """Read a CSV, with exactly these columns (any order) if given; its index are the lines of the file.
 
     ``blank`` says that the file is padded with empty rows and columns, which are dropped.
+
+    Raises
+    ------
+    LabelError
+        A file that is no CSV, a column that is missing or unknown.
     """
+    text = read_text(path)
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: not a readable CSV ({error}); fetch the file again") from None
+        table = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()][1:]
+    if len(lines) == len(table):  # it is not where a cell holds a line end
+        table.index = pd.Index(lines)
     if blank:
         table = table.dropna(axis=0, how="all").dropna(axis=1, how="all")
     if columns is not None:
         check_labels(table.columns, columns, "columns", path)
         table = table[list(columns)]
-    for name in table.columns:
-        if table[name].dtype.kind in "fiu":
-            check_finite(table[name].to_numpy(np.float64), f"{path}, column {name}")
     return table
 
 
-def numeric(table: pd.DataFrame, where: object) -> np.ndarray:
-    """Values of a table as float64; a text cell is an error."""
-    try:
-        values = table.to_numpy(np.float64)
-    except (ValueError, TypeError) as error:
-        raise LabelError(f"{where}: a value is not a number ({error})") from None
-    check_finite(values, where)
+def numeric(table: pd.DataFrame, path: Path) -> np.ndarray:
+    """Values of a table as float64.
+
+    Raises
+    ------
+    LabelError
+        A cell that is empty, text or not finite; names its line and column.
+    """
+    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        line, column = table.index[bad[0][0]], table.columns[bad[0][1]]
+        raise LabelError(
+            f"{path}, line {line}, column {column}: the cell is not a finite number "
+            f"({len(bad)} of {values.size} are not); {advise(path)}"
+        )
     return values

@@ -1,28 +1,29 @@
-"""GoEmotions (Demszky et al. 2020): comments with one or more of 27 emotions or neutral, and RDMs of the words alone."""
+"""GoEmotions (Demszky et al. 2020): comments with one or more emotions or neutral, and one yes-or-no task an emotion."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from emonb.analysis.rdm import pair_coords, pattern_rdm
+from emonb.data.checks import advise, read_text
 from emonb.errors import LabelError
-from emonb.study import Study
 
 SPLITS = ("train", "dev", "test")
 
 
-def read_goemotions(study: Study, files: dict[str, Path]) -> pd.DataFrame:
-    """Read the simplified GoEmotions splits.
+def read_goemotions(emotions: Sequence[str], files: dict[str, Path], labels: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read the simplified GoEmotions splits, or another corpus in their form.
 
     Parameters
     ----------
-    study : Study
-        Its emotions, sorted, are label ids 0 ... 26; id 27 is neutral.
+    emotions : sequence of str
+        The study's; some or all of the corpus's. Comments that only have others stay, without a label.
     files : dict of split name to Path
-        Tab-separated: text, comma-separated label ids, comment id.
+        Tab-separated, no header: text, comma-separated label ids, comment id.
+    labels : sequence of str, optional
+        What label id 0, 1, ... means. If not given: the study's emotions in their order, then neutral.
 
     Returns
     -------
@@ -32,59 +33,50 @@ def read_goemotions(study: Study, files: dict[str, Path]) -> pd.DataFrame:
     Raises
     ------
     LabelError
-        A line that is not text, labels, id; a label id that is not known.
+        A line that is not text, labels, id; a label id that is not known; an emotion the corpus has no label for.
     """
-    emotions = sorted(study.emotions)
+    known = list(labels or [*emotions, "neutral"])
+    absent = [emotion for emotion in emotions if emotion not in known]
+    if absent or len(set(known)) != len(known):
+        problem = f"have none for {', '.join(absent)}" if absent else "name one twice"
+        raise LabelError(f"the corpus's labels {problem}; correct the study's corpus.labels (or its emotions)")
     tables = []
     for split, path in files.items():
-        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
-        if any(len(row) != 3 for row in rows):
-            raise LabelError(f"{path}: a line is not text, labels, id separated by tabs; fetch the file again")
-        labels = np.zeros((len(rows), len(emotions) + 1), bool)
-        for r, row in enumerate(rows):
-            for label in row[1].split(","):
-                if not label.isdigit() or int(label) > len(emotions):
-                    raise LabelError(f"{path}: unknown label id '{label}'; known: 0 to {len(emotions)}")
-                labels[r, int(label)] = True
-        table = pd.DataFrame(labels[:, :-1], columns=emotions)
+        texts, ids = _read_split(path, len(known))
+        has = np.zeros((len(texts), len(known)), bool)  # [comment, label]
+        for row, mine in enumerate(ids):
+            has[row, mine] = True
+        table = pd.DataFrame(has[:, [known.index(emotion) for emotion in emotions]], columns=list(emotions))
         table.insert(0, "split", split)
-        table.insert(1, "text", [row[0] for row in rows])
+        table.insert(1, "text", texts)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def corpus_rdms(comments: pd.DataFrame, emotions: list[str]) -> xr.Dataset:
-    """RDMs made from the training comments alone, with no model.
-
-    ``tfidf``: 1 - cosine of the emotions' mean tf-idf vectors over their training comments (comments with several
-    emotions count for each). ``cooccurrence``: 1 - correlation of the emotions' label vectors over training comments
-    that have any emotion; left out when no comment has two, because then labels say nothing about similarity.
-
-    Parameters
-    ----------
-    comments : DataFrame
-        From :func:`read_goemotions`.
-    emotions : list of str
-        Order of the RDMs.
-
-    Returns
-    -------
-    Dataset
-        ``tfidf`` and, where there is any, ``cooccurrence`` (pair).
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    train = comments[comments["split"] == "train"]
-    labels = train[emotions].to_numpy(np.float64)  # [comment, emotion]
-    words = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(train["text"])
-    centroids = np.asarray((words.T @ labels).T) / labels.sum(0)[:, None]  # [emotion, word]
-    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
-    cosine = centroids @ centroids.T
-    i, j = np.triu_indices(len(emotions), 1)
-    rdms = {"tfidf": ("pair", 1 - cosine[i, j])}
-    if (labels.sum(1) > 1).any():
-        rdms["cooccurrence"] = ("pair", pattern_rdm(labels[labels.any(1)].T, "correlation"))
-    return xr.Dataset(rdms, coords=pair_coords(emotions))
+def _read_split(path: Path, n_labels: int) -> tuple[list[str], list[list[int]]]:
+    """Texts and label ids of a split's comments; empty lines are left out."""
+    texts, ids = [], []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise LabelError(
+                f"{path}, line {number}: expected text, label ids and comment id between tabs, found {len(fields)} fields; "
+                f"{advise(path)}"
+            )
+        mine = fields[1].split(",")
+        if not all(label.isdecimal() for label in mine):
+            raise LabelError(f"{path}, line {number}: label ids are not numbers between commas; {advise(path)}")
+        unknown = next((label for label in mine if int(label) >= n_labels), None)
+        if unknown is not None:
+            raise LabelError(
+                f"{path}, line {number}: unknown label id '{unknown}'; known: 0 to {n_labels - 1}. {advise(path)}, or say "
+                "in the study's corpus.labels what the ids mean"
+            )
+        texts.append(fields[0])
+        ids.append([int(label) for label in mine])
+    return texts, ids
 
 
 class Task(NamedTuple):
@@ -92,6 +84,27 @@ class Task(NamedTuple):
 
     rows: np.ndarray
     labels: np.ndarray
+
+
+def make_tasks(
+    comments: pd.DataFrame,
+    emotions: Sequence[str],
+    seeds: Sequence[int],
+    split: str,
+    negatives: str = "paper",
+    examples: int | None = None,
+) -> dict[tuple[str, int], Task]:
+    """Tasks of all (emotion, seed) on one split, as :func:`make_task` makes them.
+
+    Raises
+    ------
+    LabelError
+        An emotion without comments.
+    """
+    empty = [e for e in emotions if not (comments[e] & (comments["split"] == split)).any()]
+    if empty:
+        raise LabelError(f"the {split} split has no comment with {', '.join(empty)}; drop the emotion or give more comments")
+    return {(e, s): make_task(comments, e, s, split, negatives, examples) for s in seeds for e in emotions}
 
 
 def make_task(
@@ -102,7 +115,7 @@ def make_task(
     Parameters
     ----------
     comments : DataFrame
-        From :func:`emonb.data.goemotions.read_goemotions`.
+        From :func:`read_goemotions`.
     emotion, split : str
     seed : int
         Draws the negatives.
@@ -117,6 +130,12 @@ def make_task(
     -------
     Task
         Positives first, then negatives.
+
+    Examples
+    --------
+    >>> comments = pd.DataFrame({"split": ["train"] * 6, "joy": [True, False, False, True, False, False]})
+    >>> make_task(comments, "joy", seed=0, split="train", negatives="true").labels.tolist()
+    [True, True, False, False]
     """
     of_split = np.flatnonzero((comments["split"] == split).to_numpy())
     has = comments[emotion].to_numpy()[of_split]

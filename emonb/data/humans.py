@@ -1,31 +1,31 @@
 """The human side: judgments of pairs of emotions, attribute scores and RDMs, and how well raters agree."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from emonb.analysis.rdm import pair_coords, pair_index
-from emonb.data.checks import check_labels, numeric, read_table
+from emonb.data.checks import advise, check_labels, numeric, read_table, read_text
 from emonb.errors import LabelError
-from emonb.study import Study
 
 AGREEMENT_COLUMNS = ("Emotion", "Count", "Interrater Correlation", "Cohen's kappa", "Accuracy")
 
 
-def human_files(study: Study) -> dict[str, str]:
-    """URL paths of the human data, by field name."""
-    return study.humans.model_dump()
-
-
-def read_humans(study: Study, files: dict[str, Path]) -> xr.Dataset:
+def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: dict[str, Path]) -> xr.Dataset:
     """Read and check the human data of a study.
 
     Parameters
     ----------
-    study : Study
+    emotions, attributes : sequence of str
+        The study's labels; the order of the RDMs' emotions comes from ``files["order"]``.
     files : dict of str to Path
-        Local paths by field name of ``study.humans``.
+        By field of :class:`emonb.settings.Humans`. ``order``: emotions, one a line. Pairs of emotions run over
+        the lower triangle column by column. CSV with a header: ``judgments``: V1, V2, ..., a column a pair, a row a judge,
+        1 (most similar) to 9; ``mean_judgments``: their mean, a row a pair; ``scores``: a column an attribute, a row an
+        emotion, 0 to 1; ``attribute_rdms``: a column an attribute, a row a pair, the absolute differences of the scores
+        up to a factor; ``agreement``: :data:`AGREEMENT_COLUMNS`, a row an emotion in any order.
 
     Returns
     -------
@@ -40,44 +40,54 @@ def read_humans(study: Study, files: dict[str, Path]) -> xr.Dataset:
         A missing or renamed column, an unknown emotion, a wrong number of rows, a value that is not finite, mean
         judgments that are not the mean of the judgments.
     """
-    emotions = files["order"].read_text(encoding="utf-8").split()
-    check_labels(emotions, study.emotions, "emotions", files["order"])
-    n_pairs = len(emotions) * (len(emotions) - 1) // 2
-    judgments = read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)])
-    judgment = numeric(judgments, files["judgments"])
+    order = _read_order(files["order"], emotions)
+    n_pairs = len(order) * (len(order) - 1) // 2
+    judgment = numeric(read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)]), files["judgments"])
     mean = numeric(read_table(files["mean_judgments"]), files["mean_judgments"])[:, 0]
     if mean.shape != (n_pairs,) or not np.allclose(mean, judgment.mean(0), atol=1e-9):
-        raise LabelError(f"{files['mean_judgments']} is not the mean of the judgments in {files['judgments']}")
-    scores = read_table(files["scores"], study.attributes)
-    _check_rows(len(scores), len(emotions), files["scores"])
-    rdms = read_table(files["attribute_rdms"], study.attributes)
-    _check_rows(len(rdms), n_pairs, files["attribute_rdms"])
-    score, rdm = numeric(scores, files["scores"]), numeric(rdms, files["attribute_rdms"])
+        raise LabelError(
+            f"{files['mean_judgments']} is not the mean of the judgments in {files['judgments']}; "
+            f"{advise(files['mean_judgments'])}"
+        )
+    score = _read_rows(files["scores"], attributes, len(order))
+    rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
     _check_same_order(score, rdm, files["attribute_rdms"])
     agreement = read_table(files["agreement"], AGREEMENT_COLUMNS, blank=True)
-    check_labels(agreement["Emotion"], study.emotions, "emotions", files["agreement"])
-    agreement = agreement.set_index("Emotion").loc[emotions]
+    check_labels(agreement["Emotion"], emotions, "emotions", files["agreement"])
+    agreed = numeric(agreement[["Cohen's kappa", "Accuracy"]], files["agreement"])
+    agreed = agreed[[list(agreement["Emotion"]).index(emotion) for emotion in order]]  # [emotion, 2]
     return xr.Dataset(
         {
             "judgment": (("judge", "pair"), judgment),
             "dissimilarity": ("pair", judgment.mean(0)),
             "score": (("emotion", "attribute"), score),
             "attribute_rdm": (("attribute", "pair"), np.ascontiguousarray(rdm.T)),
-            "kappa": ("emotion", agreement["Cohen's kappa"].to_numpy()),
-            "rater_accuracy": ("emotion", agreement["Accuracy"].to_numpy()),
+            "kappa": ("emotion", agreed[:, 0]),
+            "rater_accuracy": ("emotion", agreed[:, 1]),
         },
         coords={
-            "emotion": emotions,
-            "attribute": list(study.attributes),
+            "emotion": order,
+            "attribute": list(attributes),
             "judge": np.arange(1, len(judgment) + 1),
-            **pair_coords(emotions),
+            **pair_coords(order),
         },
     )
 
 
-def _check_rows(found: int, expected: int, where: Path) -> None:
-    if found != expected:
-        raise LabelError(f"{where}: expected {expected} rows, found {found}; the file is not for this study's emotions")
+def _read_order(path: Path, emotions: Sequence[str]) -> list[str]:
+    """Emotions, one a line (a name may have two words), or all between white space."""
+    text = read_text(path)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    order = lines if len(lines) > 1 and sorted(text.split()) != sorted(emotions) else text.split()
+    check_labels(order, emotions, "emotions", path)
+    return order
+
+
+def _read_rows(path: Path, attributes: Sequence[str], n_rows: int) -> np.ndarray:
+    values = numeric(read_table(path, attributes), path)
+    if len(values) != n_rows:
+        raise LabelError(f"{path}: expected {n_rows} rows, found {len(values)}; the file is not for this study's emotions")
+    return values
 
 
 def _check_same_order(score: np.ndarray, rdm: np.ndarray, where: Path) -> None:

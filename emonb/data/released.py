@@ -1,51 +1,63 @@
 """The authors' released results as labelled arrays; a name that does not fit the study is an error, never a NaN."""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from emonb.data.checks import check_finite, check_labels, numeric, read_table
+from emonb.data.checks import advise, check_labels, numeric, read_table, read_text
 from emonb.errors import LabelError
 from emonb.settings import Released
-from emonb.study import Study
+
+Prompt = tuple[str, int]  # emotion, seed
 
 
-def released_files(study: Study, kind: str) -> dict[tuple[str, int], str]:
-    """URL paths of a per-prompt kind of file (``activations``, ``lesions_selective``, ...), by (emotion, seed)."""
-    template = getattr(_released(study), kind)
-    return {(e, s): template.format(emotion=e, seed=s) for e in study.emotions for s in study.seeds}
+def name_files(template: str, emotions: Sequence[str], seeds: Sequence[int]) -> dict[Prompt, str]:
+    """URL paths of a kind of file there is for every prompt, by (emotion, seed).
+
+    >>> name_files("lesions/{emotion}-{seed}.json", ["joy"], [1, 3])
+    {('joy', 1): 'lesions/joy-1.json', ('joy', 3): 'lesions/joy-3.json'}
+    """
+    return {(e, s): template.format(emotion=e, seed=s) for e in emotions for s in seeds}
 
 
-def read_accuracy(study: Study, path: Path) -> xr.DataArray:
-    """Accuracy of every tuned prompt on the dev split; dims (seed, emotion), fractions 0..1.
+def read_accuracy(emotions: Sequence[str], seeds: Sequence[int], file: Path) -> xr.Dataset:
+    """Accuracy of every tuned prompt on the dev split: ``accuracy`` (seed, emotion), fractions 0..1.
 
     Seeds of the file that the study leaves out are dropped; a seed of the study that the file lacks is an error.
     """
-    table = read_table(path, ["sentiment", "random_seed", "accuracy"])
-    check_labels(table["sentiment"].unique(), study.emotions, "emotions", path)
+    table = read_table(file, ["sentiment", "random_seed", "accuracy"])
+    _check_fractions(numeric(table[["random_seed", "accuracy"]], file)[:, 1], file)
+    check_labels(table["sentiment"].unique(), emotions, "emotions", file)
     wide = table.pivot(index="random_seed", columns="sentiment", values="accuracy")
-    check_labels([s for s in wide.index if s in study.seeds], study.seeds, "seeds", path)
-    wide = wide.loc[list(study.seeds), list(study.emotions)]
-    values = numeric(wide, path)
-    _check_fractions(values, path)
-    return xr.DataArray(
-        values,
-        dims=("seed", "emotion"),
-        coords={"seed": list(study.seeds), "emotion": list(study.emotions)},
-        name="accuracy",
-    )
+    check_labels([s for s in wide.index if s in seeds], seeds, "seeds", file)
+    values = wide.loc[list(seeds), list(emotions)].to_numpy(np.float64)
+    if np.isnan(values).any():
+        raise LabelError(f"{file}: not every emotion has an accuracy for every seed; {advise(file)}")
+    coords = {"seed": list(seeds), "emotion": list(emotions)}
+    return xr.Dataset({"accuracy": (("seed", "emotion"), values)}, coords=coords)
 
 
-def read_activations(study: Study, files: dict[tuple[str, int], Path], progress: bool = True) -> xr.DataArray:
-    """FFN activations of every prompt; dims (seed, emotion, layer, neuron), float64.
+def read_activations(
+    emotions: Sequence[str],
+    seeds: Sequence[int],
+    layers: int,
+    neurons: int,
+    files: dict[Prompt, Path],
+    progress: bool = True,
+) -> xr.Dataset:
+    """FFN activations of every prompt: ``activation`` (seed, emotion, layer, neuron), float64, dimensionless.
 
     Parameters
     ----------
-    study : Study
+    emotions, seeds : sequence
+    layers, neurons : int
+        Layers of the model and FFN neurons of each.
     files : dict of (emotion, seed) to Path
         One CSV each: a header 0, 1, 2, ... and one row of layers * neurons numbers, layer by layer.
     progress : bool
@@ -56,118 +68,105 @@ def read_activations(study: Study, files: dict[tuple[str, int], Path], progress:
     LabelError
         A column missing or renamed, or a value that is not a finite number.
     """
-    n = study.layers * study.neurons
-    header = ",".join(map(str, range(n))).encode()
-    out = np.empty((len(study.seeds), len(study.emotions), n))
-    where = {key: (study.seeds.index(key[1]), study.emotions.index(key[0])) for key in files}
+    n = layers * neurons
+    header = ",".join(map(str, range(n)))
+    values = np.empty((len(seeds), len(emotions), n))
 
-    def one(key: tuple[str, int]) -> None:
-        out[where[key]] = _read_row(files[key], header, n)
+    def one(at: tuple[int, ...]) -> None:
+        s, e = at
+        values[s, e] = _read_row(files[emotions[e], seeds[s]], header, n)
 
+    places = list(np.ndindex(values.shape[:2]))
     with ThreadPoolExecutor(2) as pool:
-        list(tqdm(pool.map(one, files), total=len(files), desc="activations", unit="prompt", disable=not progress))
-    return xr.DataArray(
-        out.reshape(len(study.seeds), len(study.emotions), study.layers, study.neurons),
-        dims=("seed", "emotion", "layer", "neuron"),
-        coords={
-            "seed": list(study.seeds),
-            "emotion": list(study.emotions),
-            "layer": np.arange(1, study.layers + 1),
-            "neuron": np.arange(study.neurons),
-        },
-        name="activation",
-    )
+        list(tqdm(pool.map(one, places), total=len(places), desc="activations", unit="prompt", disable=not progress))
+    by_layer = values.reshape(len(seeds), len(emotions), layers, neurons)  # [seed, emotion, layer, neuron]
+    coords = {"seed": list(seeds), "emotion": list(emotions), **_neurons(layers, neurons)}
+    return xr.Dataset({"activation": (("seed", "emotion", "layer", "neuron"), by_layer)}, coords=coords)
 
 
-def read_ranks(study: Study, path: Path) -> xr.DataArray:
-    """Published searchlight ranks (1 = highest tau, ties averaged); dims (attribute, layer, neuron)."""
-    table = read_table(path, study.attributes)
-    if len(table) != study.layers * study.neurons:
-        raise LabelError(f"{path}: expected {study.layers * study.neurons} neurons, found {len(table)} rows")
-    values = numeric(table, path).T.reshape(len(study.attributes), study.layers, study.neurons)
-    return xr.DataArray(
-        values,
-        dims=("attribute", "layer", "neuron"),
-        coords={
-            "attribute": list(study.attributes),
-            "layer": np.arange(1, study.layers + 1),
-            "neuron": np.arange(study.neurons),
-        },
-        name="rank",
-    )
+def read_ranks(attributes: Sequence[str], layers: int, neurons: int, file: Path) -> xr.Dataset:
+    """Published searchlight ranks: ``rank`` (attribute, layer, neuron), 1 = highest tau, ties averaged."""
+    values = numeric(read_table(file, attributes), file)
+    if len(values) != layers * neurons:
+        raise LabelError(f"{file}: expected {layers * neurons} neurons, found {len(values)} rows; {advise(file)}")
+    ranks = values.T.reshape(len(attributes), layers, neurons)
+    coords = {"attribute": list(attributes), **_neurons(layers, neurons)}
+    return xr.Dataset({"rank": (("attribute", "layer", "neuron"), ranks)}, coords=coords)
 
 
-def read_lesions(study: Study, files: dict[str, dict[tuple[str, int], Path]]) -> xr.Dataset:
+def read_lesions(
+    attributes: Sequence[str],
+    emotions: Sequence[str],
+    seeds: Sequence[int],
+    sizes: Sequence[int],
+    released: Released,
+    selective: dict[Prompt, Path],
+    random: dict[Prompt, Path],
+) -> xr.Dataset:
     """Accuracy with neurons silenced; ``accuracy`` (kind, attribute, size, seed, emotion), ``baseline`` (seed, emotion).
 
     Parameters
     ----------
-    study : Study
-    files : dict of kind to dict of (emotion, seed) to Path
-        Kinds are ``selective`` and ``random``; sizes that only the random files have are NaN in ``selective``.
+    attributes, emotions, seeds, sizes : sequence
+    released : Released
+        How the files name attributes, and sizes only the random files have: those are NaN in ``selective``.
+    selective, random : dict of (emotion, seed) to Path
+        One JSON each.
 
     Raises
     ------
     LabelError
         An unknown attribute, emotion or size, a missing entry, a value outside 0..1.
     """
-    extra = _released(study).random_only_sizes
-    sizes = sorted((*study.sizes, *extra))
-    kinds = {"selective": ("top", study.sizes), "random": ("random", tuple(sizes))}
-    shape = (len(kinds), len(study.attributes), len(sizes), len(study.seeds), len(study.emotions))
-    accuracy, baseline = np.full(shape, np.nan), np.full(shape[3:], np.nan)
-    for k, (kind, (word, kind_sizes)) in enumerate(kinds.items()):
-        for (emotion, seed), path in files[kind].items():
-            s, e = study.seeds.index(seed), study.emotions.index(emotion)
-            baseline[s, e], entries = _read_lesion(study, path, emotion, seed, word, kind_sizes)
+    every = sorted((*sizes, *released.random_only_sizes))
+    kinds: dict[str, tuple[dict[Prompt, Path], str, Sequence[int]]] = {
+        "selective": (selective, "top", sizes),
+        "random": (random, "random", every),
+    }
+    coords: dict[str, Any] = {"kind": list(kinds), "attribute": list(attributes), "size": every}
+    coords |= {"seed": list(seeds), "emotion": list(emotions)}
+    accuracy = np.full([len(labels) for labels in coords.values()], np.nan)
+    baseline = np.full((len(seeds), len(emotions)), np.nan)
+    for k, (files, word, kind_sizes) in enumerate(kinds.values()):
+        for (emotion, seed), path in files.items():
+            s, e = coords["seed"].index(seed), coords["emotion"].index(emotion)
+            baseline[s, e], entries = _read_lesion(path, emotion, seed, released.lesion_keys, word, kind_sizes)
             for (attribute, size), value in entries.items():
-                accuracy[k, study.attributes.index(attribute), sizes.index(size), s, e] = value
-    return xr.Dataset(
-        {
-            "accuracy": (("kind", "attribute", "size", "seed", "emotion"), accuracy),
-            "baseline": (("seed", "emotion"), baseline),
-        },
-        coords={
-            "kind": list(kinds),
-            "attribute": list(study.attributes),
-            "size": sizes,
-            "seed": list(study.seeds),
-            "emotion": list(study.emotions),
-        },
-    )
+                accuracy[k, coords["attribute"].index(attribute), every.index(size), s, e] = value
+    return xr.Dataset({"accuracy": (tuple(coords), accuracy), "baseline": (("seed", "emotion"), baseline)}, coords=coords)
 
 
-def _released(study: Study) -> Released:
-    if study.released is None:
-        raise LabelError(f"study '{study.name}' has no released files; set its stages to 'computed'")
-    return study.released
+def _neurons(layers: int, neurons: int) -> dict[str, np.ndarray]:
+    return {"layer": np.arange(1, layers + 1), "neuron": np.arange(neurons)}
 
 
-def _read_row(path: Path, header: bytes, n: int) -> np.ndarray:
-    first, _, rest = path.read_bytes().partition(b"\n")
-    if first.strip().replace(b'"', b"") != header:
-        found = first.count(b",") + 1
-        raise LabelError(f"{path}: expected the columns 0 ... {n - 1}, found {found} columns (missing or renamed)")
+def _read_row(path: Path, header: str, n: int) -> np.ndarray:
+    first, _, rest = read_text(path).partition("\n")
+    if first.strip().replace('"', "") != header:
+        found = first.count(",") + 1
+        raise LabelError(
+            f"{path}: expected the columns 0 ... {n - 1}, found {found} columns (missing or renamed); {advise(path)}, or "
+            "correct the study's layers and neurons"
+        )
     try:
-        row = np.array(rest.split(b","), dtype=np.float64)
-    except ValueError as error:
-        raise LabelError(f"{path}: a value is not a number ({error})") from None
+        row = np.array(rest.split(","), dtype=np.float64)
+    except ValueError:
+        raise LabelError(f"{path}, line 2: a value is not a number; {advise(path)}") from None
     if row.shape != (n,):
-        raise LabelError(f"{path}: expected one row of {n} values, found {row.size} values")
-    check_finite(row, path)
+        raise LabelError(f"{path}: expected one row of {n} values, found {row.size} values; {advise(path)}")
+    _check_finite(row, path)
     return row
 
 
 def _read_lesion(
-    study: Study, path: Path, emotion: str, seed: int, word: str, sizes: tuple[int, ...]
+    path: Path, emotion: str, seed: int, names: dict[str, str], word: str, sizes: Sequence[int]
 ) -> tuple[float, dict[tuple[str, int], float]]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise LabelError(f"{path}: not valid JSON ({error}); fetch the file again") from None
+        raise LabelError(f"{path}: not valid JSON ({error}); {advise(path)}") from None
     if entries.pop("sentiment", None) != emotion or entries.pop("seed", None) != seed:
-        raise LabelError(f"{path}: the file is not about emotion '{emotion}', seed {seed}")
-    names = _released(study).lesion_keys
+        raise LabelError(f"{path}: the file is not about emotion '{emotion}', seed {seed}; {advise(path)}")
     wanted = {f"{name}_{word}{size}": (names[name], size) for name in names for size in sizes}
     for key in entries:
         if key != "best" and key not in wanted:
@@ -176,11 +175,19 @@ def _read_lesion(
             raise LabelError(f"{path}: '{key}' is {problem}; known: {', '.join(names)} x {list(sizes)}")
     check_labels(entries, [*wanted, "best"], "entries", path)
     values = np.array(list(entries.values()), dtype=np.float64)
-    check_finite(values, path)
+    _check_finite(values, path)
     _check_fractions(values, path)
     return float(entries.pop("best")), {wanted[key]: float(value) for key, value in entries.items()}
 
 
-def _check_fractions(values: np.ndarray, where: Path) -> None:
+def _check_finite(values: np.ndarray, path: Path) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise LabelError(f"{path}: {bad} of {values.size} values are not finite numbers; {advise(path)}")
+
+
+def _check_fractions(values: np.ndarray, path: Path) -> None:
     if values.min() < 0 or values.max() > 1:
-        raise LabelError(f"{where}: accuracies must lie in 0..1, found {values.min():.3g} to {values.max():.3g}")
+        raise LabelError(
+            f"{path}: accuracies must lie in 0..1, found {values.min():.3g} to {values.max():.3g}; {advise(path)}"
+        )

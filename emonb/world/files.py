@@ -36,7 +36,7 @@ def fingerprint(study: Study, name: str) -> str:
         plan=plan,
         words=artifacts.file_digest(data_dir() / "world.yml"),
         attributes=list(study.attributes),
-        emotions=sorted(study.emotions),
+        emotions=list(study.emotions),
         code=artifacts.code_digest(module),
     )
 

@@ -6,6 +6,7 @@ the claims ledger and nowhere else.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +50,10 @@ class World:
         An attribute without words.
     """
 
-    def __init__(self, plan: WorldPlan, emotions: tuple[str, ...], attributes: tuple[str, ...]) -> None:
+    def __init__(self, plan: WorldPlan, emotions: Sequence[str], attributes: Sequence[str]) -> None:
         self.plan, self.lexicon = plan, read_lexicon()
         self.emotions, self.attributes = sorted(emotions), list(attributes)
+        self.label_ids = [emotions.index(emotion) for emotion in self.emotions]  # as the study lists them
         rng = np.random.default_rng([plan.seed, 1])
         weight = np.zeros(len(attributes))
         weight[: plan.voiced] = np.geomspace(1, 0.25, plan.voiced)
@@ -164,7 +166,7 @@ def _corpus(world: World) -> dict[str, list[tuple[str, int]]]:
         words, _, _ = world.write(rng, world.level[label])
         if world.plan.labels == "pooled":
             label = rng.permutation(label)
-        out[split] = [(" ".join(row), int(k)) for row, k in zip(words, label, strict=True)]
+        out[split] = [(" ".join(row), world.label_ids[k]) for row, k in zip(words, label, strict=True)]
     return out
 
 

@@ -89,7 +89,7 @@ def test_wrong_requests_fail_before_anything_runs(tmp_path: Path, monkeypatch: p
     for parameters in ({"nope": 1}, {"size": "many"}, {"seeds": []}):
         with pytest.raises(StudyError):
             editions.run_edition("published", parameters, out=tmp_path)
-    with pytest.raises(StudyError, match="unknown chapter 'nope'; known: .*structure"):
+    with pytest.raises(StudyError, match=r"unknown chapter 'nope'; known: .*structure"):
         editions.run_edition("published", chapters=("prompts", "nope"), out=tmp_path)
     with pytest.raises(StudyError, match="'index' is a page of the book"):
         editions.run_edition("published", chapters=("index",), out=tmp_path)
@@ -242,7 +242,8 @@ def test_changed_parameters_have_a_folder_of_their_own(small: Path, tmp_path: Pa
 
 def test_a_failing_chapter_says_which_and_keeps_its_notebook(small: Path) -> None:
     small.write_text(small.read_text().replace("0.5", "1 / 0"))
-    with pytest.raises(EmonbError, match=r"prompts: cell \d+ failed with ZeroDivisionError: division by zero .*failed") as error:
+    words = r"prompts: cell \d+ failed with ZeroDivisionError: division by zero .*failed"
+    with pytest.raises(EmonbError, match=words) as error:
         _run_small()
     kept = Path(re.search(r"up to there: (.*?)\)", str(error.value)).group(1))
     assert nbformat.read(kept, 4).cells
@@ -258,7 +259,8 @@ def test_an_unknown_parameter_of_papermill_fails(small: Path, tmp_path: Path) ->
     with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter 'sizee'; did you mean 'size'"):
         papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", {"sizee": 3000}, progress_bar=False)
     overrides = '{"inference.permutations": 99}'  # as text: papermill's command line
-    papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", {"overrides": overrides}, progress_bar=False)
+    given = {"overrides": overrides}
+    papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", given, progress_bar=False)
 
 
 def test_only_an_edition_says_where_a_chapter_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@ import html
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import xarray as xr
 
 from emonb.book import claims, pages
 from emonb.book.ledgers import compare_ledgers, merge_records
@@ -75,6 +77,30 @@ def test_wrong_records_are_refused(tmp_path: Path) -> None:
         ledger.claim("lesions")
     with pytest.raises(ClaimError, match="knows no claim 'nope'"):
         ledger.claim("nope")
+
+
+def test_tables_name_their_cells_themselves(tmp_path: Path) -> None:
+    ledger = claims.Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "structure")
+    table = pd.DataFrame({"t": [9.0, 12.0], "p": [0.2, 0.1]}, index=pd.Index([1500, 4000], name="N"))
+    ledger.record(table, "lesions", main=4000)
+    expected = {"lesions.t.1500": 9, "lesions.t.4000": 12, "lesions.t": 12}
+    expected |= {"lesions.p.1500": 0.2, "lesions.p.4000": 0.1, "lesions.p": 0.1}
+    assert ledger.quantities == expected
+    array = xr.DataArray([[1.0, 2.0]], dims=("distance", "layer"), coords={"distance": ["d"], "layer": [1, 2], "size": 3})
+    ledger.quantities.clear()
+    ledger.record(array, "s.", ".tau")
+    ledger.record(array.to_dataset(name="tau"), "x")
+    ledger.record(array.to_dataset(name="tau"), "s.{distance}.layer.{layer}.{column}")
+    assert ledger.quantities == {"s.d.1.tau": 1, "s.d.2.tau": 2, "x.tau.d.1": 1, "x.tau.d.2": 2,
+                                 "s.d.layer.1.tau": 1, "s.d.layer.2.tau": 2}  # fmt: skip
+    saved = json.loads((tmp_path / "x.json").read_text())["quantities"]
+    assert saved == ledger.quantities
+    with pytest.raises(ClaimError, match="no 'seed'; it has column, distance, layer"):
+        ledger.record(array.to_dataset(name="tau"), "s.{seed}")
+    with pytest.raises(ClaimError, match="no row 5; its rows: 1500, 4000"):
+        ledger.record(table, "lesions", main=5)
+    with pytest.raises(ClaimError, match=r"'n.p.4000' is nan"):
+        ledger.record(table.where(table.index < 2000), "n")
 
 
 def test_two_chapters_may_not_disagree(tmp_path: Path) -> None:

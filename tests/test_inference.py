@@ -3,9 +3,11 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 from scipy.stats import kendalltau
 
 from emonb.analysis import inference, rdm
+from emonb.errors import EmonbError
 
 
 def _random_rdm(rng: np.random.Generator, n: int, k: int = 3) -> np.ndarray:
@@ -62,6 +64,14 @@ def test_products_of_signs_give_what_counting_bits_gives(monkeypatch: pytest.Mon
     for name in ("statistic", "p", "p_fwe", "p_fwe_all"):
         np.testing.assert_array_equal(getattr(multiplied, name), getattr(counted, name))
     np.testing.assert_allclose(multiplied.null_max, counted.null_max, atol=1e-14)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named_before_any_work() -> None:
+    x = np.array([1.0, 2, 4, 1, 3, 2])
+    with pytest.raises(EmonbError, match="PyTorch finds no GPU"):
+        inference.mantel_test(x, x, 9, 0, device="cuda")
+    assert inference.mantel_test(x, x, 9, 0, device="auto").p == inference.mantel_test(x, x, 9, 0).p
 
 
 def test_too_many_comparisons_for_float32_are_refused() -> None:

@@ -78,7 +78,8 @@ def mantel_test(
     progress : bool
         Show a progress bar.
     device : str
-        ``cpu`` counts bits; a GPU (``cuda``) multiplies signs. Scores are integers: the results are the same.
+        ``cuda`` multiplies signs on a GPU; anything else counts bits (``auto`` too, which spares an analysis the import
+        of PyTorch). Scores are integers: the results are the same.
 
     Returns
     -------
@@ -270,7 +271,7 @@ class _DeviceTau:
 
 
 def _make_tau(x: np.ndarray, y: np.ndarray, device: str) -> _Tau | _DeviceTau:
-    return _Tau(x, y) if device == "cpu" else _DeviceTau(x, y, device)
+    return _DeviceTau(x, y, device) if device.startswith("cuda") else _Tau(x, y)
 
 
 def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:

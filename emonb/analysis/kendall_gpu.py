@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from emonb.analysis.kendall import check_vectors
+from emonb.errors import EmonbError
 
 _ROWS = 8_192  # vectors of x scored at a time; bounds the memory of scores
 _UNIT = 64  # comparisons are padded with zeros to whole units, which matrix units need to run at their rate
@@ -34,9 +35,13 @@ class SignMatrix:
     ------
     ValueError
         Not two-dimensional, non-finite values, or too many comparisons for exact sums in float32.
+    EmonbError
+        A GPU that PyTorch does not find.
     """
 
     def __init__(self, vectors: np.ndarray, device: str) -> None:
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise EmonbError(f"device '{device}' was asked for, but PyTorch finds no GPU; use device=cpu or device=auto")
         vectors = check_vectors(vectors)
         n = vectors.shape[1]
         if n * (n - 1) // 2 >= 1 << 24:

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emonb.artifacts import write_text
+from emonb.book.tables import Table, name_cells
 from emonb.book.truth import Grade, grade
 from emonb.errors import ClaimError
 from emonb.world.world import Truth
@@ -192,16 +193,29 @@ class Ledger:
         self.quantities: dict[str, float] = {}
         self.claims: dict[str, dict[str, Any]] = {}
 
-    def record(self, quantities: Mapping[str, float], prefix: str = "", suffix: str = "") -> None:
-        """Record named numbers under ``prefix + name + suffix``.
+    def record(self, values: Table | Mapping[Any, float], prefix: str = "", suffix: str = "", main: Any = None) -> None:
+        """Record named numbers.
+
+        Parameters
+        ----------
+        values : mapping, Series, DataFrame, DataArray or Dataset
+            Single numbers are called ``prefix + name + suffix``; the cells of a table as
+            :func:`emonb.book.tables.name_cells` says.
+        prefix, suffix : str
+        main : optional
+            Of a table: the row whose cells are also recorded without the row's name.
 
         Raises
         ------
         ClaimError
             A value that is not a finite number, or a name recorded before with another value.
         """
-        for name, number in quantities.items():
-            full, value = f"{prefix}{name}{suffix}", float(number)
+        if isinstance(values, Table):
+            named = name_cells(values, prefix, suffix, main)
+        else:
+            named = {f"{prefix}{name}{suffix}": number for name, number in values.items()}
+        for full, number in named.items():
+            value = float(number)
             if not math.isfinite(value):
                 raise ClaimError(f"quantity '{full}' is {value}: only finite numbers are reported")
             if full in self.quantities and self.quantities[full] != value:

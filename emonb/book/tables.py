@@ -1,10 +1,15 @@
-"""Tables for the page: every number with the same digits, a dash where there is none, one line of headings."""
+"""Tables: for the page, every number with the same digits and one line of headings; for the ledger, a name a cell."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+
+from emonb.errors import ClaimError
+
+Table = pd.DataFrame | xr.DataArray | xr.Dataset
 
 
 class Html(str):
@@ -80,3 +85,52 @@ def format_number(value: object, digits: int | Literal["p"]) -> str:
         return f"{value:.4f}" if value >= 0.00005 else "<0.0001"
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text
+
+
+def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) -> dict[str, float]:
+    """Name each cell of a table.
+
+    Parameters
+    ----------
+    table : DataFrame, DataArray or Dataset
+        An array has no columns; a dataset's are its variables.
+    prefix : str
+        Cells are called ``prefix.column.row``, with one part for each level or dimension of the rows; or as this says,
+        where it has places for the labels: ``structure.{distance}.layer.{layer}.{column}``.
+    suffix : str
+        Put behind every name.
+    main : optional
+        Row whose cells are also called ``prefix.column``.
+
+    Raises
+    ------
+    ClaimError
+        A place for a label the table does not have, or no row ``main``.
+
+    >>> table = pd.DataFrame({"t": [9.6, 12.9], "p": [0.2, 0.1]}, index=[1500, 4000])
+    >>> list(name_cells(table[["p"]], "lesions", main=4000))
+    ['lesions.p.1500', 'lesions.p.4000', 'lesions.p']
+    """
+    if isinstance(table, xr.DataArray):
+        columns: dict[Any, pd.Series] = {None: table.to_series()}
+    else:
+        frame = table.reset_coords(drop=True).to_dataframe() if isinstance(table, xr.Dataset) else table
+        columns = dict(frame.items())
+    named = {}
+    for column, cells in columns.items():
+        for key, value in cells.items():
+            row = key if isinstance(key, tuple) else (key,)
+            labels = {"column": column, **dict(zip(map(str, cells.index.names), row, strict=True))}
+            try:
+                named[prefix.format(**labels) if "{" in prefix else _join(prefix, column, *row)] = value
+            except KeyError as error:
+                raise ClaimError(f"'{prefix}': the table has no {error}; it has {', '.join(labels)}") from None
+        if main is not None:
+            if main not in cells.index:
+                raise ClaimError(f"the table has no row {main!r}; its rows: {', '.join(map(str, cells.index))}")
+            named[_join(prefix, column)] = cells[main]
+    return {name + suffix: value for name, value in named.items()}
+
+
+def _join(prefix: str, *parts: Any) -> str:
+    return ".".join([prefix.rstrip("."), *(str(part) for part in parts if part is not None)])

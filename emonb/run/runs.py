@@ -63,7 +63,7 @@ class Run:
         truth = planted.read_truth(self.study)
         return Ledger(data_dir() / "claims.yml", path, self.chapter, self.study.name, truth, self.used)
 
-    def say(self, text: str, when: str | None = None, **names: str) -> Text | None:
+    def say(self, text: str, when: str | None = None, **names: str | float) -> Text | None:
         """Fill a sentence from the ledger's quantities; nothing where its condition does not hold.
 
         Parameters
@@ -73,7 +73,7 @@ class Run:
         when : str, optional
             Condition on quantities, such as ``"lesions.mask_p < .05"``.
         **names
-            Short names for quantities or their prefixes.
+            Short names for quantities or their prefixes; or words and numbers that are no quantities.
         """
         filled = prose.fill(text, self.ledger.quantities, when, **names)
         return None if filled is None else Text(filled)

@@ -71,7 +71,9 @@ def test_text_is_read_as_spreadsheets_write_it(tiny_study: Study, human_paths: d
             path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
         assert _humans(tiny_study, human_paths).identical(plain)
     human_paths["order"].write_bytes("gloom\ncalme\xe9\n".encode("latin-1"))
-    with pytest.raises(LabelError, match=r"order\.csv, line 2: byte 0xe9 is not UTF-8; correct the file \(save it as UTF-8"):
+    with pytest.raises(
+        LabelError, match=r"order\.csv, line 2: byte 0xe9 is not UTF-8; correct the file \(save it as UTF-8"
+    ):
         _humans(tiny_study, human_paths)
 
 
@@ -167,7 +169,6 @@ def test_broken_json_and_unknown_emotion_in_accuracies(tiny_study: Study, lesion
     path.write_text("sentiment,random_seed,accuracy\n" + "\n".join(f"{e},{s},{a}" for e, s, a in rows))
     with pytest.raises(LabelError, match=r"missing calm; unknown bliss"):
         released.read_accuracy(tiny_study.emotions, tiny_study.seeds, path)
-
 
     rows = [(e, s, 0.5) for e in tiny_study.emotions for s in (1, 2)][:-1]
     path.write_text("sentiment,random_seed,accuracy\n" + "\n".join(f"{e},{s},{a}" for e, s, a in rows))

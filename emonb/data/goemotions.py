@@ -103,7 +103,9 @@ def make_tasks(
     """
     empty = [e for e in emotions if not (comments[e] & (comments["split"] == split)).any()]
     if empty:
-        raise LabelError(f"the {split} split has no comment with {', '.join(empty)}; drop the emotion or give more comments")
+        raise LabelError(
+            f"the {split} split has no comment with {', '.join(empty)}; drop the emotion or give more comments"
+        )
     return {(e, s): make_task(comments, e, s, split, negatives, examples) for s in seeds for e in emotions}
 
 

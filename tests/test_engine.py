@@ -1,40 +1,59 @@
 """The live engine against straightforward implementations written here from the protocol."""
 
+import atexit
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
 import torch.nn.functional as F
+import transformers
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from emonb.analysis.masks import draw_masks
+from emonb.data import checkpoints
 from emonb.data.goemotions import Task, draw_order, make_task
-from emonb.errors import StudyError
+from emonb.errors import LabelError, StudyError
 from emonb.model import compute, reading, silencing, tuning
-from emonb.model.backbone import Backbone, load_backbone
+from emonb.model.backbone import Backbone, open_backbone
 from emonb.model.compute import limit_threads
 from emonb.settings import BackboneConfig, Tuning
 
 WORDS = tuple(f"w{k}" for k in range(40)) + ("positive", "negative")
-SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
-         "max_position_embeddings": 64, "initializer_range": 0.2}  # fmt: skip
+FOLDERS = Path(tempfile.mkdtemp(prefix="emonb-tests-"))
+atexit.register(shutil.rmtree, FOLDERS)
+
+
+@cache
+def _folder(family: str = "roberta", **shape: int) -> Path:
+    return tiny.save_model(FOLDERS / f"{family}-{'-'.join(map(str, shape.values()))}", WORDS, family, **shape)
+
+
+def _open(folder: Path, device: str = "cpu", layers: int = 3, neurons: int = 48, **changes: object) -> Backbone:
+    return open_backbone(BackboneConfig(name=str(folder), **changes), layers, neurons, 30, device)
 
 
 def _backbone(offset: str = "paper", family: str = "roberta", **changes: object) -> Backbone:
-    architecture = {**SMALL, "type_vocab_size": 1 if family == "roberta" else 2}
-    fields = {"architecture": architecture, "vocabulary": WORDS, "position_offset": offset, "family": family, "seed": 3}
-    return load_backbone(BackboneConfig(**{**fields, **changes}), "cpu", positions_needed=30)
+    return _open(_folder(family), position_offset=offset, **changes)
+
+
+def _rows(b: Backbone, tasks: dict[tuple[str, int], Task], p: xr.DataArray) -> compute.Rows:
+    return compute.Rows([tasks[key] for key in reading.prompt_keys(p)], _texts(), b.tokenizer, 16)
 
 
 def _texts(n: int = 60, seed: int = 0) -> list[str]:
@@ -87,7 +106,7 @@ def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(off
         for k in range(5):
             plain, read = _plain(b, prompt[k], ids[k], None if kept is None else keep[k])
             torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
-            torch.testing.assert_close(neurons[k, :, 0], read[:, 0], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(neurons[k], read[:, 0], atol=1e-5, rtol=1e-5)
             loss = loss + F.cross_entropy(plain[None], labels[k][None])
         loss.backward()
         torch.testing.assert_close(gradient, prompt.grad, atol=1e-5, rtol=1e-4)
@@ -99,18 +118,18 @@ def test_a_network_with_neurons_cut_out_equals_one_with_silent_neurons(family: s
     ids = b.tokenizer.encode(_texts(5), 20)
     g = torch.Generator().manual_seed(0)
     prompt, put = torch.randn(2, 4, 32, generator=g), torch.randn(2, 3, 48, generator=g)
-    tokens, owner = compute.pad(ids, b.tokenizer.pad_id, b.device), torch.tensor([0, 1, 1, 0, 1])
+    tokens, mine = compute.pad(ids, b.tokenizer.pad_id, b.device), torch.tensor([0, 1, 1, 0, 1])
     silenced = torch.rand(3, 48, generator=g) < torch.tensor([0.2, 0.0, 1.0])[:, None]  # some, none and all of a layer
     assert [int(row.sum()) for row in silenced][1:] == [0, 48]
     keep = (~silenced).float()
     for values in (None, put):
-        logits, _ = b.forward(prompt[owner], tokens, left=b.cut(silenced, values), owner=owner)
-        for k, p in enumerate(owner.tolist()):
+        logits, _ = b.forward(prompt[mine], tokens, lesion=b.cut(silenced, values), prompt_of_row=mine)
+        for k, p in enumerate(mine.tolist()):
             added = None if values is None else values[p, :, None] * (1 - keep)[:, None]
             plain, _ = _plain(b, prompt[p], ids[k], keep[:, None], added)
             torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
-    with pytest.raises(ValueError, match="cannot be read or kept"):
-        b.forward(prompt[owner], tokens, read=True, left=b.cut(silenced))
+    with pytest.raises(ValueError, match="cannot be read or multiplied"):
+        b.forward(prompt[mine], tokens, read=True, lesion=b.cut(silenced))
 
 
 def test_bfloat16_stays_within_its_rounding_of_float32() -> None:
@@ -133,16 +152,6 @@ def test_bfloat16_stays_within_its_rounding_of_float32() -> None:
     torch.testing.assert_close(fused, logits[1], atol=rounding, rtol=rounding)
 
 
-def test_neurons_are_read_at_other_positions_too() -> None:
-    b = _backbone()
-    ids = b.tokenizer.encode(_texts(3), 20)
-    prompt = torch.randn(3, 4, 32, generator=torch.Generator().manual_seed(1))
-    tokens = compute.pad(ids, b.tokenizer.pad_id, b.device)
-    _, neurons = b.forward(prompt, tokens, read=True, positions=(0, 2, 5))
-    for k in range(3):
-        torch.testing.assert_close(neurons[k], _plain(b, prompt[k], ids[k])[1][:, [0, 2, 5]], atol=1e-5, rtol=1e-5)
-
-
 def _tasks(n: int, names: list[str], size: int = 20) -> dict[tuple[str, int], Task]:
     rng = np.random.default_rng(5)
     keys = [(name, seed) for seed in (1, 3) for name in names]
@@ -156,7 +165,7 @@ def test_twenty_steps_equal_the_plain_sequential_loop() -> None:
     b, texts = _backbone(), _texts()
     task = {("joy", 1): Task(np.arange(80) % 60, np.arange(80) % 3 == 0)}
     plan = TUNING.model_copy(update={"epochs": 2})
-    result = tuning.tune_prompts(b, texts, task, task, 4, plan, progress=False)
+    result = tuning.tune_tasks(b, texts, task, task, 4, plan, progress=False)
     prompt = torch.nn.Parameter(b.model.get_input_embeddings().weight[b.tokenizer.mask_id].expand(4, -1).clone())
     optimiser = torch.optim.AdamW([prompt], lr=0.02, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda t: 1 - t / 20)
@@ -184,9 +193,9 @@ def test_twenty_steps_equal_the_plain_sequential_loop() -> None:
 def test_a_prompt_ends_the_same_alone_and_in_company() -> None:
     b, texts = _backbone(), _texts()
     tasks = _tasks(60, [f"e{k}" for k in range(14)], 10)
-    together = tuning.tune_prompts(b, texts, tasks, tasks, 3, TUNING, progress=False)
+    together = tuning.tune_tasks(b, texts, tasks, tasks, 3, TUNING, progress=False)
     for key in [("e0", 1), ("e5", 3), ("e13", 3)]:
-        alone = tuning.tune_prompts(b, texts, {key: tasks[key]}, {key: tasks[key]}, 3, TUNING, progress=False)
+        alone = tuning.tune_tasks(b, texts, {key: tasks[key]}, {key: tasks[key]}, 3, TUNING, progress=False)
         mine = together.sel(emotion=key[0], seed=key[1])
         np.testing.assert_allclose(alone.prompt.values[0, 0], mine.prompt.values, atol=2e-4)
         np.testing.assert_allclose(alone.train_loss.values[0, 0], mine.train_loss.values, atol=1e-4)
@@ -195,7 +204,7 @@ def test_a_prompt_ends_the_same_alone_and_in_company() -> None:
 @pytest.mark.parametrize("when", ["forward", "backward"])
 def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, tasks, whole_forward = _texts(), _tasks(60, ["a", "b", "c"], 12), Backbone.forward
-    whole = tuning.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    whole = tuning.tune_tasks(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
     failed = []
 
     def fail(rows: int) -> None:
@@ -213,7 +222,7 @@ def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypa
         return out
 
     monkeypatch.setattr(Backbone, "forward", forward)
-    halved = tuning.tune_prompts(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
+    halved = tuning.tune_tasks(_backbone(), texts, tasks, tasks, 3, TUNING, progress=False)
     assert failed
     np.testing.assert_allclose(halved.prompt.values, whole.prompt.values, atol=2e-4)
     np.testing.assert_allclose(halved.train_loss.values, whole.train_loss.values, atol=1e-4)
@@ -221,13 +230,10 @@ def test_tuning_goes_on_with_fewer_rows_when_memory_runs_out(when: str, monkeypa
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_same_seed_same_bits(threads: int) -> None:
-    wide = {**SMALL, "hidden_size": 256, "type_vocab_size": 1}  # enough numbers for two threads to share a sum
+    wide = _folder(hidden_size=256)  # enough numbers for two threads to share a sum
     tasks, plan = _tasks(60, ["a", "b"], 32), TUNING.model_copy(update={"tokens_per_batch": 4_096})
     with limit_threads(threads):
-        a, b = (
-            tuning.tune_prompts(_backbone(architecture=wide), _texts(), tasks, tasks, 12, plan, progress=False)
-            for _ in range(2)
-        )
+        a, b = (tuning.tune_tasks(_open(wide), _texts(), tasks, tasks, 12, plan, progress=False) for _ in range(2))
     assert a.identical(b)
     assert not torch.are_deterministic_algorithms_enabled()  # the caller's settings are left alone
 
@@ -238,7 +244,8 @@ from pathlib import Path
 import test_engine as t
 t.tuning.tqdm = t.slow_bar
 tasks = t._tasks(60, ["a", "b", "c"], 24)
-t.tuning.tune_prompts(t._backbone(), t._texts(), tasks, tasks, 3, t.TUNING, Path({path!r}), progress=False)
+with t.limit_threads(1):
+    t.tuning.tune_tasks(t._backbone(), t._texts(), tasks, tasks, 3, t.TUNING, Path({path!r}), progress=False)
 """
 
 
@@ -273,12 +280,14 @@ def test_a_killed_tuning_resumes_and_ends_as_if_never_interrupted(tmp_path: Path
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     tasks = _tasks(60, ["a", "b", "c"], 24)
-    state = tuning._State(torch.zeros(3, 32), 6, 2)
-    state.load(path)
-    assert 0 < int(state.steps.max()) < 10
-    resumed = tuning.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, path, progress=False)
-    whole = tuning.tune_prompts(_backbone(), _texts(), tasks, tasks, 3, TUNING, progress=False)
-    assert resumed.identical(whole)
+    assert 0 < int(compute.load_unfinished(path)["steps"].max()) < 10
+    arguments = (_backbone(), _texts(), tasks, tasks, 3, TUNING)
+    with limit_threads(1):  # rounding depends on it
+        resumed = tuning.tune_tasks(*arguments, path, progress=False)
+        whole = tuning.tune_tasks(*arguments, progress=False)
+        assert resumed.identical(whole)
+        path.write_bytes(path.read_bytes()[:1000])
+        assert tuning.tune_tasks(*arguments, path, progress=False).identical(whole)  # a damaged checkpoint is of no use
 
 
 def _prompts(b: Backbone, n: int = 3, seeds: int = 2) -> xr.DataArray:
@@ -298,7 +307,7 @@ def test_read_out_equals_single_passes() -> None:
             np.testing.assert_allclose(got.sel(seed=s, emotion=e), read[:, 0].numpy(), atol=1e-5)
     texts, tasks = _texts(), {(f"e{k}", s): Task(np.array([k, k + 5, 20 + s]), np.array([True, False, True]))
                               for k in range(3) for s in (1, 3)}  # fmt: skip
-    mean = reading.read_comments(b, p, texts, tasks, 16, 100)
+    mean = reading.read_comments(b, p, _rows(b, tasks, p), 100)
     ids = b.tokenizer.encode(texts, 16)
     one = torch.from_numpy(p.sel(seed=3, emotion="e1").values)
     expected = torch.stack([_plain(b, one, ids[r])[1][:, 0] for r in tasks["e1", 3].rows]).mean(0)
@@ -319,8 +328,9 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = draw_masks(_rank(), [60], ["random"], 2, 0)
     acts = reading.read_prompts(b, p)
+    replacement = None if ablation == "zero" else silencing.draw_replacement(ablation, acts, 0)
     result = silencing.sweep_lesions(
-        b, p, masks, texts, tasks, 16, 200, ablation, acts, 0, tmp_path / "s", 4, progress=False
+        b, p, masks, _rows(b, tasks, p), 200, replacement, tmp_path / "s", group=4, progress=False
     )
     ids = b.tokenizer.encode(texts, 16)
     values = acts.values.reshape(6, 3, 48)
@@ -344,19 +354,19 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
 
 
 def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    b, texts = _backbone(), _texts()
+    b = _backbone()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = draw_masks(_rank(), [60], ["random"], 3, 0)
-    arguments = (b, p, masks, texts, tasks, 16, 200)
+    arguments = (b, p, masks, _rows(b, tasks, p), 200)
     whole = silencing.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
     run, calls = silencing._Work.run, []
 
-    def interrupted(self, silenced, put):
+    def interrupted(self, silenced, replacement):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return run(self, silenced, put)
+        return run(self, silenced, replacement)
 
     monkeypatch.setattr(silencing._Work, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -393,18 +403,109 @@ def test_length_buckets_cover_every_row_once_within_the_budget(lengths: list[int
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("shape", "changes", "words"),
     [
-        ({"verbalizer": ("negative", "w1 w2")}, "'w1 w2' is not one token"),
-        ({"architecture": {**SMALL, "max_position_embeddings": 20}}, "take up to 30 positions from 0; the model has 20"),
-        ({"family": "gpt"}, "unknown family 'gpt'"),
-        ({"architecture": None, "name": "/nowhere/at/all"}, "cannot be loaded"),
+        ({}, {"verbalizer": ("negative", "w1 w2")}, "'w1 w2' is not one token"),
+        ({"max_position_embeddings": 20}, {}, "take up to 30 positions from 0; the model has 20"),
+        ({}, {"neurons": 12}, "3 layers of 48 FFN neurons, the study declares 3 of 12"),
+        ({}, {"device": "toaster"}, "unknown device 'toaster'"),
     ],
 )
-def test_unsuitable_backbones_are_refused_before_any_work(changes: dict, words: str) -> None:
-    with pytest.raises(StudyError) as error:
-        _backbone(**changes)
+def test_unsuitable_backbones_are_refused_before_any_work(shape: dict, changes: dict, words: str) -> None:
+    with pytest.raises((StudyError, LabelError)) as error:
+        _open(_folder(**shape), **changes)
     assert words in str(error.value)
+
+
+def _copy(folder: Path, to: Path, **config: object) -> Path:
+    """A model's folder with a doctored configuration."""
+    shutil.copytree(folder, to)
+    fields = json.loads((to / "config.json").read_text())
+    (to / "config.json").write_text(json.dumps({**fields, **config}))
+    return to
+
+
+def _save_other(make_config: type, make_model: type, folder: Path, **shape: object) -> Path:
+    """Save another kind of network, as `transformers` makes it, with the tokenizer of plain words."""
+    ids = tiny.save_tokenizer(WORDS, folder)
+    fields = {**tiny.SHAPE, "vocab_size": len(ids), "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, **shape}
+    make_model(make_config(**fields)).save_pretrained(folder)
+    return folder
+
+
+def test_networks_that_compute_something_else_are_refused_whatever_they_are_called(tmp_path: Path) -> None:
+    causal = _copy(_folder("bert"), tmp_path / "causal", is_decoder=True)  # the same modules, names and weights
+    with pytest.raises(StudyError, match="BertForMaskedLM computes something else than is run here"):
+        _open(causal)
+    longformer = _save_other(
+        transformers.LongformerConfig, transformers.LongformerForMaskedLM, tmp_path / "longformer", attention_window=16
+    )
+    with pytest.raises(StudyError, match="LongformerForMaskedLM computes something else"):  # on inputs longer than 16
+        _open(longformer)
+    deberta = _save_other(transformers.DebertaV2Config, transformers.DebertaV2ForMaskedLM, tmp_path / "deberta")
+    mpnet = _save_other(transformers.MPNetConfig, transformers.MPNetForMaskedLM, tmp_path / "mpnet")
+    for folder in (deberta, mpnet):
+        with pytest.raises(StudyError, match=r"ForMaskedLM cannot be run here .*: give a RoBERTa- or BERT-like masked LM"):
+            _open(folder)
+    shape = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
+    distil = _save_other(transformers.DistilBertConfig, transformers.DistilBertForMaskedLM, tmp_path / "distil", **shape)
+    with pytest.raises(StudyError, match="no FFN intermediates"):
+        _open(distil)
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_checkpoints_without_a_language_model_head_are_refused(family: str, tmp_path: Path) -> None:
+    kind = {"roberta": transformers.RobertaForSequenceClassification, "bert": transformers.BertModel}[family]
+    shutil.copytree(_folder(family), tmp_path / "m")
+    kind.from_pretrained(_folder(family)).save_pretrained(tmp_path / "m")
+    head = {"roberta": "lm_head.", "bert": "cls.predictions."}[family]
+    with pytest.raises(StudyError, match=rf"lacks weights that a masked language model has: {head}.*drawn anew"):
+        _open(tmp_path / "m")
+    _open(tmp_path / "m", untrained=True)  # all weights are drawn, from a seed
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(_folder(), tmp_path / "m")
+    tiny.save_tokenizer((*WORDS, "one", "more"), tmp_path / "m")
+    with pytest.raises(StudyError, match="has ids up to 48, the model embeds 47: they do not belong together"):
+        _open(tmp_path / "m")
+
+
+def test_untrained_weights_have_the_same_shape_and_another_seed_other_numbers() -> None:
+    trained, *others = _backbone(), *(_backbone(untrained=True, seed=seed) for seed in (1, 1, 2))
+    weights = [b.layers[0].intermediate.dense.weight for b in (trained, *others)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[0], weights[1]) and not torch.equal(weights[1], weights[3])
+
+
+def test_a_fingerprint_is_of_what_is_in_a_folder_and_of_a_hubs_commit(tmp_path: Path, monkeypatch) -> None:
+    def fingerprint(**fields: str) -> str:
+        return checkpoints.fingerprint(BackboneConfig(**fields))
+
+    first = fingerprint(name=str(shutil.copytree(_folder(), tmp_path / "m")))
+    assert fingerprint(name=f"local:{shutil.copytree(tmp_path / 'm', tmp_path / 'n')}") == first  # wherever it lies
+    for file in ("config.json", "tokenizer.json", "model.safetensors"):
+        before = (tmp_path / "m" / file).read_bytes()
+        (tmp_path / "m" / file).write_bytes(before.replace(b"0", b"1", 1))
+        assert fingerprint(name=str(tmp_path / "m")) != first, file
+        (tmp_path / "m" / file).write_bytes(before)
+    assert fingerprint(name=str(tmp_path / "m")) == first
+    commits = {"main": "1" * 40, "old": "2" * 40}
+    refs = tmp_path / "hub" / "models--some--model" / "refs"
+    refs.mkdir(parents=True)
+    for branch, commit in commits.items():
+        (refs / branch).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert fingerprint(name="some/model") == commits["main"]
+    assert fingerprint(name="some/model", revision="old") == commits["old"]
+    assert fingerprint(name="other/model", revision="3" * 40) == "3" * 40
+    with pytest.raises(
+        StudyError, match=r"commit of 'other/model' \(main\) is not in the hub's cache.*give backbone.revision"
+    ):
+        fingerprint(name="other/model")
+    with pytest.raises(StudyError, match="folder /nowhere/at/all does not exist"):
+        fingerprint(name="/nowhere/at/all")
 
 
 def test_threads_are_limited_inside_a_block_only() -> None:
@@ -416,42 +517,10 @@ def test_threads_are_limited_inside_a_block_only() -> None:
         assert torch.get_num_threads() == before
 
 
-def test_devices_are_checked() -> None:
-    with pytest.raises(StudyError, match="unknown device"):
-        load_backbone(BackboneConfig(architecture=SMALL, vocabulary=WORDS), "toaster")
-    if not torch.cuda.is_available():
-        with pytest.raises(StudyError, match="finds no GPU"):
-            load_backbone(BackboneConfig(architecture=SMALL, vocabulary=WORDS), "cuda")
-
-
-def test_a_local_folder_and_a_model_without_ffn_intermediates(tmp_path: Path) -> None:
-    import transformers
-
-    made = _backbone()
-    made.model.save_pretrained(tmp_path / "m")
-    names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *WORDS]
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    fast = Tokenizer(models.WordLevel({w: k for k, w in enumerate(names)}, unk_token="<unk>"))
-    fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    fast.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=fast, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>", mask_token="<mask>"
-    ).save_pretrained(tmp_path / "m")
-    loaded = load_backbone(BackboneConfig(name=str(tmp_path / "m")), "cpu", 30)
-    text = _texts(2)
-    ids = loaded.tokenizer.encode(text, 20)
-    for a, b in zip(ids, made.tokenizer.encode(text, 20), strict=True):
-        np.testing.assert_array_equal(a, b)
-    prompt = torch.zeros(2, 4, 32)
-    tokens = compute.pad(ids, 1, loaded.device)
-    torch.testing.assert_close(loaded.forward(prompt, tokens)[0], made.forward(prompt, tokens)[0])
-    distil = transformers.DistilBertConfig(vocab_size=len(names), dim=32, n_layers=1, n_heads=2, hidden_dim=32)
-    transformers.DistilBertForMaskedLM(distil).save_pretrained(tmp_path / "d")
-    for file in (tmp_path / "m").glob("tokenizer*"):
-        (tmp_path / "d" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(StudyError, match="no FFN intermediates"):
-        load_backbone(BackboneConfig(name=str(tmp_path / "d")), "cpu", 30)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said() -> None:
+    with pytest.raises(StudyError, match="finds no GPU"):
+        _backbone(device="cuda")
 
 
 def test_tasks_are_drawn_as_documented() -> None:

@@ -2,7 +2,10 @@
 
 Works with any RoBERTa- or BERT-like encoder of `transformers`. The forward pass is written out here, because the study
 needs three things a library's does not give together: a prompt of its own for every row, FFN neurons (after the
-activation function) read and replaced per row, and a last layer computed only where it is read.
+activation function) read and replaced per row, and a last layer computed only where it is read. A network whose own
+forward pass is another is refused when it is opened.
+
+Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """
 
 from collections.abc import Sequence
@@ -13,24 +16,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emonb.errors import StudyError
+from emonb.errors import LabelError, StudyError
 from emonb.model.compute import pick_device
-from emonb.model.tokens import HubTokenizer, Tokenizer, WordTokenizer
+from emonb.model.loading import load_checkpoint
+from emonb.model.tokens import Tokenizer
 from emonb.settings import BackboneConfig
+
+_GIVE = "give a RoBERTa- or BERT-like masked LM"
 
 
 class Remainder(NamedTuple):
     """What is left of a layer's FFN when its silenced neurons are cut out; made by :meth:`Backbone.cut`."""
 
-    up: Tensor  # [kept, d_model]
+    up: Tensor  # [kept, d]
     bias: Tensor  # [kept]
-    down: Tensor  # [d_model, kept]
-    put: Tensor | None  # [prompts, d_model]: what values put in place of the silenced ones add
+    down: Tensor  # [d, kept]
+    replacement: Tensor | None  # [prompts, d]: what values in place of the silenced ones add
 
 
 @dataclass
 class Backbone:
-    """A frozen masked language model with its tokenizer; made by :func:`load_backbone`."""
+    """A frozen masked language model with its tokenizer; made by :func:`open_backbone`."""
 
     model: Any
     tokenizer: Tokenizer
@@ -44,12 +50,12 @@ class Backbone:
         self.model.eval().requires_grad_(False).to(self.device)
         self._base = self.model.base_model
         self.layers = list(self._base.encoder.layer)
-        self._words = self.model.get_input_embeddings().weight
+        self._words = self.model.get_input_embeddings().weight  # [vocabulary, d]
         self._heads = self.model.config.num_attention_heads
 
     @property
     def width(self) -> int:
-        """Size d_model of the embeddings."""
+        """Size d of the embeddings."""
         return int(self._words.shape[1])
 
     @property
@@ -64,7 +70,7 @@ class Backbone:
         return dtype
 
     def initial_prompt(self, length: int) -> Tensor:
-        """Prompt initialised from the mask token's embedding, [length, d_model], float32."""
+        """Prompt initialised from the mask token's embedding, [length, d], float32."""
         return self._words[self.tokenizer.mask_id].float().expand(length, -1).clone()
 
     def embed(self, prompts: Tensor, tokens: Tensor) -> Tensor:
@@ -72,17 +78,17 @@ class Backbone:
 
         Parameters
         ----------
-        prompts : Tensor, [rows, prompt_length, d_model]
-        tokens : Tensor, [rows, n_tokens], int64
+        prompts : Tensor, [B, prompt_length, d]
+        tokens : Tensor, [B, n_tokens], int64
             Padded with the tokenizer's pad id at the end.
 
         Returns
         -------
-        Tensor, [rows, 1 + prompt_length + n_tokens, d_model]
+        Tensor, [B, T, d], T = 1 + prompt_length + n_tokens
             After position embeddings and layer norm.
         """
         e = self._base.embeddings
-        mask = self._words[self.tokenizer.mask_id].expand(len(prompts), 1, -1)
+        mask = self._words[self.tokenizer.mask_id].expand(len(prompts), 1, -1)  # [B, 1, d]
         h = torch.cat([mask, prompts.to(self.dtype), self._words[tokens]], dim=1)  # [B, T, d]
         if self.offset + h.shape[1] > self.max_positions:
             raise StudyError(
@@ -90,115 +96,114 @@ class Backbone:
                 "shorten the prompt or the comments (max_length)"
             )
         positions = torch.arange(self.offset, self.offset + h.shape[1], device=h.device)
-        h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]
+        h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]  # [T, d] and [d] for all rows
         return e.LayerNorm(h)
 
-    def cut(self, silenced: Tensor, put: Tensor | None = None) -> list[Remainder]:
+    def cut(self, silenced: Tensor, replacement: Tensor | None = None) -> list[Remainder]:
         """Cut silenced neurons out of the FFNs: what a lesioned network computes, without computing what is silent.
 
         Parameters
         ----------
-        silenced : Tensor of bool, [layers, neurons]
-        put : Tensor, [prompts, layers, neurons], optional
+        silenced : Tensor of bool, [layers, F]
+        replacement : Tensor, [prompts, layers, F], optional
             Values in place of the silenced neurons' own, at every position (0 if not given).
 
         Returns
         -------
         list of Remainder
-            One a layer, for :meth:`forward`; up to rounding the same as factors 0 and 1 (``keep``) and adding ``put``.
+            One a layer, for :meth:`forward`; up to rounding the same as ``factors`` 0 and 1 and adding ``replacement``.
         """
-        left = []
+        lesion = []
         for k, layer in enumerate(self.layers):
-            up, down = layer.intermediate.dense, layer.output.dense.weight
-            kept = (~silenced[k]).nonzero().flatten()
+            up, down = layer.intermediate.dense, layer.output.dense.weight  # [F, d], [d, F]
+            kept = (~silenced[k]).nonzero().flatten()  # [kept]
             spare = -len(kept) % 64  # zeros, up to what a matrix unit takes at once
-            added = None if put is None else F.linear((put[:, k] * silenced[k]).to(self.dtype), down)
-            left.append(
-                Remainder(F.pad(up.weight[kept], (0, 0, 0, spare)), F.pad(up.bias[kept], (0, spare)),
-                          F.pad(down[:, kept], (0, spare)), added)
-            )  # fmt: skip
-        return left
+            lesion.append(
+                Remainder(
+                    F.pad(up.weight[kept], (0, 0, 0, spare)),
+                    F.pad(up.bias[kept], (0, spare)),
+                    F.pad(down[:, kept], (0, spare)),
+                    None if replacement is None else F.linear((replacement[:, k] * silenced[k]).to(self.dtype), down),
+                )
+            )
+        return lesion
 
     def forward(
         self,
         prompts: Tensor,
         tokens: Tensor,
-        keep: Tensor | None = None,
+        factors: Tensor | None = None,
         read: bool = False,
-        positions: tuple[int, ...] = (0,),
-        left: Sequence[Remainder] | None = None,
-        owner: Tensor | None = None,
+        lesion: Sequence[Remainder] | None = None,
+        prompt_of_row: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Run the network and read it at chosen positions.
+        """Run the network and read it at `<mask>`.
 
         Parameters
         ----------
-        prompts : Tensor, [rows, prompt_length, d_model]
-        tokens : Tensor, [rows, n_tokens], int64
-        keep : Tensor, [rows, layers, neurons] or broadcastable, optional
-            Factors of the FFN neurons (after the activation function) at every position; 0 silences.
+        prompts : Tensor, [B, prompt_length, d]
+        tokens : Tensor, [B, n_tokens], int64
+        factors : Tensor, [B, layers, F] or broadcastable, optional
+            What FFN neurons (after the activation function) are multiplied by at every position; 0 silences.
         read : bool
-            Also return FFN neurons, after the activation function and after ``keep``.
-        positions : tuple of int
-            Where to read; 0 is `<mask>`.
-        left : list of Remainder, optional
-            A lesioned network (:meth:`cut`), whose neurons can be neither read nor kept.
-        owner : Tensor, [rows], int64, optional
+            Also return FFN neurons, after the activation function and after ``factors``.
+        lesion : list of Remainder, optional
+            A lesioned network (:meth:`cut`), whose neurons can be neither read nor multiplied.
+        prompt_of_row : Tensor, [B], int64, optional
             The prompt each row belongs to, where the lesion puts a prompt's own values in place.
 
         Returns
         -------
-        logits : Tensor, [rows, 2], float32
-            Verbalizer logits ("no", "yes") at the first of ``positions``.
-        neurons : Tensor, [rows, layers, n_positions, neurons], or None
+        logits : Tensor, [B, 2], float32
+            Verbalizer logits ("no", "yes").
+        neurons : Tensor, [B, layers, F], or None
         """
-        if left is not None and (read or keep is not None):
-            raise ValueError("neurons that were cut out cannot be read or kept: give keep alone, or left alone")
-        h = self.embed(prompts, tokens)
-        where = torch.tensor(positions, device=h.device)
+        if lesion is not None and (read or factors is not None):
+            raise ValueError("neurons that were cut out cannot be read or multiplied: give factors alone, or lesion alone")
+        h = self.embed(prompts, tokens)  # [B, T, d]
         real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
                           tokens != self.tokenizer.pad_id], 1)  # fmt: skip
-        attend = None if bool(real.all()) else real[:, None, None]
+        attend = None if bool(real.all()) else real[:, None, None]  # [B, 1, 1, T]: for every head and query
         neurons = []
         for k, layer in enumerate(self.layers):
-            query = h[:, where] if k == len(self.layers) - 1 else h  # the last layer only where it is read
+            query = h[:, :1].contiguous() if k == len(self.layers) - 1 else h  # the last layer only where it is read
             a = layer.attention.output.LayerNorm(
                 query + layer.attention.output.dense(self._attend(layer, query, h, attend))
-            )
-            if left is not None:
-                h = layer.output.LayerNorm(a + self._run_left(layer, a, left[k], owner))
+            )  # [B, T or 1, d]
+            if lesion is not None:
+                h = layer.output.LayerNorm(a + self._run_lesioned(layer, a, lesion[k], prompt_of_row))
                 continue
-            f = layer.intermediate(a)  # [B, T, F], after the activation function
-            if keep is not None:
-                f = f * keep[:, k, None].to(f.dtype)
+            f = layer.intermediate(a)  # [B, T or 1, F], after the activation function
+            if factors is not None:
+                f = f * factors[:, k, None].to(f.dtype)  # [B, 1, F]: at every position
             if read:
-                neurons.append(f if f.shape[1] == len(positions) else f[:, where])
+                neurons.append(f[:, 0])  # [B, F]
             h = layer.output.LayerNorm(a + layer.output.dense(f))
         return self._verbalize(h[:, 0]), torch.stack(neurons, 1) if read else None
 
-    def _attend(self, layer: Any, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
+    def _attend(self, layer: Any, query: Tensor, h: Tensor, attend: Tensor | None) -> Tensor:
         own = layer.attention.self
 
         def split(x: Tensor) -> Tensor:
-            return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, heads, T, d_head]
+            return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, T, d] -> [B, heads, T, d_head]
 
         q, k, v = split(own.query(query)), split(own.key(h)), split(own.value(h))
         if h.dtype == torch.bfloat16 and h.device.type == "cpu":
             # fused attention in bfloat16 takes longer on CPUs than these products, its backward four times as long
             scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, T_query, T]
-            scores = scores if mask is None else scores.masked_fill(~mask, float("-inf"))
+            scores = scores if attend is None else scores.masked_fill(~attend, float("-inf"))
             out = scores.softmax(-1) @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v, mask)
-        return out.transpose(1, 2).flatten(2)
+            out = F.scaled_dot_product_attention(q, k, v, attend)
+        return out.transpose(1, 2).flatten(2)  # [B, heads, T, d_head] -> [B, T, d]
 
-    def _run_left(self, layer: Any, a: Tensor, left: Remainder, owner: Tensor | None) -> Tensor:
+    def _run_lesioned(self, layer: Any, a: Tensor, left: Remainder, prompt_of_row: Tensor | None) -> Tensor:
         f = layer.intermediate.intermediate_act_fn(F.linear(a, left.up, left.bias))  # [B, T, kept]
-        out = F.linear(f, left.down, layer.output.dense.bias)
-        return out if left.put is None else out + left.put[owner, None]
+        out = F.linear(f, left.down, layer.output.dense.bias)  # [B, T, d]
+        return out if left.replacement is None else out + left.replacement[prompt_of_row, None]  # [B, 1, d]
 
     def _verbalize(self, h: Tensor) -> Tensor:
-        """Logits of the two verbalizer words only; the rest of the vocabulary is never computed."""
+        """Logits [B, 2] of the two verbalizer words only; the rest of the vocabulary is never computed."""
         if hasattr(self.model, "lm_head"):  # RoBERTa-like
             head = self.model.lm_head
             x = head.layer_norm(F.gelu(head.dense(h)))
@@ -209,83 +214,99 @@ class Backbone:
         return F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]).float()
 
 
-def load_backbone(config: BackboneConfig, device: str = "auto", positions_needed: int = 1) -> Backbone:
-    """Load or make a backbone and check that it can do what the study asks, before any work is done.
+def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: int, device: str = "auto") -> Backbone:
+    """Load a backbone and check that it can do what the study asks, before any work is done.
 
     Parameters
     ----------
     config : BackboneConfig
-        Hub name with revision, local folder, or a configuration to initialise from a seed.
+        Hub name with revision, or local folder.
+    layers, neurons : int
+        The study's layers, and FFN neurons of each.
+    positions : int
+        Longest input the study will give: `<mask>` + prompt + comment.
     device : str
         ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-    positions_needed : int
-        Longest input the study will give: `<mask>` + prompt + comment.
 
     Raises
     ------
     StudyError
-        A model without FFN intermediates, a verbalizer word that is not one token, too few positions, a device that is
-        not there, or weights that cannot be had.
+        Weights that cannot be had or are not all there, another network than is run here, a verbalizer word that is not
+        one token, too few positions, a device that is not there.
+    LabelError
+        Another number of layers or neurons than the study declares.
     """
     chosen = pick_device(device)
-    model, tokenizer = _make(config) if config.architecture is not None else _from_folder_or_hub(config)
-    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
-    if not layers or not hasattr(layers[0], "intermediate"):
-        raise StudyError(f"{type(model).__name__} has no FFN intermediates: give a RoBERTa- or BERT-like masked LM")
-    if not (hasattr(model, "lm_head") or hasattr(model, "cls")):
-        raise StudyError(f"{type(model).__name__} has no masked-language-model head")
-    ids = []
-    for word in config.verbalizer:
-        found = tokenizer.token_id(word)
-        if found is None:
-            raise StudyError(f"the verbalizer word '{word}' is not one token of the vocabulary; choose another word")
-        ids.append(found)
-    table = model.base_model.embeddings.position_embeddings
+    model, tokenizer = load_checkpoint(config)
+    kind = type(model).__name__
+    first = next(iter(getattr(getattr(model.base_model, "encoder", None), "layer", ())), None)
+    if not hasattr(getattr(first, "intermediate", None), "dense"):
+        raise StudyError(f"{kind} has no FFN intermediates: {_GIVE}")
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if not isinstance(table, torch.nn.Embedding):
+        raise StudyError(f"{kind} has no position embeddings: {_GIVE}")
+    if tokenizer.largest_id >= len(model.get_input_embeddings().weight):
+        raise StudyError(
+            f"the tokenizer of '{config.name}' has ids up to {tokenizer.largest_id}, the model embeds "
+            f"{len(model.get_input_embeddings().weight)}: they do not belong together"
+        )
+    no, yes = (_verbalizer_id(tokenizer, word) for word in config.verbalizer)
     own = (table.padding_idx + 1) if table.padding_idx is not None else 0
     offset = 0 if config.position_offset == "paper" else own
-    if offset + positions_needed > table.num_embeddings:
+    if offset + positions > table.num_embeddings:
         raise StudyError(
-            f"`<mask>`, prompt and comment take up to {positions_needed} positions from {offset}; the model has "
-            f"{table.num_embeddings}: shorten tuning.prompt_length or tuning.max_length"
+            f"`<mask>`, prompt and comment take up to {positions} positions from {offset}; the model has "
+            f"{table.num_embeddings}: shorten prompt_length or tuning.max_length"
+        )
+    backbone = Backbone(model, tokenizer, (no, yes), offset, torch.device("cpu"), table.num_embeddings)
+    check_forward(backbone, positions)
+    if (len(backbone.layers), backbone.n_neurons) != (layers, neurons):
+        raise LabelError(
+            f"the backbone has {len(backbone.layers)} layers of {backbone.n_neurons} FFN neurons, the study declares "
+            f"{layers} of {neurons}: correct `layers` and `neurons`"
         )
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
-    return Backbone(model.to(dtype), tokenizer, (ids[0], ids[1]), offset, chosen, table.num_embeddings)
+    return Backbone(model.to(dtype), tokenizer, (no, yes), offset, chosen, table.num_embeddings)
 
 
-def _make(config: BackboneConfig) -> tuple[Any, Tokenizer]:
-    import transformers
+def check_forward(backbone: Backbone, positions: int) -> None:
+    """Refuse a network whose logits here are not those of the library's own forward pass, whatever it is called.
 
-    assert config.architecture is not None
-    family = {"roberta": (transformers.RobertaConfig, transformers.RobertaForMaskedLM),
-              "bert": (transformers.BertConfig, transformers.BertForMaskedLM)}  # fmt: skip
-    if config.family not in family:
-        raise StudyError(f"unknown family '{config.family}'; use roberta or bert")
-    make_config, make_model = family[config.family]
-    tokenizer = WordTokenizer(config.vocabulary)
-    ids = {"pad_token_id": tokenizer.pad_id, "bos_token_id": tokenizer.start_id, "vocab_size": len(tokenizer)}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = make_model(make_config(**{**ids, **config.architecture}))
-    return model, tokenizer
+    One input as long as the study's longest is tried (some networks differ on long ones only), its last token padding.
 
-
-def _from_folder_or_hub(config: BackboneConfig) -> tuple[Any, Tokenizer]:
-    import transformers
-
+    Raises
+    ------
+    StudyError
+        The logits differ, or the network is not built so that it can be run here.
+    """
+    kind, chance = type(backbone.model).__name__, torch.Generator().manual_seed(0)
+    words, pad_id = backbone._words, backbone.tokenizer.pad_id
+    tokens = torch.randint(len(words), (1, max(3, positions - 2)), generator=chance)  # [1, T - 2]
+    tokens[tokens == pad_id] = backbone.tokenizer.mask_id
+    tokens[:, -1] = pad_id
+    prompts = words[torch.randint(len(words), (1, 1), generator=chance)]  # [1, 1, d]
+    inputs = torch.cat([words[backbone.tokenizer.mask_id].expand(1, 1, -1), prompts, words[tokens]], 1)  # [1, T, d]
+    attend = torch.ones(inputs.shape[:2])
+    attend[:, -1] = 0
+    where = torch.arange(backbone.offset, backbone.offset + inputs.shape[1])[None]
     try:
-        options = {"revision": config.revision} if config.revision else {}
-        if config.untrained:
-            shape = transformers.AutoConfig.from_pretrained(config.name, **options)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(config.seed)
-                model = transformers.AutoModelForMaskedLM.from_config(shape)
-        else:
-            model = transformers.AutoModelForMaskedLM.from_pretrained(config.name, use_safetensors=True, **options)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(config.name, **options)
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        with torch.no_grad():
+            ours, _ = backbone.forward(prompts, tokens)
+            whole = backbone.model(inputs_embeds=inputs, attention_mask=attend, position_ids=where)
+    except (AttributeError, TypeError, IndexError, RuntimeError, ValueError) as error:
+        what = str(error).splitlines()[0]
+        raise StudyError(f"{kind} cannot be run here ({what}): {_GIVE}") from None
+    theirs = whole.logits[:, 0, list(backbone.verbalizer)]
+    gap, size = float((ours - theirs).abs().max()), float(whole.logits[:, 0].abs().max())
+    if not gap <= 3e-5 * size:  # float32 rounding is ten times less; NaN is refused as well
         raise StudyError(
-            f"the backbone '{config.name}' cannot be loaded ({first}). It is taken from the hub's cache or the network, or "
-            "from a local folder with safetensors weights: give backbone.name=FOLDER"
-        ) from None
-    return model, HubTokenizer(tokenizer)
+            f"{kind} computes something else than is run here (logits of the verbalizer differ by {gap:.2g}, the largest "
+            f"is {size:.2g}): {_GIVE}"
+        )
+
+
+def _verbalizer_id(tokenizer: Tokenizer, word: str) -> int:
+    found = tokenizer.token_id(word)
+    if found is None:
+        raise StudyError(f"the verbalizer word '{word}' is not one token of the vocabulary; choose another word")
+    return found

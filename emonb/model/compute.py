@@ -1,14 +1,20 @@
-"""Where PyTorch computes, with how many threads, and that it gives the same bits every time."""
+"""Where PyTorch computes, with how many threads and the same bits every time; rows of comments, batched within memory."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from emonb.data.goemotions import Task
 from emonb.errors import StudyError
+from emonb.model.tokens import Tokenizer
 
 
 def pick_device(device: str) -> torch.device:
@@ -60,6 +66,17 @@ def repeatable() -> Iterator[None]:
         settings.fill_uninitialized_memory = filled
 
 
+def load_unfinished(path: Path | None) -> dict[str, torch.Tensor] | None:
+    """Tensors of an unfinished piece of work; None if there is none, or if its file is damaged: it is done anew."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        logging.getLogger("emonb").warning("%s cannot be read (%s); this part is done anew", path, error)
+        return None
+
+
 class OutOfMemoryError(RuntimeError):
     """The device has too little memory even for a single row."""
 
@@ -75,8 +92,58 @@ class Budget:
         self.positions = max(64, min(self.positions, rows * longest))
 
 
+class Rows:
+    """All comments of the tasks of many prompts, one row each, every comment encoded once.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        One a prompt.
+    texts : sequence of str
+        Comments; tasks point to them by position.
+    tokenizer : Tokenizer
+    max_length : int
+        Tokens of a comment, start and end included.
+
+    Attributes
+    ----------
+    prompt : array of int, shape (n_rows,)
+        Position of the row's prompt; rows of a prompt follow each other.
+    label : array of bool, shape (n_rows,)
+    length : array of int, shape (n_rows,)
+        Tokens of the comment.
+    first : array of int, shape (n_prompts,)
+        First row of each prompt.
+    """
+
+    def __init__(self, tasks: Sequence[Task], texts: Sequence[str], tokenizer: Tokenizer, max_length: int) -> None:
+        sizes = [len(task.rows) for task in tasks]
+        self.prompt = np.repeat(np.arange(len(tasks)), sizes)
+        self.first = np.cumsum([0, *sizes[:-1]])
+        self.label = np.concatenate([task.labels for task in tasks])
+        used, place = np.unique(np.concatenate([task.rows for task in tasks]), return_inverse=True)
+        encoded = tokenizer.encode([texts[k] for k in used], max_length)
+        self._tokens, self._pad_id = [encoded[k] for k in place], tokenizer.pad_id
+        self.length = np.array([len(ids) for ids in self._tokens])
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def tokens(self, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+        """Token ids of some rows, [n, longest], padded at the end."""
+        return pad([self._tokens[row] for row in rows], self._pad_id, device)
+
+    def batches(self, rows: np.ndarray, extra: int, budget: int) -> Iterator[np.ndarray]:
+        """Some rows in groups of similar length, each within the budget; see :func:`split_by_length`."""
+        return (rows[group] for group in split_by_length(self.length[rows], extra, budget))
+
+
 def pad(rows: Sequence[np.ndarray], pad_id: int, device: torch.device) -> torch.Tensor:
-    """Stack token ids [n_rows, longest], padded at the end."""
+    """Stack token ids [n_rows, longest], padded at the end.
+
+    >>> pad([np.array([0, 7, 2]), np.array([0, 2])], 1, torch.device("cpu")).tolist()
+    [[0, 7, 2], [0, 2, 1]]
+    """
     longest = max(len(row) for row in rows)
     out = np.full((len(rows), longest), pad_id, np.int64)
     for k, row in enumerate(rows):
@@ -95,6 +162,11 @@ def split_by_length(lengths: np.ndarray, extra: int, budget: int) -> Iterator[np
         Positions every row has besides (`<mask>` and prompt).
     budget : int
         Positions that may go through the model at once.
+
+    Examples
+    --------
+    >>> [group.tolist() for group in split_by_length(np.array([9, 3, 4, 3]), extra=2, budget=18)]
+    [[1, 3, 2], [0]]
     """
     order = np.argsort(lengths, kind="stable")
     start = 0

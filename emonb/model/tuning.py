@@ -1,53 +1,85 @@
-"""Prompt tuning of all emotions and seeds of a study at once, each prompt exactly as if it were trained alone.
+"""Chapter "prompts": all emotions and seeds of a study tuned at once, each prompt exactly as if it were trained alone.
 
 Prompts are rows of one parameter [n_prompts, prompt_length, d_model]. In every step each unfinished prompt takes its next
 batch; all examples go through the model in length-bucketed micro-batches, each row with its own prompt. A prompt keeps
 its own data order, optimiser state, schedule, best epoch and step count, so company changes nothing but rounding.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from emonb.artifacts import replacing
-from emonb.data.goemotions import Task, draw_order
-from emonb.model.backbone import Backbone
-from emonb.model.compute import Budget, pad, repeatable, run_halving, split_by_length
-from emonb.settings import Tuning
+from emonb.data.goemotions import Task, draw_order, make_tasks
+from emonb.model.backbone import Backbone, open_backbone
+from emonb.model.compute import Budget, Rows, limit_threads, load_unfinished, repeatable, run_halving, split_by_length
+from emonb.settings import BackboneConfig, Tuning
 
 Key = tuple[str, int]  # emotion, seed
 
 
-class _State:
-    """All that changes during tuning; saved and loaded as one safetensors file."""
+def tune_prompts(
+    comments: pd.DataFrame,
+    backbone: BackboneConfig,
+    emotions: Sequence[str],
+    seeds: Sequence[int],
+    prompt_length: int,
+    layers: int,
+    neurons: int,
+    tuning: Tuning,
+    work: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Tune every prompt of a study on the train split, and choose its epoch on the dev split.
 
-    def __init__(self, start: torch.Tensor, n: int, epochs: int) -> None:
-        device = start.device
-        self.prompts = start.expand(n, -1, -1).clone()
-        self.mean, self.square = torch.zeros_like(self.prompts), torch.zeros_like(self.prompts)
-        self.best = self.prompts.clone()
-        self.steps = torch.zeros(n, dtype=torch.int64, device=device)
-        self.best_accuracy = torch.full((n,), -1.0, device=device)
-        self.dev = torch.full((n, epochs), float("nan"), device=device)
-        self.loss = torch.zeros((n, epochs), device=device)
+    Parameters
+    ----------
+    comments : DataFrame
+        From :func:`emonb.data.goemotions.read_goemotions`.
+    backbone : BackboneConfig
+    emotions, seeds : sequence
+        One prompt for each of both.
+    prompt_length : int
+        Soft-prompt vectors.
+    layers, neurons : int
+        The study's layers, and FFN neurons of each.
+    tuning : Tuning
+    work : Path
+        Folder for a checkpoint, to resume from.
+    device : str
+    threads : int, optional
+        CPU threads.
+    progress : bool
 
-    def save(self, path: Path) -> None:
-        with replacing(path) as part:
-            save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part)
-
-    def load(self, path: Path) -> None:
-        for name, value in load_file(path).items():
-            setattr(self, name, value.to(self.prompts.device))
+    Returns
+    -------
+    Dataset
+        As of :func:`tune_tasks`; attributes say where and how fast.
+    """
+    with limit_threads(threads):
+        opened = open_backbone(backbone, layers, neurons, 1 + prompt_length + tuning.max_length, device)
+        train, dev = (
+            make_tasks(comments, emotions, seeds, split, tuning.negatives, tuning.examples) for split in ("train", "dev")
+        )
+        texts, checkpoint, start = list(comments["text"]), work / "tuning.safetensors", time.perf_counter()
+        tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress)
+    seconds = time.perf_counter() - start
+    examples = tuning.epochs * int(tuned.examples.sum())
+    return tuned.assign_attrs(device=str(opened.device), seconds=seconds, examples_per_second=examples / seconds)
 
 
 @repeatable()
-def tune_prompts(
+def tune_tasks(
     backbone: Backbone,
     texts: Sequence[str],
     train: dict[Key, Task],
@@ -81,10 +113,11 @@ def tune_prompts(
         epoch; ``dev_accuracy`` and ``train_loss`` (seed, emotion, epoch); ``examples`` (seed, emotion) per epoch.
     """
     keys = list(train)
-    tokens = _encode(backbone, texts, [*train.values(), *dev.values()], tuning.max_length)
+    rows, dev_rows = (
+        Rows([tasks[key] for key in keys], texts, backbone.tokenizer, tuning.max_length) for tasks in (train, dev)
+    )
     state = _State(backbone.initial_prompt(length), len(keys), tuning.epochs)
-    if checkpoint is not None and checkpoint.is_file():
-        state.load(checkpoint)
+    state.update(load_unfinished(checkpoint) or {})
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
     total = per_epoch * tuning.epochs
     orders: dict[tuple[int, int], np.ndarray] = {}
@@ -98,24 +131,21 @@ def tune_prompts(
             active = np.flatnonzero(steps < total)
             if not len(active):
                 break
-            rows, labels, ended = [], [], []
+            chosen, ended = [], []
             for p in active.tolist():
                 epoch, batch = divmod(int(steps[p]), int(per_epoch[p]))
                 if (p, epoch) not in orders:
                     orders = {k: v for k, v in orders.items() if k[0] != p}
                     orders[p, epoch] = draw_order(train[keys[p]], *keys[p], epoch)
-                chosen = orders[p, epoch][batch * tuning.batch : (batch + 1) * tuning.batch]
-                rows.append(train[keys[p]].rows[chosen])
-                labels.append(train[keys[p]].labels[chosen])
+                chosen.append(rows.first[p] + orders[p, epoch][batch * tuning.batch : (batch + 1) * tuning.batch])
                 if batch == per_epoch[p] - 1:
                     ended.append(p)
-            sizes = np.array([len(r) for r in rows])
-            gradient, loss = _gradient(backbone, state.prompts, tokens, rows, labels, sizes, active, budget)
+            gradient, loss = _gradient(backbone, state.prompts, rows, np.concatenate(chosen), active, budget)
             _adamw(state, gradient, active, total, tuning)
             state.loss[active, steps[active] // per_epoch[active]] += loss / torch.from_numpy(per_epoch[active]).to(loss)
             bar.update(len(active) * tuning.batch)
             if ended:
-                accuracy = evaluate(backbone, state.prompts, tokens, [dev[keys[p]] for p in ended], ended, tuning)
+                accuracy = evaluate(backbone, state.prompts, dev_rows, ended, 2 * tuning.tokens_per_batch)
                 _keep_best(state, np.array(ended), steps[ended] // per_epoch[ended], accuracy)
                 bar.set_postfix_str(f"{keys[ended[-1]][0]} {accuracy[-1]:.2f}")
             if checkpoint is not None and int(steps[active].max()) % tuning.checkpoint_every == 0:
@@ -123,58 +153,52 @@ def tune_prompts(
     return _label(state, keys, train)
 
 
-def evaluate(
-    backbone: Backbone,
-    prompts: torch.Tensor,
-    tokens: dict[int, np.ndarray],
-    tasks: list[Task],
-    owners: list[int],
-    tuning: Tuning,
-) -> np.ndarray:
-    """Accuracy of prompts (rows ``owners``) on one task each, shape (n_tasks,)."""
-    rows = np.concatenate([task.rows for task in tasks])
-    which = np.concatenate([np.full(len(task.rows), k) for k, task in enumerate(tasks)])
-    labels = np.concatenate([task.labels for task in tasks])
+def evaluate(backbone: Backbone, prompts: torch.Tensor, rows: Rows, which: Sequence[int], budget: int) -> np.ndarray:
+    """Accuracy of some prompts on their own rows, shape (n_which,); ``prompts`` are all, [prompt, position, d]."""
     correct = np.zeros(len(rows), bool)
-    lengths = np.array([len(tokens[r]) for r in rows])
     with torch.no_grad():
-        for group in split_by_length(lengths, 1 + prompts.shape[1], 2 * tuning.tokens_per_batch):
-            batch = pad([tokens[r] for r in rows[group]], backbone.tokenizer.pad_id, backbone.device)
-            logits, _ = backbone.forward(prompts[np.array(owners)[which[group]]], batch)
-            correct[group] = (logits[:, 1] > logits[:, 0]).cpu().numpy() == labels[group]
-    return np.array([correct[which == k].mean() for k in range(len(tasks))])
+        for group in rows.batches(np.flatnonzero(np.isin(rows.prompt, which)), 1 + prompts.shape[1], budget):
+            logits, _ = backbone.forward(prompts[rows.prompt[group]], rows.tokens(group, backbone.device))
+            correct[group] = (logits[:, 1] > logits[:, 0]).cpu().numpy() == rows.label[group]
+    return np.array([correct[rows.prompt == p].mean() for p in which])
 
 
-def _encode(backbone: Backbone, texts: Sequence[str], tasks: list[Task], max_length: int) -> dict[int, np.ndarray]:
-    """Token ids of the comments the tasks use, each encoded once."""
-    used = np.unique(np.concatenate([task.rows for task in tasks]))
-    return dict(zip(used.tolist(), backbone.tokenizer.encode([texts[r] for r in used], max_length), strict=True))
+class _State:
+    """All that changes during tuning; saved as one safetensors file."""
+
+    def __init__(self, start: torch.Tensor, n: int, epochs: int) -> None:
+        device = start.device
+        self.prompts = start.expand(n, -1, -1).clone()
+        self.mean, self.square = torch.zeros_like(self.prompts), torch.zeros_like(self.prompts)
+        self.best = self.prompts.clone()
+        self.steps = torch.zeros(n, dtype=torch.int64, device=device)
+        self.best_accuracy = torch.full((n,), -1.0, device=device)
+        self.dev = torch.full((n, epochs), float("nan"), device=device)
+        self.loss = torch.zeros((n, epochs), device=device)
+
+    def save(self, path: Path) -> None:
+        with replacing(path) as part:
+            save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part)
+
+    def update(self, stored: dict[str, torch.Tensor]) -> None:
+        for name, value in stored.items():
+            setattr(self, name, value.to(self.prompts.device))
 
 
 def _gradient(
-    backbone: Backbone,
-    prompts: torch.Tensor,
-    tokens: dict[int, np.ndarray],
-    rows: list[np.ndarray],
-    labels: list[np.ndarray],
-    sizes: np.ndarray,
-    active: np.ndarray,
-    budget: Budget,
+    backbone: Backbone, prompts: torch.Tensor, rows: Rows, chosen: np.ndarray, active: np.ndarray, budget: Budget
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradient [n_active, length, d] of each prompt's own mean cross-entropy, and that loss [n_active]."""
-    flat_rows, flat_labels = np.concatenate(rows), np.concatenate(labels)
-    slot = np.repeat(np.arange(len(active)), sizes)  # position of a row's prompt among the active ones
-    weight = torch.from_numpy(1.0 / np.repeat(sizes, sizes)).to(prompts)
+    """Gradient [n_active, length, d] and value [n_active] of each active prompt's mean cross-entropy over chosen rows."""
+    slot = np.searchsorted(active, rows.prompt[chosen])  # position of a row's prompt among the active ones
+    weight = torch.from_numpy(1.0 / np.bincount(slot)[slot]).to(prompts)
     mine = prompts[torch.from_numpy(active).to(prompts.device)].detach().requires_grad_()
     loss = torch.zeros(len(active), device=prompts.device)
-    lengths = np.array([len(tokens[r]) for r in flat_rows])
+    labels, lengths = rows.label[chosen].astype(np.int64), rows.length[chosen]
 
     def step(group: np.ndarray) -> None:
-        batch = pad([tokens[r] for r in flat_rows[group]], backbone.tokenizer.pad_id, backbone.device)
-        where = torch.from_numpy(slot[group]).to(prompts.device)
-        logits, _ = backbone.forward(mine[where], batch)
-        target = torch.from_numpy(flat_labels[group].astype(np.int64)).to(prompts.device)
-        each = F.cross_entropy(logits, target, reduction="none") * weight[torch.from_numpy(group).to(prompts.device)]
+        where, part, target = (torch.from_numpy(x).to(prompts.device) for x in (slot[group], group, labels[group]))
+        logits, _ = backbone.forward(mine[where], rows.tokens(chosen[group], backbone.device))
+        each = F.cross_entropy(logits, target, reduction="none") * weight[part]
         each.sum().backward()
         loss.index_add_(0, where, each.detach().float())
 

@@ -1,4 +1,6 @@
-"""What the planted world's network can do, by construction: masks on the weights of a one-layer RoBERTa.
+"""The planted world's network: its wiring, which says what it can do by construction, and its training.
+
+The wiring are factors 0 and 1 on the weights of a one-layer RoBERTa.
 
 The model's dimensions fall into one block of four for every attribute and two blocks for the verdict. An attribute's cue
 words, its attention head and its group of FFN neurons live in its block; FFN neurons write to the verdict blocks and only
@@ -22,20 +24,27 @@ from tqdm import tqdm
 from emonb.artifacts import replacing
 from emonb.model.backbone import Backbone
 from emonb.model.compute import repeatable
-from emonb.model.tokens import SPECIAL, WordTokenizer
+from emonb.model.tokens import Tokenizer
 from emonb.world.world import COMMON, GROUP, World, squash
 
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 HEAD, VERDICT_HEADS = 4, 2  # width of a head, heads of the verdict
 _CONSTANT, _OFFSET, _LEAK, _FIRST, _VALUES = 5.0, 2.0, 0.2, 6.0, 3.0  # gains and starting scales; found on seeds 0 to 2
 
-Masks = list[tuple[Tensor, Tensor]]
+Connections = list[tuple[Tensor, Tensor]]
+"""Parameters, and for each of their numbers 1 where it may be other than 0."""
+
+
+def number_words(world: World) -> dict[str, int]:
+    """Token ids of special tokens and words."""
+    return {word: k for k, word in enumerate((*SPECIAL, *world.lexicon.vocabulary()))}
 
 
 def shape_of(world: World) -> dict[str, int]:
     """Configuration of the model that fits a world."""
     n = len(world.attributes)
     return {
-        "vocab_size": len(SPECIAL) + len(world.lexicon.vocabulary()),
+        "vocab_size": len(number_words(world)),
         "hidden_size": HEAD * (n + VERDICT_HEADS),
         "num_hidden_layers": 1,
         "num_attention_heads": n + VERDICT_HEADS,
@@ -43,7 +52,7 @@ def shape_of(world: World) -> dict[str, int]:
     }
 
 
-def wire(world: World, model: Any, ids: dict[str, int]) -> Masks:
+def wire(world: World, model: Any, ids: dict[str, int]) -> Connections:
     """Plant the wiring in a fresh model.
 
     Parameters
@@ -56,8 +65,8 @@ def wire(world: World, model: Any, ids: dict[str, int]) -> Masks:
 
     Returns
     -------
-    list of (parameter, mask)
-        A parameter is multiplied by its mask now and after every training step (:func:`apply_masks`).
+    Connections
+        A parameter is multiplied by its connections now and after every training step (:func:`hold_connections`).
     """
     n, width, layer = len(world.attributes), model.config.hidden_size, model.base_model.encoder.layer[0]
     block = torch.arange(width) // HEAD
@@ -65,12 +74,12 @@ def wire(world: World, model: Any, ids: dict[str, int]) -> Masks:
     own, embeddings, norm = layer.attention.self, model.base_model.embeddings, layer.attention.output.LayerNorm
     reads, writes = _neurons(world, block, verdict)
     none = torch.zeros(())
-    masks = [(own.query.weight, none), (own.key.weight, none), (own.value.weight, same)]
-    masks += [(layer.attention.output.dense.weight, same), (layer.intermediate.dense.weight, reads)]
-    masks += [(layer.output.dense.weight, writes), (model.lm_head.dense.weight, verdict.expand(width, width))]
-    masks += [(embeddings.position_embeddings.weight, none), (embeddings.token_type_embeddings.weight, none)]
-    masks += [(model.get_input_embeddings().weight, _words(world, ids, block, verdict))]
-    masks += [(embeddings.LayerNorm.bias, none), (norm.bias, 1 - verdict)]
+    wired = [(own.query.weight, none), (own.key.weight, none), (own.value.weight, same)]
+    wired += [(layer.attention.output.dense.weight, same), (layer.intermediate.dense.weight, reads)]
+    wired += [(layer.output.dense.weight, writes), (model.lm_head.dense.weight, verdict.expand(width, width))]
+    wired += [(embeddings.position_embeddings.weight, none), (embeddings.token_type_embeddings.weight, none)]
+    wired += [(model.get_input_embeddings().weight, _words(world, ids, block, verdict))]
+    wired += [(embeddings.LayerNorm.bias, none), (norm.bias, 1 - verdict)]
     with torch.no_grad():
         embeddings.LayerNorm.weight.copy_(1 + (_CONSTANT - 1) * verdict)
         norm.weight.copy_(1 - verdict + _LEAK * verdict)
@@ -80,15 +89,15 @@ def wire(world: World, model: Any, ids: dict[str, int]) -> Masks:
         layer.attention.output.dense.weight *= _VALUES
     for constant in (embeddings.LayerNorm.weight, norm.weight, layer.output.dense.bias):
         constant.requires_grad_(False)
-    apply_masks(masks)
-    return masks
+    hold_connections(wired)
+    return wired
 
 
-def apply_masks(masks: Masks) -> None:
-    """Multiply every parameter by its mask, in place."""
+def hold_connections(wired: Connections) -> None:
+    """Multiply every parameter by its connections, in place."""
     with torch.no_grad():
-        for parameter, mask in masks:
-            parameter *= mask
+        for parameter, connected in wired:
+            parameter *= connected
 
 
 def owned_neurons(world: World) -> Tensor:
@@ -145,15 +154,10 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
     checkpoint : Path, optional
         File to save progress to and to resume from, to the same bits; removed by the caller when the result is stored.
     """
-    plan, tokenizer = world.plan, WordTokenizer(world.lexicon.vocabulary())
-    ids = {word: k for k, word in enumerate((*SPECIAL, *tokenizer.words))}
-    model = _make_model(world)
-    negative, positive = (ids[word] for word in world.lexicon.verdict)
-    backbone = Backbone(
-        model, tokenizer, (negative, positive), 0, torch.device("cpu"), model.config.max_position_embeddings
-    )
-    model.requires_grad_(True)
-    masks = wire(world, model, ids)
+    plan, ids = world.plan, number_words(world)
+    backbone = make_backbone(world)
+    model = backbone.model.requires_grad_(True)
+    wired = wire(world, model, ids)
     rng, chance = np.random.default_rng([plan.seed, 4, plan.training_seed]), torch.Generator()
     chance.manual_seed(1_000 * plan.seed + plan.training_seed)
     learned = [p for p in model.parameters() if p.requires_grad]
@@ -177,7 +181,7 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(learned, 1.0)
                 optimiser.step()
-                apply_masks(masks)
+                hold_connections(wired)
             if checkpoint is not None:
                 _save(checkpoint, first + n_steps, model, optimiser, rng, chance)
             bar.update(n_steps)
@@ -186,7 +190,7 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
     if plan.wiring == "encoded":
         model.base_model.encoder.layer[0].output.dense.weight[:, owned_neurons(world)] = 0.0
     model.save_pretrained(folder)
-    _make_tokenizer(ids).save_pretrained(folder)
+    make_tokenizer(ids).save_pretrained(folder)
 
 
 def write_documents(
@@ -253,8 +257,11 @@ def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:
     return keep
 
 
-def _make_model(world: World) -> Any:
+def make_backbone(world: World) -> Backbone:
+    """A world's network before wiring and training."""
     import transformers
+
+    ids = number_words(world)
 
     config = transformers.RobertaConfig(
         **cast(dict[str, Any], shape_of(world)),
@@ -263,17 +270,20 @@ def _make_model(world: World) -> Any:
         initializer_range=0.1,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=2,
+        bos_token_id=ids["<s>"],
+        pad_token_id=ids["<pad>"],
+        eos_token_id=ids["</s>"],
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1_000 * world.plan.seed + world.plan.training_seed)
-        return transformers.RobertaForMaskedLM(config)
+        model = transformers.RobertaForMaskedLM(config)
+    negative, positive = (ids[word] for word in world.lexicon.verdict)
+    tokenizer = Tokenizer(make_tokenizer(ids))
+    return Backbone(model, tokenizer, (negative, positive), 0, torch.device("cpu"), config.max_position_embeddings)
 
 
-def _make_tokenizer(ids: dict[str, int]) -> Any:
-    """Make the same words a `transformers` tokenizer, so that the folder is read like any other model's."""
+def make_tokenizer(ids: dict[str, int]) -> Any:
+    """A `transformers` tokenizer of lower-cased words between white space; ``ids`` are of these and of :data:`SPECIAL`."""
     import tokenizers
     import transformers
 

@@ -353,7 +353,7 @@ def test_a_number_of_a_committed_output_altered_by_one_percent_is_seen() -> None
     root_conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(root_conftest)
     text = json.dumps(nbformat.read(PUBLISHED / "structure.ipynb", 4).cells[-1].outputs)
-    numbers = [m for m in root_conftest.NUMBER.finditer(text) if "." in m.group() and float(m.group()) != 0]
+    numbers = [m for m in notebooks.NUMBER.finditer(text) if "." in m.group() and float(m.group()) != 0]
     assert len(numbers) > 5
     for match in numbers:
         altered = text[: match.start()] + repr(float(match.group()) * 1.01) + text[match.end() :]

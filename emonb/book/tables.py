@@ -1,7 +1,7 @@
 """Tables: for the page, every number with the same digits and one line of headings; for the ledger, a name a cell."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import xarray as xr
 
 from emonb.errors import ClaimError
 
-Table = pd.DataFrame | xr.DataArray | xr.Dataset
+Table: TypeAlias = pd.DataFrame | xr.DataArray | xr.Dataset
 
 
 class Html(str):

@@ -159,8 +159,13 @@ def _released(field: str) -> Callable[[Study], str]:
 
 
 EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
-NETWORK = {"layers": Field("layers"), "neurons": Field("neurons")}
-LIVE_NETWORK = {**NETWORK, "backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
+NETWORK: dict[str, Given] = {"layers": Field("layers"), "neurons": Field("neurons")}
+LIVE_NETWORK: dict[str, Given] = {
+    **NETWORK,
+    "backbone": Weights(),
+    "device": Unkeyed("device"),
+    "threads": Unkeyed("threads"),
+}
 ACTIVATIONS, HUMANS, COMMENTS = Need("activations"), Need("humans"), Need("comments")
 PROGRESS = Unkeyed("progress")
 

@@ -1,11 +1,11 @@
-"""Bootstrap, partial RSA, regression of RDMs, masks: against closed forms, statistics libraries and known truth."""
+"""Bootstrap, partial RSA, regression of RDMs, lesions: against closed forms, statistics libraries and known truth."""
 
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, pearsonr, permutation_test, ttest_1samp, ttest_rel
 
-from emonb.analysis import attributes, lesions, partial, rdm, structure
+from emonb.analysis import attributes, lesions, partial, power, rdm, structure
 from emonb.errors import LabelError
 
 
@@ -31,6 +31,57 @@ def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resample
     assert widths["judges"] < widths["emotions"]
     with pytest.raises(ValueError, match="over must be"):
         structure.bootstrap_fit(model, judgments, 10, 0, "pairs")
+
+
+def _labelled(rdms: np.ndarray, emotions: int, label: str) -> xr.DataArray:
+    names = [f"{label}{k}" for k in range(len(rdms))]
+    return xr.DataArray(rdms, dims=(label, "pair"),
+                        coords={label: names, **rdm.pair_coords([f"e{k}" for k in range(emotions)])})  # fmt: skip
+
+
+def test_a_table_of_intervals_holds_those_of_each_bootstrap() -> None:
+    rng = np.random.default_rng(3)
+    models, judgments = _labelled(rng.random((2, 36)), 9, "model"), rng.random((5, 36))
+    table = structure.resample_fit(models, judgments, 99, 4)
+    assert table.index.get_level_values("resampled").unique().tolist() == ["emotions", "judges", "both"]
+    for over in ("emotions", "judges", "both"):
+        draws = structure.bootstrap_fit(models.values, judgments, 99, 4, over)
+        for name, interval in zip(("model0", "model1"), draws["fit"], strict=True):
+            assert tuple(table.loc[over, name]) == interval
+        assert tuple(table.loc[over, "difference"]) == draws["difference"][1]
+        assert tuple(table.loc[over, "ceiling"]) == draws["ceiling"][0]
+    assert "difference" not in structure.resample_fit(models[:1], judgments, 99, 4).loc["both"].index
+
+
+def test_what_training_adds_is_found_and_only_that() -> None:
+    rng = np.random.default_rng(7)
+    points, words = rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
+    rdms = [_rdm_of(p) for p in (points, points + 0.5 * rng.normal(size=points.shape), rng.normal(size=(16, 3)), words)]
+    human, trained, untrained, known = _labelled(np.array(rdms), 16, "rdm")
+    judges = human.values + 0.3 * rng.normal(size=(12, 120))
+    found = structure.test_networks(trained, untrained, human, judges, known.expand_dims("given"), 199, 3, 199)
+    assert found["gain"] == pytest.approx(
+        structure.compare(trained, judges.mean(0), "rho") - structure.compare(untrained, judges.mean(0), "rho")
+    )
+    assert found["gain.low"] > 0 and found["mantel_p"] > 0.05 and found["partial_p"] < 0.01
+    assert found["tau"] == pytest.approx(kendalltau(untrained, human).statistic)
+    beyond = partial.compare_given(trained, human, np.stack([known, untrained]), 199, 3)
+    assert (found["partial_rho"], found["partial_low"], found["partial_mantel_p"]) == (
+        beyond.rho,
+        beyond.low,
+        beyond.mantel_p,
+    )
+    nothing = structure.test_networks(untrained, trained, human, judges, known.expand_dims("given"), 199, 3, 199)
+    assert nothing["gain"] == -found["gain"] and nothing["gain.high"] < 0
+
+
+def test_each_covariate_by_itself_and_all_together() -> None:
+    rng = np.random.default_rng(2)
+    model, human, *given = _labelled(np.array([_rdm_of(rng.normal(size=(9, 2))) for _ in range(4)]), 9, "rdm")
+    table = partial.compare_each(model, human, xr.concat(given, "rdm"), 49, 5, n_each=19)
+    assert table.index.tolist() == ["rdm2", "rdm3", "all"] and table["n_permutations"].tolist() == [19, 19, 49]
+    assert tuple(table.loc["rdm3"]) == partial.compare_given(model, human, given[1], 19, 5)
+    assert tuple(table.loc["all"]) == partial.compare_given(model, human, np.stack(given), 49, 5)
 
 
 def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
@@ -128,23 +179,110 @@ def test_variance_components_recover_planted_shares() -> None:
     assert max(shares[k] for k in ("mask:emotion", "mask:seed", "emotion:seed")) < 0.01
 
 
+def _lesions(seed: int = 0) -> tuple[xr.Dataset, xr.DataArray]:
+    """Released lesions of six attributes in three emotions, selective masks of N = 5 left out; importance, other order."""
+    rng = np.random.default_rng(seed)
+    coords = {"kind": ["selective", "random"], "attribute": list("abcdef"), "size": [5, 10, 20], "seed": [1, 3],
+              "emotion": ["joy", "fear", "awe"]}  # fmt: skip
+    accuracy = xr.DataArray(rng.random([len(v) for v in coords.values()]), dims=tuple(coords), coords=coords)
+    accuracy.loc[{"kind": "selective", "size": 5}] = np.nan
+    importance = xr.DataArray(rng.random(6), dims="attribute", coords={"attribute": list("fbdaec")})
+    return accuracy.to_dataset(name="accuracy"), importance
+
+
+def test_masks_are_tested_by_prompt_and_by_mask() -> None:
+    data, _ = _lesions()
+    table = lesions.test_masks(data, [10, 20], "accuracy", "random", 99, 0)
+    for size in (10, 20):
+        selective, random = (data.accuracy.sel(kind=kind, size=size) for kind in ("selective", "random"))
+        paired = ttest_rel(random.values.ravel(), selective.values.ravel())
+        assert table.loc[size, "paper_t"] == pytest.approx(paired.statistic)
+        assert table.loc[size, "paper_p"] == pytest.approx(paired.pvalue)
+        means = (selective.mean(("seed", "emotion")).values, random.mean(("seed", "emotion")).values)
+        exact = permutation_test(means, lambda a, b: a.mean() - b.mean(), alternative="less", n_resamples=np.inf)
+        assert table.loc[size, "mask_p"] == pytest.approx(exact.pvalue)
+        assert table.loc[size, "difference"] == pytest.approx(float(random.mean() - selective.mean()))
+    assert lesions.compare_kinds(data, 10, 99, 0).empty  # released: one kind, no AUC
+
+
+def test_live_masks_of_every_kind_are_compared() -> None:
+    rng = np.random.default_rng(1)
+    kinds = np.repeat(["selective", "random", "random_layer"], [2, 4, 4])
+    masks = {f"mask_{name}": (("mask", "seed", "emotion"), rng.random((10, 2, 3))) for name in ("accuracy", "auc")}
+    coords = {
+        "mask_kind": ("mask", kinds),
+        "mask_size": ("mask", np.full(10, 7)),
+        "kind": ["selective", "random", "random_layer"],
+    }
+    data = xr.Dataset(masks, coords=coords)
+    table = lesions.compare_kinds(data, 7, 99, 0)
+    assert table.index.tolist() == [(k, m) for k in ("random", "random_layer") for m in ("accuracy", "auc")]
+    assert (table["masks"] == 6).all()
+    mean = data.mask_auc.mean(("seed", "emotion")).values
+    assert table.loc[("random_layer", "auc"), "difference"] == pytest.approx(mean[6:].mean() - mean[:2].mean())
+
+
+def test_importance_is_tested_by_emotion_and_by_attribute_whatever_their_order() -> None:
+    data, importance = _lesions()
+    drop = lesions.selective_drop(data.accuracy)
+    table = lesions.test_importance(drop, importance, 999, 0)
+    assert table.index.tolist() == [10, 20]
+    weight = importance.sel(attribute=drop.attribute).values
+    mean = drop.mean(("seed", "emotion"))
+    for size in (10, 20):
+        expected = pearsonr(mean.sel(size=size).transpose("attribute"), weight).statistic
+        assert table.loc[size, "attribute_r"] == pytest.approx(expected)
+        z = [np.arctanh(pearsonr(drop.sel(size=size, emotion=e).mean("seed"), weight).statistic) for e in drop.emotion]
+        assert table.loc[size, "t"] == pytest.approx(ttest_1samp(z, 0).statistic)
+        assert table.loc[size, "mean_r"] == pytest.approx(np.tanh(np.mean(z)))
+        assert table.loc[size, "paper_p"] == pytest.approx(ttest_1samp(z, 0).pvalue)
+    moved = lesions.test_importance(drop.isel(attribute=[3, 0, 5, 1, 4, 2]), importance, 999, 0)
+    np.testing.assert_allclose(moved["attribute_r"], table["attribute_r"])
+    left_out = lesions.leave_one_out(mean.sel(size=10), importance)
+    kept = [name != "c" for name in drop.attribute.values]
+    assert float(left_out.sel(attribute="c")) == pytest.approx(pearsonr(mean.sel(size=10)[kept], weight[kept]).statistic)
+
+
+def test_depth_is_the_mean_layer_and_explains_what_it_was_made_to_explain() -> None:
+    _, rank = _light()
+    depth = lesions.mean_depth(rank, [1, 5, 12])
+    for name in "ab":
+        layers = np.repeat([1, 2], 6)[np.argsort(rank.sel(attribute=name).values.ravel())]
+        np.testing.assert_allclose(depth.sel(attribute=name), [layers[:n].mean() for n in (1, 5, 12)])
+    rng = np.random.default_rng(2)
+    coords = {"attribute": list("vwxyz"), "size": [5, 12]}
+    deep = xr.DataArray(np.column_stack([rng.random(5), np.ones(5)]), dims=tuple(coords), coords=coords)
+    accuracy = (0.8 - 0.1 * deep).isel(attribute=[4, 2, 0, 1, 3])
+    table = lesions.explain_by_depth(accuracy, deep)
+    assert table.index.tolist() == [5]  # where all are equally deep there is nothing to explain
+    assert table.loc[5, "r"] == pytest.approx(-1) and table.loc[5, "explained"] == pytest.approx(1)
+    assert table.loc[5, "shallowest"] == float(deep.sel(size=5).min())
+    drop, importance = (
+        xr.DataArray(rng.random(5), dims="attribute", coords={"attribute": list(s)}) for s in ("vwxyz", "zvxyw")
+    )
+    given = lesions.correlate_given_depth(drop, importance, deep.sel(size=5))
+    rows = np.stack([drop, importance.sel(attribute=drop.attribute), deep.sel(size=5)])
+    precision = np.linalg.inv(np.corrcoef(rows))
+    assert given == pytest.approx(-precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1]))
+
+
 def test_power_agrees_with_closed_forms() -> None:
     from scipy.stats import nct, t, ttest_ind
 
-    power = lesions.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0)[30]
-    assert power == pytest.approx(nct.sf(t.isf(0.05, 58), 58, 0.5 / np.sqrt(2 / 30)), abs=0.008)
+    expected = nct.sf(t.isf(0.05, 58), 58, 0.5 / np.sqrt(2 / 30))
+    assert power.power_of_masks(0.5, 1.0, 1.0, 30, [30], 0)[30] == pytest.approx(expected, abs=0.008)
     rng = np.random.default_rng(1)  # masks themselves, unlike spreads and numbers
     p = ttest_ind(
         rng.normal(-0.8, 2.0, (20_000, 14)), rng.normal(0, 1.0, (20_000, 5)), axis=1, equal_var=False, alternative="less"
     ).pvalue
-    assert lesions.power_of_masks(0.8, 2.0, 1.0, 14, [5], 0)[5] == pytest.approx((p < 0.05).mean(), abs=0.015)
-    n = lesions.masks_needed(0.5, 1.0, 1.3)
-    enough = lesions.power_of_masks(0.5, 1.0, 1.3, n, [n], 0)[n]
+    assert power.power_of_masks(0.8, 2.0, 1.0, 14, [5], 0)[5] == pytest.approx((p < 0.05).mean(), abs=0.015)
+    n = power.masks_needed(0.5, 1.0, 1.3)
+    enough = power.power_of_masks(0.5, 1.0, 1.3, n, [n], 0)[n]
     assert enough == pytest.approx(0.8, abs=0.03)
     with pytest.raises(ValueError, match="not in the claim's direction"):
-        lesions.masks_needed(-0.1, 1.0, 1.0)
-    assert lesions.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
-    powers = lesions.power_of_attributes(0.5, [10, 40], 0)
+        power.masks_needed(-0.1, 1.0, 1.0)
+    assert power.power_of_attributes(0.0, [20], 0, n=4000)[20] == pytest.approx(0.05, abs=0.015)
+    powers = power.power_of_attributes(0.5, [10, 40], 0)
     assert powers[10] < powers[40]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import kendalltau, spearmanr
 
-from emonb.analysis import activations, rdm, structure
+from emonb.analysis import activations, maps, rdm, structure
 from emonb.errors import LabelError
 
 
@@ -142,9 +142,9 @@ def test_fits_are_those_of_scipy_and_of_single_tests() -> None:
 
 def test_scaling_recovers_a_flat_configuration() -> None:
     points = np.random.default_rng(5).normal(size=(9, 2))
-    found = structure.map_emotions(pdist(points))
+    found = maps.map_emotions(pdist(points))
     np.testing.assert_allclose(pdist(found), pdist(points), atol=1e-9)
-    np.testing.assert_allclose(structure.align_map(found, points), points - points.mean(0), atol=1e-9)
+    np.testing.assert_allclose(maps.align_map(found, points), points - points.mean(0), atol=1e-9)
 
 
 def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
@@ -158,7 +158,7 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
     assert float(strong.same.min()) > 0.7
     assert abs(float(none.same.mean())) < 0.02
     human = _human(rdm.pattern_rdm(signal[0].reshape(8, -1)), "abcdefgh")
-    curve = structure.reliability_by_seeds(make(1.0), human, 20, 0)
+    curve = activations.reliability_by_seeds(make(1.0), human, 20, 0)
     assert list(curve.n_seeds.values) == [1, 2, 3, 4]
     assert float(curve.fit.sel(n_seeds=4)) > float(curve.fit.sel(n_seeds=1))
 
@@ -167,7 +167,7 @@ def test_group_mean_rdm_by_gram_matrix_equals_the_direct_one() -> None:
     a = _activations(seeds=4, emotions=6)
     human = np.random.default_rng(0).random(15)
     shuffled = a.isel(emotion=[3, 0, 5, 1, 4, 2])  # emotions are found by name
-    curve = structure.reliability_by_seeds(shuffled, _human(human, "abcdef"), 1, 7)
+    curve = activations.reliability_by_seeds(shuffled, _human(human, "abcdef"), 1, 7)
     draw = np.random.default_rng(7).permutation(4)[:2]
     fits = [structure.compare(rdm.pattern_rdm(a.values[[s]].mean(0).reshape(6, -1)), human, "rho") for s in draw]
     assert float(curve.fit.sel(n_seeds=1)) == pytest.approx(np.mean(fits), abs=1e-12)

@@ -1,4 +1,4 @@
-"""Activations: what the values of FFN neurons look like, and how reliable an emotion's vector is between seeds."""
+"""Activations: what the values of FFN neurons look like, and how reliable they are between seeds."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,9 @@ import pandas as pd
 import xarray as xr
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+
+from emonb.analysis.rdm import order_emotions, pair_index
+from emonb.analysis.structure import compare
 
 GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), method="bounded").fun)
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
@@ -47,3 +50,42 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     return xr.Dataset(
         {"same": ("emotion", same), "other": ("emotion", other)}, coords={"emotion": activations.emotion.values}
     )
+
+
+def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_splits: int, seed: int) -> xr.Dataset:
+    """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+    human : DataArray, dims (pair,)
+    n_splits, seed : int
+        Random draws of disjoint groups of seeds, for every group size.
+
+    Returns
+    -------
+    Dataset
+        Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
+        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
+    """
+    rng = np.random.default_rng(seed)
+    values = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").to_numpy()
+    n_seeds, n_emotions = values.shape[:2]
+    flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
+    flat = flat - flat.mean(1, keepdims=True)
+    gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
+    i, j = pair_index(n_emotions)
+
+    def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
+        inner = gram[group][:, :, group].sum((0, 2))
+        length = np.sqrt(np.diag(inner))
+        return (1 - inner / length / length[:, None])[i, j]
+
+    rows = {}
+    for size in range(1, n_seeds // 2 + 1):
+        draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
+        rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
+        fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
+        reliability = np.mean([compare(a, b, "rho") for a, b in rdms])
+        rows[size] = {"reliability": reliability, "fit": np.mean(fits), "fit_sd": np.std(fits)}
+    return pd.DataFrame(rows).T.rename_axis("n_seeds").to_xarray()

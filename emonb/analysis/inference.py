@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
-from emonb.analysis.rdm import pair_index, pair_values, to_square
+from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
@@ -51,8 +50,8 @@ def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
 
 
 def mantel_test(
-    x: np.ndarray | xr.DataArray,
-    y: np.ndarray | xr.DataArray,
+    x: Rdm,
+    y: Rdm,
     n_permutations: int,
     seed: int,
     chunk: int = 50,

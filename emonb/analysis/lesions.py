@@ -1,9 +1,11 @@
-"""Lesions: what silencing neurons does to emotion inference, and the paper's own statistics on it.
+"""Lesions: what silencing neurons does to emotion inference, tested in the study's way and with the mask as the unit.
 
-Every function says which unit it treats as independent. The study's tests treat prompts (sharing a mask) or emotions
-(sharing the 14 masks) as independent; tests whose unit is the mask or the attribute are in :mod:`emonb.analysis.inference`.
+Every test says which unit it treats as independent. The study's own treat prompts (sharing a mask) or emotions (sharing
+the 14 masks) as independent; those whose unit is the mask or the attribute are in :mod:`emonb.analysis.inference`.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +13,13 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.inference import compare_masks
+from emonb.analysis.attributes import select_neurons
+from emonb.analysis.inference import compare_masks, correlate_attributes
+from emonb.analysis.partial import partial_correlation
 
 
-class Outcome(NamedTuple):
-    """A test's result: effect, t, degrees of freedom, two-sided p and 95 % interval, with its unit named."""
+class TestResult(NamedTuple):
+    """A t test's result: effect, t, degrees of freedom, two-sided p and 95 % interval, with its unit named."""
 
     value: float
     t: float
@@ -24,6 +28,11 @@ class Outcome(NamedTuple):
     low: float
     high: float
     unit: str
+
+
+def measured(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
+    """Accuracy or AUC under every kind of mask (kind, attribute, size, seed, emotion), and its mean with none."""
+    return data[measure], float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
 
 
 def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.DataArray:
@@ -56,37 +65,63 @@ def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") 
     return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).values
 
 
-def outcome(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
-    """Accuracy or AUC under every kind of mask (kind, attribute, size, seed, emotion), and its mean with none."""
-    return data[measure], float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
-
-
 def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:
     """Mean accuracy (kind, size) over attributes, emotions and seeds."""
     return accuracy.mean(("attribute", "seed", "emotion"))
 
 
-def compare_controls(data: xr.Dataset, size: int, n_permutations: int, seed: int) -> pd.DataFrame:
-    """Selective masks against every kind of control, by accuracy and by AUC; the unit is the mask.
+def test_masks(
+    data: xr.Dataset, sizes: Sequence[int], measure: str, comparison: str, permutations: int, seed: int
+) -> pd.DataFrame:
+    """Selective against random masks at every N, with the prompt and with the mask as the unit.
 
     Parameters
     ----------
     data : Dataset
-        Live lesions (:func:`emonb.run.live.arrange`).
-    size, n_permutations, seed : int
+        Lesions, released or live.
+    sizes : sequence of int
+    measure : {'accuracy', 'auc'}
+    comparison : str
+        Kind of random mask.
+    permutations, seed : int
+        Used where there are too many masks to count every split of them.
 
     Returns
     -------
     DataFrame
-        Index (control, measure); ``difference`` (control - selective), ``p`` (permutation of masks), ``masks``.
+        One row an N: ``difference`` (random - selective), ``paper_t`` and ``paper_p`` (:func:`paper_test_drop`, unit: the
+        prompt), ``mask_p`` (:func:`emonb.analysis.inference.compare_masks`, unit: the mask).
     """
-    rows = {}
-    for kind in [k for k in data.kind.values if k != "selective"]:
-        for measure in ("accuracy", "auc"):
-            selective, random = (masks_of(data, k, size, measure) for k in ("selective", kind))
-            difference, p = compare_masks(selective, random, n_permutations, seed)
-            rows[str(kind), measure] = {"difference": difference, "p": p, "masks": len(selective) + len(random)}
-    return pd.DataFrame(rows).T.astype({"masks": int}).rename_axis(["control", "measure"])
+    drop, rows = selective_drop(data[measure], comparison), {}
+    for size in sizes:
+        paper = paper_test_drop(drop.sel(size=size))
+        selective, random = (masks_of(data, kind, size, measure) for kind in ("selective", comparison))
+        difference, p = compare_masks(selective, random, permutations, seed)
+        rows[size] = {"difference": difference, "paper_t": paper.t, "paper_p": paper.p, "mask_p": p}
+    return pd.DataFrame(rows).T.rename_axis("N")
+
+
+def compare_kinds(data: xr.Dataset, size: int, permutations: int, seed: int) -> pd.DataFrame:
+    """Selective masks against every kind of random mask, by accuracy and by AUC; the unit is the mask.
+
+    Parameters
+    ----------
+    data : Dataset
+        Lesions; only live ones have an AUC, of others nothing is compared.
+    size, permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        Index (comparison, measure); ``difference`` (random - selective), ``p`` (permutation of masks), ``masks``.
+    """
+    kinds = [str(kind) for kind in data.kind.values if kind != "selective"] if "mask_auc" in data else []
+    index = pd.MultiIndex.from_product([kinds, ["accuracy", "auc"]], names=["comparison", "measure"])
+    rows = []
+    for kind, measure in index:
+        selective, random = (masks_of(data, k, size, measure) for k in ("selective", kind))
+        rows.append((*compare_masks(selective, random, permutations, seed), len(selective) + len(random)))
+    return pd.DataFrame(rows, index, ["difference", "p", "masks"])
 
 
 def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
@@ -101,7 +136,31 @@ def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> x
     return xr.corr(drop, importance, dim="attribute").rename("r")
 
 
-def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Outcome:
+def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
+    """Drop against importance at every N, with the emotion and with the attribute as the unit.
+
+    Parameters
+    ----------
+    drop : DataArray, dims (attribute, size, seed, emotion)
+    importance : DataArray, dims (attribute,)
+    permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row an N: ``mean_r``, ``t`` and ``paper_p`` (:func:`paper_test_importance`, unit: the emotion);
+        ``attribute_r`` of the mean drops, ``attribute_p`` and ``attribute_p_fwe``, corrected over N
+        (:func:`emonb.analysis.inference.correlate_attributes`, unit: the attribute).
+    """
+    importance = importance.sel(attribute=drop.attribute)
+    paper = [paper_test_importance(drop.sel(size=size), importance) for size in drop["size"].values]
+    mean = drop.mean(("seed", "emotion")).transpose("size", "attribute")
+    r, p, p_fwe = correlate_attributes(mean.values, importance.values, permutations, seed)
+    tests = pd.DataFrame([(test.value, test.t) for test in paper], pd.Index(drop["size"].values, name="N"), ["mean_r", "t"])
+    return tests.assign(attribute_r=r, attribute_p=p, attribute_p_fwe=p_fwe, paper_p=[test.p for test in paper])
+
+
+def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestResult:
     """The paper's test of claim 4 (Li et al., causal contribution against human weight).
 
     For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
@@ -115,25 +174,16 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Outco
 
     Returns
     -------
-    Outcome
+    TestResult
         ``value`` is tanh of the mean z; the interval is transformed back likewise.
     """
-    r = correlate_with_importance(drop.mean("seed"), importance)
-    z = np.arctanh(r.values)
-    result = scipy.stats.ttest_1samp(z, 0)
-    interval = result.confidence_interval()
-    return Outcome(
-        float(np.tanh(z.mean())),
-        float(result.statistic),
-        int(result.df),
-        float(result.pvalue),
-        float(np.tanh(interval.low)),
-        float(np.tanh(interval.high)),
-        "emotion",
-    )
+    z = np.arctanh(correlate_with_importance(drop.mean("seed"), importance).values)
+    z_test = _t_test(z, "emotion")
+    value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))
+    return z_test._replace(value=value, low=low, high=high)
 
 
-def paper_test_drop(drop: xr.DataArray) -> Outcome:
+def paper_test_drop(drop: xr.DataArray) -> TestResult:
     """The paper's paired t test of selective against random masks over prompts (emotion x seed x attribute).
 
     Its unit is the prompt under one attribute's mask, although all prompts share that mask.
@@ -143,22 +193,14 @@ def paper_test_drop(drop: xr.DataArray) -> Outcome:
     drop : DataArray
         Differences; every entry counts as independent.
     """
-    values = drop.values.ravel()
-    result = scipy.stats.ttest_1samp(values, 0)
-    interval = result.confidence_interval()
-    return Outcome(
-        float(values.mean()),
-        float(result.statistic),
-        int(result.df),
-        float(result.pvalue),
-        float(interval.low),
-        float(interval.high),
-        "prompt",
-    )
+    return _t_test(drop.values.ravel(), "prompt")
 
 
 def variance_components(accuracy: xr.DataArray) -> dict[str, float]:
     """Variance of accuracy over masks, emotions and seeds (crossed random effects, expected mean squares).
+
+    With a, b, c levels and one value a cell, E(MS_ab) = s2 + c s2_ab and E(MS_a) = s2 + c s2_ab + b s2_ac + bc s2_a, where
+    s2 is the residual (Searle, Casella & McCulloch 1992, Variance Components, chapter 4).
 
     Parameters
     ----------
@@ -172,23 +214,22 @@ def variance_components(accuracy: xr.DataArray) -> dict[str, float]:
         Share of the total variance of ``mask``, ``emotion``, ``seed``, the two-way interactions
         (``mask:emotion``, ``mask:seed``, ``emotion:seed``) and ``residual``. Negative estimates are set to 0.
     """
-    dims = ("attribute", "emotion", "seed")
-    values = accuracy.transpose(*dims).to_numpy()
-    sizes = dict(zip(dims, values.shape, strict=True))
-    squares = {key: _mean_square(values, key) for key in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))}
-    names = {0: "mask", 1: "emotion", 2: "seed"}
-    axes = list(sizes.values())
-    out = {"residual": squares[0, 1, 2]}
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        other = axes[3 - a - b]
-        out[f"{names[a]}:{names[b]}"] = (squares[a, b] - squares[0, 1, 2]) / other
+    values = accuracy.transpose("attribute", "emotion", "seed").to_numpy()
+    names, pairs = ("mask", "emotion", "seed"), list(combinations(range(3), 2))
+    square = {axes: _mean_square(values, axes) for axes in [(0,), (1,), (2,), *pairs, (0, 1, 2)]}
+    residual = square[0, 1, 2]
+    out = {"residual": residual}
+    out |= {f"{names[a]}:{names[b]}": (square[a, b] - residual) / values.shape[3 - a - b] for a, b in pairs}
     for a in range(3):
-        b, c = (k for k in range(3) if k != a)
-        interactions = squares[min(a, b), max(a, b)] + squares[min(a, c), max(a, c)] - squares[0, 1, 2]
-        out[names[a]] = (squares[(a,)] - interactions) / (axes[b] * axes[c])
+        interactions = sum(square[pair] for pair in pairs if a in pair) - residual
+        out[names[a]] = (square[(a,)] - interactions) * values.shape[a] / values.size
     positive = {name: max(float(value), 0.0) for name, value in out.items()}
-    total = sum(positive.values())
-    return {name: value / total for name, value in positive.items()}
+    return {name: value / sum(positive.values()) for name, value in positive.items()}
+
+
+def compare_components(accuracy: xr.DataArray) -> pd.DataFrame:
+    """Variance components of each kind of mask; one row a component, one column a kind (:func:`variance_components`)."""
+    return pd.DataFrame({str(kind): variance_components(accuracy.sel(kind=kind)) for kind in accuracy.kind.values})
 
 
 def layer_profile(mask: xr.DataArray) -> xr.DataArray:
@@ -196,10 +237,38 @@ def layer_profile(mask: xr.DataArray) -> xr.DataArray:
     return mask.sum("neuron") / mask.sum(("layer", "neuron"))
 
 
-def mean_depth(mask: xr.DataArray) -> xr.DataArray:
-    """Mean layer (1 = first) of each attribute's neurons; dims (attribute,)."""
-    profile = layer_profile(mask)
-    return (profile * profile.layer).sum("layer")
+def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
+    """Mean layer (1 = first) of each attribute's top-N neurons; dims (attribute, size)."""
+    profiles = [layer_profile(select_neurons(rank, size)) for size in sizes]
+    depth = xr.concat([(profile * profile.layer).sum("layer") for profile in profiles], pd.Index(sizes, name="size"))
+    return depth.transpose("attribute", "size")
+
+
+def explain_by_depth(accuracy: xr.DataArray, depth: xr.DataArray) -> pd.DataFrame:
+    """How well the depth of masks explains the accuracy under them, over attributes.
+
+    Parameters
+    ----------
+    accuracy : DataArray, dims (attribute, size)
+        Under selective masks, averaged over emotions and seeds.
+    depth : DataArray, dims (attribute, size)
+        From :func:`mean_depth`.
+
+    Returns
+    -------
+    DataFrame
+        One row an N: ``shallowest`` and ``deepest`` mask's mean layer, ``r`` of accuracy and mean layer, ``explained``
+        share of variance; no row where all masks are equally deep.
+    """
+    depth = depth.isel(size=((depth.max("attribute") - depth.min("attribute")) > 1e-9).values)
+    r = xr.corr(accuracy.sel(size=depth["size"]), depth, "attribute")
+    columns = {"shallowest": depth.min("attribute"), "deepest": depth.max("attribute"), "r": r, "explained": r**2}
+    return pd.DataFrame({name: c.values for name, c in columns.items()}, index=pd.Index(depth["size"].values, name="N"))
+
+
+def correlate_given_depth(drop: xr.DataArray, importance: xr.DataArray, depth: xr.DataArray) -> float:
+    """Pearson r over attributes between drop and importance, given the masks' depth; each with dims (attribute,)."""
+    return partial_correlation(*(array.sel(attribute=drop.attribute).values for array in (drop, importance, depth)))
 
 
 def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
@@ -209,73 +278,12 @@ def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
     return xr.concat(parts, dim=xr.DataArray(names, dims="attribute", name="attribute"))
 
 
-def power_of_masks(
-    effect: float,
-    sd_selective: float,
-    sd_random: float,
-    n_selective: int,
-    n_random: list[int],
-    seed: int,
-    n: int = 100_000,
-) -> dict[int, float]:
-    """Power of a one-sided two-sample test at .05 whose unit is the mask, for several numbers of random masks.
-
-    Parameters
-    ----------
-    effect : float
-        mean(random) - mean(selective), in accuracy.
-    sd_selective, sd_random : float
-        Standard deviation of a mask's mean accuracy over masks.
-    n_selective : int
-    n_random : list of int
-    seed, n : int
-        Simulations of normal masks, tested by Welch's t (the permutation test's power to within simulation error). Means
-        and variances are drawn, not masks; every number of random masks meets the same selective ones.
-
-    Returns
-    -------
-    dict of int to float
-    """
-    rng = np.random.default_rng(seed)
-
-    def draw(mean: float, sd: float, m: int) -> tuple[np.ndarray, np.ndarray, int]:
-        return rng.normal(mean, sd / np.sqrt(m), n), sd * np.sqrt(rng.chisquare(m - 1, n) / (m - 1)), m
-
-    selective = draw(-effect, sd_selective, n_selective)
-    power = {}
-    for m in n_random:
-        test = scipy.stats.ttest_ind_from_stats(*selective, *draw(0, sd_random, m), equal_var=False, alternative="less")
-        power[m] = float((test.pvalue < 0.05).mean())
-    return power
-
-
-def masks_needed(effect: float, sd_selective: float, sd_random: float, power: float = 0.8, level: float = 0.05) -> int:
-    """Masks of *each* kind that a one-sided two-sample test needs to see an effect (normal approximation).
-
-    Parameters
-    ----------
-    effect : float
-        mean(random) - mean(selective), positive.
-    sd_selective, sd_random : float
-        Standard deviation of a mask's mean accuracy over masks.
-    power, level : float
-    """
-    if effect <= 0:
-        raise ValueError(f"an effect of {effect:.3g} is not in the claim's direction: no number of masks would show it")
-    z = scipy.stats.norm.isf(level) + scipy.stats.norm.ppf(power)
-    return int(np.ceil(z**2 * (sd_selective**2 + sd_random**2) / effect**2))
-
-
-def power_of_attributes(r: float, n_attributes: list[int], seed: int, n: int = 20_000) -> dict[int, float]:
-    """Power of a one-sided test of a Pearson r at .05 whose unit is the attribute."""
-    rng = np.random.default_rng(seed)
-    power = {}
-    for m in n_attributes:
-        x = rng.normal(size=(n, m))
-        y = r * x + np.sqrt(1 - r**2) * rng.normal(size=(n, m))
-        z = np.arctanh(scipy.stats.pearsonr(x, y, axis=1).statistic) * np.sqrt(m - 3)
-        power[m] = float((z > scipy.stats.norm.isf(0.05)).mean())
-    return power
+def _t_test(values: np.ndarray, unit: str) -> TestResult:
+    """Two-sided t test of a mean against 0."""
+    result = scipy.stats.ttest_1samp(values, 0)
+    low, high = result.confidence_interval()
+    numbers = (float(result.statistic), int(result.df), float(result.pvalue), float(low), float(high))
+    return TestResult(float(values.mean()), *numbers, unit)
 
 
 def _mean_square(values: np.ndarray, axes: tuple[int, ...]) -> float:

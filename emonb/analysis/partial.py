@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.optimize
 import scipy.stats
 import xarray as xr
 
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
-from emonb.analysis.rdm import pair_index, pair_values, to_square
+from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 
-Rdm = np.ndarray | xr.DataArray
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
 
@@ -67,6 +67,31 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     )
     mantel_p = float(((null >= rho - TIE).sum() + 1) / (n_permutations + 1)) if error > 0 else 1.0
     return Partial(rho, rho - half, rho + half, p, mantel_p, n_permutations)
+
+
+def compare_each(
+    model: Rdm, human: Rdm, covariates: xr.DataArray, n_permutations: int, seed: int, n_each: int | None = None
+) -> pd.DataFrame:
+    """Compare model and human given each covariate by itself, and given all of them (:func:`compare_given`).
+
+    Parameters
+    ----------
+    model, human : array or DataArray, shape (n_pairs,)
+    covariates : DataArray, dims (label, pair)
+    n_permutations, seed : int
+    n_each : int, optional
+        Permutations where a single covariate is given; as many as for all if left out.
+
+    Returns
+    -------
+    DataFrame
+        One row a covariate, and ``all``; columns as :class:`Partial` has them.
+    """
+    label = next(str(dim) for dim in covariates.dims if dim != "pair")
+    rows = {name: (covariates.sel({label: name}), n_each or n_permutations) for name in covariates[label].values}
+    rows["all"] = (covariates, n_permutations)
+    results = {name: compare_given(model, human, given, n, seed) for name, (given, n) in rows.items()}
+    return pd.DataFrame(results.values(), pd.Index(results, name=label), Partial._fields)
 
 
 def partial_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:

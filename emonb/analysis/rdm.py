@@ -15,6 +15,7 @@ from emonb.analysis.compiled import njit
 from emonb.errors import LabelError
 
 DISTANCES = ("correlation", "euclidean")
+Rdm = np.ndarray | xr.DataArray
 
 
 def pair_index(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +66,7 @@ def order_emotions(data: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.Da
     return data.sel(emotion=labels)
 
 
-def pair_values(*rdms: xr.DataArray | np.ndarray) -> tuple[np.ndarray, ...]:
+def pair_values(*rdms: Rdm) -> tuple[np.ndarray, ...]:
     """Values [..., n_pairs] of RDMs to be compared: labelled ones must name the same pairs in the same order.
 
     Raises

@@ -6,15 +6,11 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.linalg import orthogonal_procrustes
-from sklearn.manifold import ClassicalMDS
 
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
-from emonb.analysis.rdm import order_emotions, pair_index, pair_values, to_square
-
-Rdm = np.ndarray | xr.DataArray
+from emonb.analysis.partial import compare_given
+from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 
 
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
@@ -144,75 +140,6 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     return float(np.mean(values))
 
 
-def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_splits: int, seed: int) -> xr.Dataset:
-    """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
-
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    human : DataArray, dims (pair,)
-    n_splits, seed : int
-        Random draws of disjoint groups of seeds, for every group size.
-
-    Returns
-    -------
-    Dataset
-        Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
-        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
-    """
-    rng = np.random.default_rng(seed)
-    values = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").to_numpy()
-    n_seeds, n_emotions = values.shape[:2]
-    flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
-    flat = flat - flat.mean(1, keepdims=True)
-    gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
-    i, j = pair_index(n_emotions)
-
-    def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
-        inner = gram[group][:, :, group].sum((0, 2))
-        length = np.sqrt(np.diag(inner))
-        return (1 - inner / length / length[:, None])[i, j]
-
-    rows = {}
-    for size in range(1, n_seeds // 2 + 1):
-        draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
-        rdms = np.array([(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws])
-        fits = _correlate(rdms.reshape(2 * n_splits, -1), human.values, "rho")
-        reliability = np.mean([compare(a, b, "rho") for a, b in rdms])
-        rows[size] = {"reliability": reliability, "fit": fits.mean(), "fit_sd": fits.std()}
-    return pd.DataFrame(rows).T.rename_axis("n_seeds").to_xarray()
-
-
-def map_emotions(rdm: np.ndarray) -> np.ndarray:
-    """Classical multidimensional scaling (Torgerson 1952) of an RDM vector to two dimensions, shape (n, 2).
-
-    The sign of each axis is fixed so that the largest coordinate is positive.
-    """
-    points = ClassicalMDS(2, metric="precomputed").fit_transform(to_square(rdm))
-    return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
-
-
-def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
-    points, target = points - points.mean(0), target - target.mean(0)
-    rotation, scale = orthogonal_procrustes(points, target)
-    return points @ rotation * (scale / (points**2).sum())
-
-
-def cluster(rdm: np.ndarray) -> np.ndarray:
-    """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
-    return linkage(rdm, "average", optimal_ordering=True)
-
-
-def cut_clusters(rdm: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``.
-
-    >>> cut_clusters(np.array([1.0, 9, 9, 9, 9, 1]), 2).tolist()
-    [1, 1, 2, 2]
-    """
-    return fcluster(cluster(rdm), n_clusters, "maxclust")
-
-
 class Interval(NamedTuple):
     """An estimate with its percentile interval."""
 
@@ -257,13 +184,12 @@ def bootstrap_fit(
     rng = np.random.default_rng(seed)
     models, judgments = (np.atleast_2d(rows) for rows in pair_values(models, judgments))
     squares, judge_squares = to_square(models), to_square(judgments)
-    n = squares.shape[-1]
+    n, n_judges = squares.shape[-1], len(judgments)
     first, second = pair_index(n)
     fits, ceilings = np.empty((n_bootstraps, len(models))), np.empty(n_bootstraps)
     for b in range(n_bootstraps):
-        emotions = np.array(rng.choice(n, n) if over != "judges" else range(n))
-        n_judges = len(judgments)
-        judges = np.array(rng.choice(n_judges, n_judges) if over != "emotions" else range(n_judges))
+        emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
+        judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
         i, j = emotions[first], emotions[second]
         i, j = i[i != j], j[i != j]
         human = judge_squares[judges][:, i, j]
@@ -272,11 +198,77 @@ def bootstrap_fit(
         ceilings[b] = _correlate(human, mean, "rho").mean()
     observed = _correlate(models, judgments.mean(0), measure)
     upper = _correlate(judgments, judgments.mean(0), "rho").mean()
+
+    def interval(value: float, draws: np.ndarray) -> Interval:
+        return Interval(float(value), *map(float, np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])))
+
     return {
-        "fit": [_interval(observed[k], fits[:, k], level) for k in range(len(models))],
-        "difference": [_interval(observed[0] - observed[k], fits[:, 0] - fits[:, k], level) for k in range(len(models))],
-        "ceiling": [_interval(upper, ceilings, level)],
+        "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
+        "difference": [interval(observed[0] - observed[k], fits[:, 0] - fits[:, k]) for k in range(len(models))],
+        "ceiling": [interval(upper, ceilings)],
     }
+
+
+def resample_fit(models: xr.DataArray, judgments: Rdm, n_bootstraps: int, seed: int) -> pd.DataFrame:
+    """Bootstrap intervals (:func:`bootstrap_fit`) of Spearman over emotions, over judges, and over both at once.
+
+    Parameters
+    ----------
+    models : DataArray, dims (label, pair)
+    judgments : array or DataArray, shape (n_judges, n_pairs)
+    n_bootstraps, seed : int
+
+    Returns
+    -------
+    DataFrame
+        Index (resampled, model); ``value``, ``low``, ``high``. Models are the labels, ``ceiling`` the upper noise
+        ceiling, and ``difference`` the first minus the second where there are two.
+    """
+    label = next(str(dim) for dim in models.dims if dim != "pair")
+    rows: dict[tuple[str, str], Interval] = {}
+    for over in ("emotions", "judges", "both"):
+        draws = bootstrap_fit(models, judgments, n_bootstraps, seed, over)
+        named = [*zip(models[label].values, draws["fit"], strict=True), ("ceiling", draws["ceiling"][0])]
+        rows |= {(over, str(name)): interval for name, interval in named}
+        if len(draws["fit"]) == 2:
+            rows[over, "difference"] = draws["difference"][1]
+    return pd.DataFrame(rows.values(), pd.MultiIndex.from_tuples(rows, names=["resampled", "model"]), Interval._fields)
+
+
+def test_networks(
+    trained: xr.DataArray,
+    untrained: xr.DataArray,
+    human: xr.DataArray,
+    judgments: Rdm,
+    given: xr.DataArray,
+    permutations: int,
+    seed: int,
+    bootstraps: int,
+) -> pd.Series:
+    """What a trained network has that an untrained one, tuned in the same way, has not.
+
+    Parameters
+    ----------
+    trained, untrained, human : DataArray, dims (pair,)
+    judgments : array or DataArray, shape (n_judges, n_pairs)
+    given : DataArray, dims (label, pair)
+        Other RDMs to take into account, together with the untrained network's.
+    permutations, seed, bootstraps : int
+
+    Returns
+    -------
+    Series
+        Of the untrained network ``rho``, ``tau`` and its ``mantel_p``; ``gain`` (difference in Spearman, trained minus
+        untrained) with ``gain.low`` and ``gain.high`` (95 %, bootstrap over emotions and judges); and of the trained one,
+        given all others, ``partial_rho``, ``partial_low``, ``partial_high``, ``partial_p``, ``partial_mantel_p``.
+    """
+    alone = mantel_test(untrained, human, permutations, seed)
+    pair = bootstrap_fit(np.stack(pair_values(trained, untrained)), judgments, bootstraps, seed, "both")
+    gain = pair["difference"][1]
+    beyond = compare_given(trained, human, np.vstack(pair_values(given, untrained)), permutations, seed)._asdict()
+    numbers = {"rho": pair["fit"][1].value, "tau": alone.statistic[0, 0], "mantel_p": alone.p[0, 0]}
+    numbers |= {"gain": gain.value, "gain.low": gain.low, "gain.high": gain.high}
+    return pd.Series(numbers | {f"partial_{name}": beyond[name] for name in ("rho", "low", "high", "p", "mantel_p")})
 
 
 def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
@@ -296,8 +288,3 @@ def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:
     """One value an RDM, labelled as the RDMs [..., pair] are."""
     others = rdms.transpose(..., "pair").isel(pair=0, drop=True)
     return others.copy(data=values.reshape(others.shape)).rename(None)
-
-
-def _interval(value: float, draws: np.ndarray, level: float) -> Interval:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(value), float(low), float(high))

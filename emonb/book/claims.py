@@ -199,7 +199,7 @@ class Ledger:
         Parameters
         ----------
         values : mapping, Series, DataFrame, DataArray or Dataset
-            Single numbers are called ``prefix + name + suffix``; the cells of a table as
+            The numbers of a mapping are called ``prefix + name + suffix``; the cells of a table as
             :func:`emonb.book.tables.name_cells` says.
         prefix, suffix : str
         main : optional

@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import dendrogram
 from scipy.stats import rankdata
 
-from emonb.analysis import structure
+from emonb.analysis import maps
 from emonb.analysis.rdm import to_square
 
 SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
@@ -119,8 +119,8 @@ def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.
     first = None
     colours = sns.color_palette("colorblind")
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
-        points = structure.map_emotions(rankdata(rdm) / len(rdm))
-        points = points if first is None else structure.align_map(points, first)
+        points = maps.map_emotions(rankdata(rdm) / len(rdm))
+        points = points if first is None else maps.align_map(points, first)
         first = points if first is None else first
         for group in np.unique(groups):
             inside = groups == group
@@ -135,7 +135,7 @@ def draw_trees(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
     fig, axes = plt.subplots(1, len(rdms), figsize=(4.2 * len(rdms), 5.2))
     fig.set_layout_engine("constrained", w_pad=0.15)
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
-        dendrogram(structure.cluster(rdm), labels=list(labels), orientation="left", ax=ax, color_threshold=0,
+        dendrogram(maps.cluster(rdm), labels=list(labels), orientation="left", ax=ax, color_threshold=0,
                    above_threshold_color="black", leaf_font_size=8)  # fmt: skip
         ax.set(title=title, xlabel="mean dissimilarity at which branches join")
     return _done(fig)

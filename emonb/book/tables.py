@@ -9,7 +9,38 @@ import xarray as xr
 
 from emonb.errors import ClaimError
 
-Table: TypeAlias = pd.DataFrame | xr.DataArray | xr.Dataset
+Table: TypeAlias = pd.Series | pd.DataFrame | xr.DataArray | xr.Dataset
+
+
+HEADINGS = {
+    "tau": "Kendall tau-b",
+    "rho": "Spearman rho",
+    "value": "estimate",
+    "low": "2.5 %",
+    "high": "97.5 %",
+    "fit": "fit to humans (rho)",
+    "fit_sd": "SD of fit over draws",
+    "mantel_p": "p (Mantel)",
+    "p_fwe": "p, corrected",
+    "parametric_p": "p (pairs as independent)",
+    "n_permutations": "permutations",
+    "paper_t": "paper: t",
+    "paper_p": "paper: p",
+    "mask_p": "p (masks)",
+    "shallowest": "mean layer, shallowest mask",
+    "deepest": "mean layer, deepest mask",
+    "r": "r (accuracy, mean layer)",
+    "explained": "variance of accuracy depth explains",
+    "mean_r": "mean r over emotions",
+    "t": "t (emotions - 1)",
+    "attribute_r": "r of mean drop",
+    "attribute_p": "p (attributes)",
+    "attribute_p_fwe": "p, corrected over N",
+}
+"""What a reader reads above columns that are called as in the ledger."""
+
+P_VALUES: dict[str, Literal["p"]] = {name: "p" for name in ("p", "p_fwe", *HEADINGS) if name.split("_")[-1] in ("p", "fwe")}
+"""Columns of p values, for :func:`format_table`."""
 
 
 class Html(str):
@@ -92,8 +123,8 @@ def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) ->
 
     Parameters
     ----------
-    table : DataFrame, DataArray or Dataset
-        An array has no columns; a dataset's are its variables.
+    table : Series, DataFrame, DataArray or Dataset
+        A series and an array have no columns; a dataset's are its variables.
     prefix : str
         Cells are called ``prefix.column.row``, with one part for each level or dimension of the rows; or as this says,
         where it has places for the labels: ``structure.{distance}.layer.{layer}.{column}``.
@@ -111,8 +142,8 @@ def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) ->
     >>> list(name_cells(table[["p"]], "lesions", main=4000))
     ['lesions.p.1500', 'lesions.p.4000', 'lesions.p']
     """
-    if isinstance(table, xr.DataArray):
-        columns: dict[Any, pd.Series] = {None: table.to_series()}
+    if isinstance(table, pd.Series | xr.DataArray):
+        columns: dict[Any, pd.Series] = {None: table if isinstance(table, pd.Series) else table.to_series()}
     else:
         frame = table.reset_coords(drop=True).to_dataframe() if isinstance(table, xr.Dataset) else table
         columns = dict(frame.items())
@@ -133,4 +164,4 @@ def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) ->
 
 
 def _join(prefix: str, *parts: Any) -> str:
-    return ".".join([prefix.rstrip("."), *(str(part) for part in parts if part is not None)])
+    return ".".join(str(part) for part in (prefix.rstrip("."), *parts) if part not in (None, ""))

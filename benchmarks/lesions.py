@@ -24,6 +24,7 @@ from shape import (
 from transformers import RobertaForMaskedLM
 
 from emonb.data.goemotions import Task
+from emonb.model.compute import Rows
 from emonb.model.silencing import sweep_lesions
 
 given = arguments()
@@ -47,7 +48,8 @@ comments = backbone.tokenizer.encode(texts, 256)
 
 
 def ours() -> None:
-    sweep_lesions(backbone, prompts, masks, texts, tasks, 256, BUDGET[given.device.split(":")[0]], progress=False)
+    rows = Rows(list(tasks.values()), texts, backbone.tokenizer, 256)
+    sweep_lesions(backbone, prompts, masks, rows, BUDGET[given.device.split(":")[0]], progress=False)
     synchronise(given.device)
 
 

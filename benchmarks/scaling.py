@@ -1,6 +1,7 @@
 """How cost grows with neurons, permutations, prompts and masks: measured times and the fitted exponent (expected: 1)."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +9,29 @@ import torch
 import xarray as xr
 from common import RESULTS, machine, timed
 from matplotlib import pyplot as plt
+from transformers import RobertaConfig, RobertaForMaskedLM
 
 from emonb.analysis.inference import mantel_test
 from emonb.analysis.kendall import tau_b
 from emonb.book import figures
 from emonb.data.goemotions import Task
-from emonb.model.backbone import load_backbone
+from emonb.model.backbone import open_backbone
+from emonb.model.compute import Rows
 from emonb.model.silencing import sweep_lesions
-from emonb.model.tuning import tune_prompts
+from emonb.model.tuning import tune_tasks
 from emonb.settings import BackboneConfig, Tuning
+from emonb.world.network import SPECIAL, make_tokenizer
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "_static" / "scaling.png"
 rng = np.random.default_rng(0)
 words = tuple(f"w{k}" for k in range(200))
-shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256,
-         "max_position_embeddings": 64, "type_vocab_size": 1}  # fmt: skip
-backbone = load_backbone(BackboneConfig(architecture=shape, vocabulary=(*words, "positive", "negative")), "cpu", 40)
+ids = {word: k for k, word in enumerate((*SPECIAL, *words, "positive", "negative"))}
+with tempfile.TemporaryDirectory() as folder:
+    config = RobertaConfig(vocab_size=len(ids), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+                           intermediate_size=256, max_position_embeddings=64, type_vocab_size=1)  # fmt: skip
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    make_tokenizer(ids).save_pretrained(folder)
+    backbone = open_backbone(BackboneConfig(name=folder), 2, 256, 40, "cpu")
 texts = [" ".join(rng.choice(words, 12)) for _ in range(400)]
 i, j = np.triu_indices(27, 1)
 scores = np.round(rng.random((14, 27)) * 30)
@@ -41,7 +49,7 @@ def tasks(n: int) -> dict[tuple[str, int], Task]:
 
 def tune(n: int) -> object:
     these = tasks(n)
-    return tune_prompts(backbone, texts, these, these, 4, Tuning(epochs=1, max_length=20), progress=False)
+    return tune_tasks(backbone, texts, these, these, 4, Tuning(epochs=1, max_length=20), progress=False)
 
 
 def sweep(n: int) -> object:
@@ -50,7 +58,8 @@ def sweep(n: int) -> object:
     coords = {"seed": [1], "emotion": [key[0] for key in these]}
     prompts = xr.DataArray(values, dims=("seed", "emotion", "position", "dimension"), coords=coords)
     masks = xr.DataArray(rng.random((n, 2, 256)) < 0.1, dims=("mask", "layer", "neuron"))
-    return sweep_lesions(backbone, prompts, masks, texts, these, 20, 16_384, progress=False)
+    rows = Rows(list(these.values()), texts, backbone.tokenizer, 20)
+    return sweep_lesions(backbone, prompts, masks, rows, 16_384, progress=False)
 
 
 ROWS = {

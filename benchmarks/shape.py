@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from transformers import RobertaConfig, RobertaForMaskedLM
 
 from emonb.model.backbone import Backbone
-from emonb.model.tokens import SPECIAL
 
 LENGTH, VOCABULARY, PADDED = 100, 50_265, 256
 LAYERS, WIDTH, FFN = 12, 768, 3_072
@@ -21,13 +20,10 @@ CARDS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}  # dense bfloat16 opera
 class Numbers:
     """Comments are already token ids: "12 40 7"."""
 
-    mask_id, start_id, pad_id = SPECIAL.index("<mask>"), 0, 1
+    mask_id, start_id, pad_id = 4, 0, 1
 
     def encode(self, texts: list[str], max_length: int) -> list[np.ndarray]:
         return [np.array([0, *map(int, text.split()), 2][:max_length]) for text in texts]
-
-    def token_id(self, word: str) -> int | None:
-        return None
 
 
 def arguments() -> argparse.Namespace:

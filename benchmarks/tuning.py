@@ -21,7 +21,7 @@ from shape import (
 )
 
 from emonb.data.goemotions import Task
-from emonb.model.tuning import tune_prompts
+from emonb.model.tuning import tune_tasks
 from emonb.settings import Tuning
 
 given = arguments()
@@ -43,7 +43,7 @@ def released() -> tuple[Released, torch.optim.Optimizer]:
 
 
 def ours() -> None:
-    tune_prompts(backbone, texts, tasks, dev, LENGTH, tuning, progress=False)
+    tune_tasks(backbone, texts, tasks, dev, LENGTH, tuning, progress=False)
     synchronise(given.device)
 
 

@@ -18,12 +18,12 @@ from emonb.book.truth import Grade, grade
 from emonb.data import goemotions, humans
 from emonb.errors import StudyError
 from emonb.model.backbone import Backbone
-from emonb.model.tokens import SPECIAL, HubTokenizer, WordTokenizer
+from emonb.model.tokens import Tokenizer
 from emonb.paths import data_dir
-from emonb.run.stages import Run, open_run
+from emonb.run.runs import Run, open_run
 from emonb.study import Study, load_study
 from emonb.world import files, network
-from emonb.world.network import _make_model, _make_tokenizer, apply_masks, owned_neurons, wire, write_documents
+from emonb.world.network import make_backbone, make_tokenizer, number_words, owned_neurons, wire, write_documents
 from emonb.world.words import read_lexicon
 from emonb.world.world import FILES, GROUP, SPLITS, World, squash, write_world
 
@@ -34,7 +34,7 @@ def make_world(**plan: object) -> World:
 
 
 WORLD = make_world(seed=4)
-IDS = {word: k for k, word in enumerate((*SPECIAL, *WORLD.lexicon.vocabulary()))}
+IDS = number_words(WORLD)
 
 
 def test_same_seed_same_bytes_other_seed_other_world(tmp_path: Path) -> None:
@@ -158,21 +158,22 @@ def test_documents_follow_the_speakers_taste() -> None:
     assert ((score > 0) == (suits.numpy() == 1))[clear].mean() == pytest.approx(0.95, abs=0.02)  # 5 % flips
 
 
-def test_transformers_reads_the_same_words() -> None:
-    ours, theirs = WordTokenizer(WORLD.lexicon.vocabulary()), HubTokenizer(_make_tokenizer(IDS))
+def test_the_tokenizer_reads_lower_cased_words_between_white_space() -> None:
+    tokenizer = Tokenizer(make_tokenizer(IDS))
     words, _, _ = WORLD.write(np.random.default_rng(3), WORLD.level)
-    texts = [" ".join(row) for row in words] + ["Warm and unheard of"]
-    for a, b in zip(ours.encode(texts, 12), theirs.encode(texts, 12), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert (theirs.mask_id, theirs.pad_id, theirs.start_id) == (ours.mask_id, ours.pad_id, ours.start_id)
+    for text in [" ".join(row) for row in words] + ["Warm  and unheard\tof"]:
+        inner = [IDS.get(word, IDS["<unk>"]) for word in text.lower().split()]
+        np.testing.assert_array_equal(tokenizer.encode([text], 12)[0], [IDS["<s>"], *inner[:10], IDS["</s>"]])
+    assert (tokenizer.mask_id, tokenizer.pad_id, tokenizer.start_id) == (IDS["<mask>"], IDS["<pad>"], IDS["<s>"])
+    assert (tokenizer.token_id("warm"), tokenizer.token_id("unheard"), tokenizer.largest_id) == (
+        IDS["warm"], None, len(IDS) - 1,
+    )  # fmt: skip
 
 
 def wired(world: World) -> Backbone:
-    model = _make_model(world)
-    masks = wire(world, model, IDS)
-    apply_masks(masks)
-    tokenizer = WordTokenizer(world.lexicon.vocabulary())
-    return Backbone(model, tokenizer, (IDS["negative"], IDS["positive"]), 0, torch.device("cpu"), 48)
+    backbone = make_backbone(world)
+    wire(world, backbone.model, IDS)
+    return backbone
 
 
 def test_wiring_neurons_see_their_own_attribute_only() -> None:
@@ -186,7 +187,7 @@ def test_wiring_neurons_see_their_own_attribute_only() -> None:
         flipped[tokens == IDS[a]], flipped[tokens == IDS[b]] = IDS[b], IDS[a]
     _, before = backbone.forward(prompts, tokens, read=True)
     _, after = backbone.forward(prompts, flipped, read=True)
-    change = (before - after).abs().mean((0, 1, 2))
+    change = (before - after).abs().mean((0, 1))
     group = list(WORLD.groups()[WORLD.attributes[changed_attribute]])
     others = owned_neurons(WORLD).clone()
     others[group] = False
@@ -198,11 +199,11 @@ def test_wiring_silent_and_disconnected_neurons_say_nothing() -> None:
     backbone = wired(WORLD)
     prompts = backbone._words[speakers]
     intact, _ = backbone.forward(prompts, tokens)
-    keep = torch.ones(1, 1, backbone.n_neurons)
+    factors = torch.ones(1, 1, backbone.n_neurons)
     for k, name in enumerate(WORLD.attributes):
-        keep[:] = 1
-        keep[..., list(WORLD.groups()[name])] = 0
-        lesioned, _ = backbone.forward(prompts, tokens, keep)
+        factors[:] = 1
+        factors[..., list(WORLD.groups()[name])] = 0
+        lesioned, _ = backbone.forward(prompts, tokens, factors)
         assert torch.equal(lesioned, intact) == (WORLD.weight[k] == 0)
 
 
@@ -226,14 +227,15 @@ def test_grades_of_known_cases() -> None:
 
 
 def test_only_the_ledger_is_told_the_truth() -> None:
-    users = [
-        p.stem
-        for p in (Path(files.__file__).parent).glob("*.py")
+    package = Path(files.__file__).parent.parent
+    users = {
+        str(p.relative_to(package).with_suffix(""))
+        for p in package.rglob("*.py")
         if re.search(r"\btruth\(|Truth\b|_truth\b", p.read_text())
-    ]
-    assert sorted(users) == ["claims", "control", "grading", "planted", "report", "stages"]
-    stages = (Path(files.__file__).parent / "stages.py").read_text()
-    assert stages.count("truth") == 1 and "Ledger(" in next(line for line in stages.splitlines() if "truth" in line)
+    }
+    assert users == {"book/claims", "book/pages", "book/truth", "run/runs", "world/files", "world/world"}
+    lines = [line for line in (package / "run" / "runs.py").read_text().splitlines() if "truth" in line]
+    assert len(lines) == 2 and "read_truth(" in lines[0] and "Ledger(" in lines[1]
     for chapter in (data_dir().parent / "book" / "chapters").glob("*.md"):
         for cell in re.findall(r"```\{code-cell\}(.*?)```", chapter.read_text(), re.S):
             assert "importance_planted" not in cell and "read_truth" not in cell and "emonb.world.world" not in cell
@@ -332,8 +334,8 @@ def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: p
 def test_lesions_in_the_wrong_place_are_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Backbone.cut
 
-    def misplaced(self, silenced, put=None):
-        return real(self, silenced.roll(GROUP * 7, -1), put)
+    def misplaced(self, silenced, replacement=None):
+        return real(self, silenced.roll(GROUP * 7, -1), replacement)
 
     run.load("activations")
     monkeypatch.setattr(Backbone, "cut", misplaced)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import papermill
 import pytest
+import tiny
 import yaml
 
 from emonb import paths
 from emonb.errors import LabelError, StudyError
 from emonb.run import editions
-from emonb.run.live import open_backbone
-from emonb.run.stages import Run, study_files
+from emonb.run.runs import Run
+from emonb.run.stages import study_files
 from emonb.study import load_study
 
 EMOTIONS = [f"emo{k}" for k in range(8)]
@@ -49,17 +50,16 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts[split] = "\n".join(lines) + "\n"
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    where = {name: f"local:{folder / name}" for name in texts}
+    tiny.save_model(folder / "model", [*words, "positive", "negative"], hidden_size=16, num_hidden_layers=2,
+                    num_attention_heads=2, intermediate_size=24, max_position_embeddings=40)  # fmt: skip
+    where = {name: f"local:{name}" for name in texts}  # from where the study file lies
     fields = {
         "name": "tiny", "title": "A tiny live study", "description": "for tests", "emotions": EMOTIONS,
         "attributes": ATTRIBUTES, "seeds": [1, 3, 5], "layers": 2, "neurons": 24, "prompt_length": 3, "sizes": [8, 16],
         "size": 8, "stages": {"prompts": "computed", "activations": "computed", "lesions": "computed"},
         "humans": {k: where[k] for k in ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "agreement")},
         "corpus": {k: where[k] for k in ("train", "dev", "test")}, "device": "cpu",
-        "backbone": {"architecture": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-                                      "intermediate_size": 24, "max_position_embeddings": 40, "type_vocab_size": 1,
-                                      "initializer_range": 0.3},
-                     "vocabulary": [*words, "positive", "negative"]},
+        "backbone": {"name": "local:model"},
         "tuning": {"learning_rate": 0.05, "epochs": 2, "batch": 8, "max_length": 10, "tokens_per_batch": 2000},
         "lesions": {"draws": 3},
         "inference": {"permutations": 99, "searchlight_permutations": 19, "bootstraps": 99},
@@ -113,14 +113,10 @@ def test_plain_papermill_and_the_command_do_the_same(study_file: Path, tmp_path:
     assert ours["quantities"]["prompts.accuracy"] > 0.5
 
 
-def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file: Path, tmp_path: Path) -> None:
-    backbone = open_backbone(load_study(str(study_file)))
-    names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *backbone.tokenizer.words]  # type: ignore[attr-defined]
-    _save_as_folder(backbone.model, names, tmp_path / "model")
+def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file: Path) -> None:
     fields = yaml.safe_load(study_file.read_text())
-    fields.update(backbone={"name": str(tmp_path / "model"), "seed": 9}, untrained_baseline=True)
-    fields["inference"] = {"permutations": 99, "searchlight_permutations": 19, "bootstraps": 99}
-    path = tmp_path / "loaded.yml"
+    fields.update(name="loaded", untrained_baseline=True)
+    path = study_file.with_name("loaded.yml")
     path.write_text(yaml.safe_dump(fields))
     run = Run(load_study(str(path)), progress=False)
     trained, untrained = run.load("rdms"), run.untrained().load("rdms")
@@ -131,24 +127,12 @@ def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file:
     assert {"structure.untrained.tau", "structure.untrained.partial_p"} <= set(quantities)
 
 
-def _save_as_folder(model, names: list[str], folder: Path) -> None:
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    model.save_pretrained(folder)
-    fast = Tokenizer(models.WordLevel({w: k for k, w in enumerate(names)}, unk_token="<unk>"))
-    fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    fast.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
-
-
 def test_what_does_not_fit_is_said_before_any_work(study_file: Path, tmp_path: Path) -> None:
     study = load_study(str(study_file), neurons=12, sizes=[8], size=8)
     with pytest.raises(LabelError, match="2 layers of 24 FFN neurons, the study declares 2 of 12"):
-        open_backbone(study)
-    with pytest.raises(StudyError, match="positions"):
-        open_backbone(load_study(str(study_file), prompt_length=60))
+        Run(study, progress=False).load("prompts")
+    with pytest.raises(StudyError, match="take up to 71 positions from 0; the model has 40"):
+        Run(load_study(str(study_file), prompt_length=60), progress=False).load("prompts")
     fields = yaml.safe_load(study_file.read_text())
     fields.pop("backbone")
     (tmp_path / "x.yml").write_text(yaml.safe_dump(fields))

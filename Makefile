@@ -19,7 +19,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/jupytext --quiet --pipe 'ruff format --line-length 88 -' --check 'ruff check --line-length 88 --ignore D {}' book/chapters/*.md
+	rm -rf _build/chapters && $(BIN)/jupytext --quiet --to ../../_build/chapters//ipynb book/chapters/*.md
+	$(BIN)/ruff check --line-length 88 --ignore D _build/chapters/*.ipynb
+	$(BIN)/ruff format --check --line-length 88 _build/chapters/*.ipynb
 
 check: $(STAMP)
 	$(BIN)/emonb check published

@@ -13,8 +13,9 @@ import pandas as pd
 import scipy.stats
 
 from emonb import artifacts, paths
+from emonb.book import prose
 from emonb.book.claims import Declarations
-from emonb.book.tables import format_number
+from emonb.book.tables import Text, format_number
 from emonb.run import editions
 
 if TYPE_CHECKING:
@@ -160,20 +161,25 @@ def describe_trials(trials: list[dict[str, Any]], declared: Declarations) -> str
     return text + (f" These do not: {'; '.join(wrong)}." if wrong else "")
 
 
-def summarise(trials: list[dict[str, Any]]) -> tuple[Callable[[str, str], float], Callable[[str, str], str]]:
-    """Two look-ups for a sentence: the median of a quantity over a world's seeds, and in how many a claim holds.
+def summarise(trials: list[dict[str, Any]]) -> dict[str, float]:
+    """Numbers for sentences, by name; worlds are called control, encoded, untrained and null.
 
     Returns
     -------
-    median : callable (study, quantity) -> float
-    holds : callable (study, claim) -> str, such as "9 of 10"
+    dict
+        ``WORLD.QUANTITY``: median over world seeds. ``WORLD.CLAIM``: the number of worlds in which the claim holds.
+        ``WORLD.n``: the number of worlds.
     """
+    table: dict[str, float] = {}
+    for study in dict.fromkeys(t["study"] for t in trials):
+        mine, world = [t for t in trials if t["study"] == study], study.removeprefix("control-")
+        medians = pd.DataFrame([t["quantities"] for t in mine]).median()
+        holds = pd.DataFrame([{name: c["holds"] == "yes" for name, c in t["claims"].items()} for t in mine]).sum()
+        table |= {f"{world}.{name}": float(value) for name, value in {**medians, **holds, "n": len(mine)}.items()}
+    return table
 
-    def median(study: str, quantity: str) -> float:
-        return float(np.median([t["quantities"][quantity] for t in trials if t["study"] == study]))
 
-    def holds(study: str, claim: str) -> str:
-        verdicts = [t["claims"][claim]["holds"] for t in trials if t["study"] == study]
-        return f"{verdicts.count('yes')} of {len(verdicts)}"
-
-    return median, holds
+def say(text: str, numbers: dict[str, float], when: str | None = None) -> Text | None:
+    """Fill a sentence from :func:`summarise`, where its condition holds."""
+    filled = prose.fill(text, numbers, when)
+    return None if filled is None else Text(filled)

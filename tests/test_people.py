@@ -118,7 +118,7 @@ def _humans(raw: dict[str, Path]) -> xr.Dataset:
 
 
 def _read(raw: dict[str, Path]) -> xr.Dataset:
-    return ratings.read_ratings(_humans(raw), ATTRIBUTES, raw, simulations=50, seed=0)
+    return ratings.read_ratings(_humans(raw), raw, seed=0, simulations=50)
 
 
 def test_raw_files_give_ratings_by_name_and_leave_out_whom_they_must(raw: dict[str, Path]) -> None:
@@ -171,7 +171,7 @@ def test_nothing_that_identifies_a_person_gets_out(raw: dict[str, Path]) -> None
 def test_raw_files_that_do_not_fit_are_refused_by_rater_and_emotion(raw, file, change, words) -> None:
     change(pd.read_csv(raw[file], dtype=str, keep_default_na=False)).to_csv(raw[file], index=False)
     with pytest.raises(LabelError) as error:
-        ratings.read_ratings(xr.Dataset(coords={"emotion": ORDER}), ATTRIBUTES, raw, 10, 0)
+        ratings.read_ratings(xr.Dataset(coords={"emotion": ORDER, "attribute": ATTRIBUTES}), raw, 0)
     for word in [*words, str(raw[file])]:
         assert word in str(error.value)
     assert SECRET not in str(error.value)
@@ -191,7 +191,7 @@ def test_raw_ratings_of_another_study_are_refused(raw: dict[str, Path]) -> None:
     other = _humans(raw)
     other["score"] = other.score.copy(data=other.score.values[::-1])
     with pytest.raises(LabelError, match="do not give the finished scores on arousal"):
-        ratings.read_ratings(other, ATTRIBUTES, raw, 10, 0)
+        ratings.read_ratings(other, raw, 0, 10)
 
 
 # ---------------------------------------------------------------- a study of one's own: a long table
@@ -231,7 +231,7 @@ def test_a_study_may_give_single_ratings_and_judgments_with_gaps(own) -> None:
         np.testing.assert_allclose(data.score.sel(attribute=attribute), (mean - mean.min()) / (mean.max() - mean.min()))
         distance = data.attribute_rdm.sel(attribute=attribute, pair="gloom|glee")
         assert float(distance) == pytest.approx(abs(mean["gloom"] - mean["glee"]))
-    found = ratings.read_ratings(data, study.attributes, files, 10, 0)
+    found = ratings.read_ratings(data, files, 0)
     assert found.rating.sizes == {"rater": 3, "emotion": 5, "attribute": 2}
     assert list(people.assess_reliability(found.rating)["kind"]) == ["ICC(2,k)"] * 2
     assert int(found.judgment.isnull().sum()) == 2

@@ -129,7 +129,8 @@ def assess_reliability(rating: xr.DataArray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an attribute: ``kind``, ``raters`` (of an emotion, mean), ``icc``, ``low``, ``high``, ``p``.
+        One row an attribute: ``kind``, ``raters`` (of an emotion, mean), ``icc``, ``low``, ``high``, ``p``, and
+        ``validity`` of the attribute's RDM (:func:`rdm_validity`).
     """
     rows = {}
     for attribute in rating.attribute.values:
@@ -137,6 +138,7 @@ def assess_reliability(rating: xr.DataArray) -> pd.DataFrame:
         crossed = not np.isnan(values).any()
         result = icc_crossed(values) if crossed else icc_nested(values)
         numbers = {name: float(getattr(result, name)) for name in ("icc", "low", "high", "p")}
+        numbers["validity"] = rdm_validity(numbers["icc"])
         raters = float((~np.isnan(values)).sum(0).mean())
         rows[attribute] = {"kind": "ICC(2,k)" if crossed else "ICC(1,k)", "raters": raters, **numbers}
     return pd.DataFrame(rows).T.infer_objects().rename_axis("attribute")

@@ -145,7 +145,8 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
         half = len(order) // 2
         halves = judgments[order[: 2 * half]].reshape(2, half, -1)
         halves = halves[..., ~np.isnan(halves).all(1).any(0)]  # pairs that both halves judged
-        r = compare(*np.nanmean(halves, 1), "rho")
+        first, second = np.nanmean(halves, 1)
+        r = compare(first, second, "rho")
         values.append(2 * r / (1 + r))
     return float(np.mean(values))
 

@@ -40,21 +40,17 @@ _APPRAISALS = [f"{k}_Item_1" for k in range(4, 42)]
 _EVENT_CHECKS = {"42_Item_1": 4, "43_Item_1": NOT_APPLICABLE}
 
 
-def read_ratings(
-    humans: xr.Dataset, attributes: Sequence[str], files: Mapping[str, Path], simulations: int, seed: int
-) -> xr.Dataset:
+def read_ratings(humans: xr.Dataset, files: Mapping[str, Path], seed: int, simulations: int = 1_000) -> xr.Dataset:
     """Read every single rating and judgment of a study.
 
     Parameters
     ----------
     humans : Dataset
-        From :func:`emonb.data.humans.read_humans`: order of the emotions, scores to check with, and the judgments where
-        no raw ones are known.
-    attributes : sequence of str
-        The study's.
+        From :func:`emonb.data.humans.read_humans`: emotions in order, attributes, scores to check with, and the judgments
+        where no raw ones are known.
     files : dict of str to Path
         Local paths by field, as ``Humans.rating_files()`` names them; none where only finished scores are known.
-    simulations, seed : int
+    seed, simulations : int
         Of the parallel analysis of the appraisals.
 
     Returns
@@ -71,7 +67,7 @@ def read_ratings(
         A missing or unknown column or label, a value off the scale, an emotion rated by fewer than two raters, raw
         ratings that do not give the study's finished scores.
     """
-    emotions = [str(emotion) for emotion in humans.emotion.values]
+    emotions, attributes = ([str(label) for label in humans[dim].values] for dim in ("emotion", "attribute"))
     if "ratings" in files:
         own = read_long(files["ratings"], emotions, attributes)
         panel_of = xr.DataArray(np.full(own.sizes["rater"], "raters"), dims="rater")

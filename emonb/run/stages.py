@@ -173,9 +173,7 @@ STAGES: dict[str, Stage] = {
         "data.ratings.read_ratings",
         {
             "humans": HUMANS,
-            "attributes": ATTRIBUTES,
             "files": Files(lambda study: study.humans.rating_files()),
-            "simulations": Field("inference.bootstraps"),
             "seed": Field("inference.seed"),
         },
     ),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Labels = Annotated[tuple[str, ...], Field(min_length=2)]
 Origin = Literal["released", "computed"]
@@ -35,15 +35,52 @@ class Released(Strict):
     random_only_sizes: tuple[int, ...] = ()
 
 
+class RawFiles(Strict):
+    """The raw files that Li et al.'s finished scores and judgments were made from."""
+
+    emotions: str = Field(description="names of the emotions in the order of the questionnaires")
+    affective: str
+    physical: str
+    appraisal: str
+    judgments: str = Field(description="spreadsheet: a row a pair, a column a judge, missing judgments left empty")
+    wording: str = Field(description="what raters were asked, and short names of the appraisal items")
+
+
 class Humans(Strict):
-    """Human data: order of the emotions, judgments of pairs, attribute scores and RDMs, raters' agreement."""
+    """Human data: order of the emotions, judgments of pairs, finished attribute scores and RDMs or raw ratings, readers."""
 
     order: str
     judgments: str
-    mean_judgments: str
-    scores: str
-    attribute_rdms: str
+    mean_judgments: str | None = Field(None, description="checked against the judgments where given")
+    scores: str | None = None
+    attribute_rdms: str | None = None
     agreement: str
+    ratings: str | None = Field(
+        None, description="in place of finished scores: a long table with columns rater, emotion, attribute, value"
+    )
+    raw: RawFiles | None = Field(None, description="what the finished scores were made from, where it was released")
+
+    @model_validator(mode="after")
+    def _scores_once(self) -> "Humans":
+        finished = [self.scores is not None, self.attribute_rdms is not None]
+        if self.ratings is not None and (any(finished) or self.raw is not None):
+            raise ValueError("give finished scores and attribute_rdms, or raw ratings, not both")
+        if self.ratings is None and not all(finished):
+            raise ValueError("give scores and attribute_rdms, or ratings")
+        return self
+
+    @property
+    def rated(self) -> bool:
+        """Whether it is known who gave which rating."""
+        return self.ratings is not None or self.raw is not None
+
+    def files(self) -> dict[str, str]:
+        """Names of the files that all analyses read, by field."""
+        return self.model_dump(exclude={"raw"}, exclude_none=True)
+
+    def rating_files(self) -> dict[str, str]:
+        """Names of the files with single ratings and judgments, by field; none where only finished scores are known."""
+        return self.raw.model_dump() if self.raw else self.model_dump(include={"ratings"}, exclude_none=True)
 
 
 class Corpus(Strict):

@@ -86,7 +86,8 @@ class Study(Strict):
         if self.lesions.comparison not in self.lesions.comparisons:
             raise ValueError(f"lesions.comparison '{self.lesions.comparison}' is not one of lesions.comparisons")
         names = [
-            *self.humans.model_dump().values(),
+            *self.humans.files().values(),
+            *self.humans.rating_files().values(),
             *self.corpus.model_dump().values(),
             *([self.backbone.name] if self.backbone else []),
         ]

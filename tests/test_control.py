@@ -74,7 +74,7 @@ def test_the_real_readers_read_the_planted_files(tmp_path: Path) -> None:
     study = load_study("control")
     write_world(WORLD, tmp_path)
     comments = goemotions.read_goemotions(study.emotions, {s: tmp_path / s for s in SPLITS})
-    data = humans.read_humans(study.emotions, study.attributes, {f: tmp_path / f for f in study.humans.model_dump()})
+    data = humans.read_humans(study.emotions, study.attributes, {f: tmp_path / f for f in study.humans.files()})
     assert comments["split"].value_counts().to_dict() == {"train": 27 * 600, "dev": 27 * 40, "test": 27 * 60}
     assert (comments[list(study.emotions)].sum(axis=1) == 1).all()
     assert set(np.unique(data.judgment)) <= set(range(1, 10))

@@ -43,7 +43,7 @@ def test_humans_follow_names(tiny_study: Study, human_paths: dict[str, Path]) ->
         ("order", lambda t: t.replace("calm", "clam"), ["emotions", "missing calm", "unknown clam"]),
         ("order", lambda t: t.replace("calm", "dread"), ["twice dread"]),
         ("judgments", lambda t: t.replace("V3", "W3"), ["missing V3", "unknown W3"]),
-        ("judgments", lambda t: re.sub(r"\n\d\.0", "\nnan", t, count=1), ["line 2, column V1", "not a finite number"]),
+        ("judgments", lambda t: re.sub(r"\n\d\.0", "\ninf", t, count=1), ["line 2, column V1", "not a finite number"]),
         ("judgments", lambda t: re.sub(r"\n\d\.0", "\n\noften", t, count=1), ["line 3, column V1", "(1 of 40 are not)"]),
         ("agreement", lambda t: t.replace("0.3,0.8", "0.3,"), ["line 4, column Accuracy"]),
         ("mean_judgments", lambda t: "mean\n" + "1.0\n" * 10, ["is not the mean"]),

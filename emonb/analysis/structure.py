@@ -89,6 +89,7 @@ def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     Parameters
     ----------
     judgments : array or DataArray, shape (n_judges, n_pairs)
+        NaN where missing: each judge is compared over the pairs that this judge judged.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     (judgments,) = pair_values(judgments)
     if judgments.ndim != 2 or len(judgments) < 2:
         raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
-    total, n = judgments.sum(0), len(judgments)
+    total, n = np.nansum(judgments, 0), (~np.isnan(judgments)).sum(0)
     lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
     return float(lower), float(_correlate(judgments, total / n, "rho").mean())
 
@@ -113,6 +114,7 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     ----------
     rdms : DataArray, dims (..., pair)
     judgments : array or DataArray, shape (n_judges, n_pairs)
+        NaN where missing.
 
     Returns
     -------
@@ -121,6 +123,8 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     """
     rows, judges = pair_values(rdms, judgments)
     flat = rows.reshape(-1, rows.shape[-1])
+    if np.isnan(judges).any():
+        return _like(rdms, np.array([_correlate(judges, row, "rho").mean() for row in flat]))
     return _like(rdms, (_standard_ranks(flat) @ _standard_ranks(judges).T).mean(1) / flat.shape[1])
 
 
@@ -135,7 +139,10 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     for _ in range(n_splits):
         order = rng.permutation(len(judgments))
         half = len(order) // 2
-        r = compare(judgments[order[:half]].mean(0), judgments[order[half : 2 * half]].mean(0), "rho")
+        halves = judgments[order[: 2 * half]].reshape(2, half, -1)
+        halves = halves[..., ~np.isnan(halves).all(1).any(0)]  # pairs that both halves judged
+        first, second = np.nanmean(halves, 1)
+        r = compare(first, second, "rho")
         values.append(2 * r / (1 + r))
     return float(np.mean(values))
 
@@ -168,6 +175,7 @@ def bootstrap_fit(
     ----------
     models : array or DataArray, shape (n_models, n_pairs)
     judgments : array or DataArray, shape (n_judges, n_pairs)
+        NaN where missing.
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
@@ -193,11 +201,12 @@ def bootstrap_fit(
         i, j = emotions[first], emotions[second]
         i, j = i[i != j], j[i != j]
         human = judge_squares[judges][:, i, j]
-        mean = human.mean(0)
-        fits[b] = _correlate(squares[:, i, j], mean, measure)
+        judged = ~np.isnan(human).all(0)  # by any judge of this draw
+        human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
+        fits[b] = _correlate(squares[:, i[judged], j[judged]], mean, measure)
         ceilings[b] = _correlate(human, mean, "rho").mean()
-    observed = _correlate(models, judgments.mean(0), measure)
-    upper = _correlate(judgments, judgments.mean(0), "rho").mean()
+    observed = _correlate(models, np.nanmean(judgments, 0), measure)
+    upper = _correlate(judgments, np.nanmean(judgments, 0), "rho").mean()
 
     def interval(value: float, draws: np.ndarray) -> Interval:
         return Interval(float(value), *map(float, np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])))
@@ -272,7 +281,10 @@ def test_networks(
 
 
 def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
-    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs]."""
+    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs], where the row is not NaN."""
+    seen = ~np.isnan(rows)
+    if not seen.all():
+        return np.array([_correlate(r[None, s], target[s], measure)[0] for r, s in zip(rows, seen, strict=True)])
     if measure == "tau":
         return tau_b(rows, target[None])[:, 0]
     if measure == "rho":

@@ -97,16 +97,16 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
     return table
 
 
-def numeric(table: pd.DataFrame, path: Path) -> np.ndarray:
-    """Values of a table as float64.
+def numeric(table: pd.DataFrame, path: Path, missing: bool = False) -> np.ndarray:
+    """Values of a table as float64; an empty cell is NaN where some may be ``missing``.
 
     Raises
     ------
     LabelError
-        A cell that is empty, text or not finite; names its line and column.
+        A cell that is text, not finite, or empty where it may not be; names its line and column.
     """
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
+    bad = np.argwhere(~np.isfinite(values) & ~(missing & table.isna().to_numpy()))
     if len(bad):
         line, column = table.index[bad[0][0]], table.columns[bad[0][1]]
         raise LabelError(

@@ -1,19 +1,21 @@
 """The human side: judgments of pairs of emotions, attribute scores and RDMs, and how well raters agree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from emonb.analysis.people import score_emotions
 from emonb.analysis.rdm import pair_coords, pair_index
 from emonb.data.checks import advise, check_labels, numeric, read_table, read_text
+from emonb.data.ratings import read_long
 from emonb.errors import LabelError
 
 AGREEMENT_COLUMNS = ("Emotion", "Count", "Interrater Correlation", "Cohen's kappa", "Accuracy")
 
 
-def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: dict[str, Path]) -> xr.Dataset:
+def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mapping[str, Path]) -> xr.Dataset:
     """Read and check the human data of a study.
 
     Parameters
@@ -23,35 +25,42 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: dict[
     files : dict of str to Path
         By field of :class:`emonb.settings.Humans`. ``order``: emotions, one a line. Pairs of emotions run over
         the lower triangle column by column. CSV with a header: ``judgments``: V1, V2, ..., a column a pair, a row a judge,
-        1 (most similar) to 9; ``mean_judgments``: their mean, a row a pair; ``scores``: a column an attribute, a row an
-        emotion, 0 to 1; ``attribute_rdms``: a column an attribute, a row a pair, the absolute differences of the scores
-        up to a factor; ``agreement``: :data:`AGREEMENT_COLUMNS`, a row an emotion in any order.
+        1 (most similar) to 9, empty where missing; ``mean_judgments`` (may be left out): their mean, a row a pair;
+        ``scores``: a column an attribute, a row an emotion, 0 to 1; ``attribute_rdms``: a column an attribute, a row a
+        pair, the absolute differences of the scores up to a factor; or in place of both ``ratings``, as
+        :func:`emonb.data.ratings.read_long` reads them; ``agreement``: :data:`AGREEMENT_COLUMNS`, a row an emotion in
+        any order.
 
     Returns
     -------
     Dataset
-        ``judgment`` (judge, pair; 1 = most similar ... 9 = least), ``dissimilarity`` (pair, mean over judges),
-        ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair), ``kappa`` and ``rater_accuracy``
-        (emotion; GoEmotions raters).
+        ``judgment`` (judge, pair; 1 = most similar ... 9 = least; NaN where missing), ``dissimilarity`` (pair, mean over
+        the judges who judged it), ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair), ``kappa``
+        and ``rater_accuracy`` (emotion; GoEmotions raters). From single ratings, scores are mean ratings rescaled, and
+        RDMs the absolute differences of the means.
 
     Raises
     ------
     LabelError
-        A missing or renamed column, an unknown emotion, a wrong number of rows, a value that is not finite, mean
-        judgments that are not the mean of the judgments.
+        A missing or renamed column, an unknown emotion, a wrong number of rows, a value that is not finite, a pair with
+        fewer than two judgments, mean judgments that are not the mean of the judgments.
     """
     order = _read_order(files["order"], emotions)
     n_pairs = len(order) * (len(order) - 1) // 2
-    judgment = numeric(read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)]), files["judgments"])
-    mean = numeric(read_table(files["mean_judgments"]), files["mean_judgments"])[:, 0]
-    if mean.shape != (n_pairs,) or not np.allclose(mean, judgment.mean(0), atol=1e-9):
-        raise LabelError(
-            f"{files['mean_judgments']} is not the mean of the judgments in {files['judgments']}; "
-            f"{advise(files['mean_judgments'])}"
-        )
-    score = _read_rows(files["scores"], attributes, len(order))
-    rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
-    _check_same_order(score, rdm, files["attribute_rdms"])
+    judgments = read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)])
+    judgment = numeric(judgments, files["judgments"], missing=True)
+    _check_judged(judgment, order, files["judgments"])
+    dissimilarity = np.nanmean(judgment, 0)
+    if "mean_judgments" in files:
+        _check_mean(dissimilarity, files["mean_judgments"], files["judgments"])
+    if "ratings" in files:
+        i, j = pair_index(len(order))
+        mean, score = (a.to_numpy() for a in score_emotions(read_long(files["ratings"], order, attributes)))
+        rdm = np.abs(mean[i] - mean[j])
+    else:
+        score = _read_rows(files["scores"], attributes, len(order))
+        rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
+        _check_same_order(score, rdm, files["attribute_rdms"])
     agreement = read_table(files["agreement"], AGREEMENT_COLUMNS, blank=True)
     check_labels(agreement["Emotion"], emotions, "emotions", files["agreement"])
     agreed = numeric(agreement[["Cohen's kappa", "Accuracy"]], files["agreement"])
@@ -59,7 +68,7 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: dict[
     return xr.Dataset(
         {
             "judgment": (("judge", "pair"), judgment),
-            "dissimilarity": ("pair", judgment.mean(0)),
+            "dissimilarity": ("pair", dissimilarity),
             "score": (("emotion", "attribute"), score),
             "attribute_rdm": (("attribute", "pair"), np.ascontiguousarray(rdm.T)),
             "kappa": ("emotion", agreed[:, 0]),
@@ -88,6 +97,21 @@ def _read_rows(path: Path, attributes: Sequence[str], n_rows: int) -> np.ndarray
     if len(values) != n_rows:
         raise LabelError(f"{path}: expected {n_rows} rows, found {len(values)}; the file is not for this study's emotions")
     return values
+
+
+def _check_judged(judgment: np.ndarray, order: Sequence[str], where: Path) -> None:
+    """The mean of a pair that hardly anyone judged is no mean, and who gave hardly a judgment no judge."""
+    given, names = ~np.isnan(judgment), pair_coords(order)["pair"][1]
+    for pair in np.flatnonzero(given.sum(0) < 2)[:1]:
+        raise LabelError(f"{where}: judgments of {names[pair]}: {given[:, pair].sum()}; at least two judges must judge it")
+    for judge in np.flatnonzero(given.sum(1) < 3)[:1]:
+        raise LabelError(f"{where}: judgments of judge {judge + 1}: {given[judge].sum()}; leave this row out")
+
+
+def _check_mean(dissimilarity: np.ndarray, path: Path, judgments: Path) -> None:
+    mean = numeric(read_table(path), path)[:, 0]
+    if mean.shape != dissimilarity.shape or not np.allclose(mean, dissimilarity, atol=1e-9):
+        raise LabelError(f"{path} is not the mean of the judgments in {judgments}; {advise(path)}")
 
 
 def _check_same_order(score: np.ndarray, rdm: np.ndarray, where: Path) -> None:

@@ -24,7 +24,7 @@ from emonb.run.runs import RECORD, Run
 from emonb.run.stages import stages_of, study_files
 from emonb.study import load_study
 
-CHAPTERS = ("prompts", "activations", "structure", "attributes", "lesions")
+CHAPTERS = ("people", "prompts", "activations", "structure", "attributes", "lesions")
 Log = Callable[[str], None]
 
 
@@ -70,6 +70,7 @@ def run_edition(
     unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
+    sources = {chapter: notebooks.keep_cells(source, run.study) for chapter, source in sources.items()}
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
     for number, (chapter, source) in enumerate(sources.items(), 1):

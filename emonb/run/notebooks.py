@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ import nbformat
 
 from emonb import artifacts
 from emonb.errors import EmonbError, StudyError
+from emonb.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 RELATIVE, ABSOLUTE = 2e-3, 1e-12
+NEEDS: dict[str, Callable[[Study], bool]] = {
+    "needs-ratings": lambda study: study.humans.rated,
+    "needs-raw": lambda study: study.humans.raw is not None,
+    "without-ratings": lambda study: not study.humans.rated,
+}
+"""Tags of cells that only chapters of some studies have, and what these studies have."""
 CHANGING = {"timing": "how long things took", "live": "what depends on training"}  # tags of cells whose output may differ
 
 
@@ -37,6 +45,13 @@ def read_source(path: Path) -> nbformat.NotebookNode:
         cell["id"] = f"{path.stem}-{number}"
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata.pop("jupytext", None)
+    return notebook
+
+
+def keep_cells(notebook: nbformat.NotebookNode, study: Study) -> nbformat.NotebookNode:
+    """Leave out cells tagged with what the study lacks (:data:`NEEDS`): no section of its chapter says it has nothing."""
+    lacking = {tag for tag, is_there in NEEDS.items() if not is_there(study)}
+    notebook.cells = [cell for cell in notebook.cells if not lacking & set(cell.metadata.get("tags", []))]
     return notebook
 
 

@@ -172,7 +172,15 @@ PROGRESS = Unkeyed("progress")
 STAGES: dict[str, Stage] = {
     "humans": Stage(
         "data.humans.read_humans",
-        {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.model_dump())},
+        {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.files())},
+    ),
+    "people": Stage(
+        "data.ratings.read_ratings",
+        {
+            "humans": HUMANS,
+            "files": Files(lambda study: study.humans.rating_files()),
+            "seed": Field("inference.seed"),
+        },
     ),
     "comments": Stage(
         "data.goemotions.read_goemotions",

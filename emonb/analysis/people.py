@@ -1,0 +1,246 @@
+"""The human side: how reliable attribute scores are, what their errors do to RDMs, and whether judges agree.
+
+Ratings are arrays (rater, emotion, attribute) with NaN where a rater did not rate. Where every rater scored every emotion
+raters are crossed with emotions; where everyone rated one event, raters are nested in emotions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+import xarray as xr
+
+from emonb.analysis.components import eigenvalues_of
+from emonb.errors import LabelError
+
+
+class Icc(NamedTuple):
+    """Intraclass correlation of mean ratings; arrays over attributes where several were given."""
+
+    icc: np.ndarray
+    low: np.ndarray
+    """95 % interval."""
+    high: np.ndarray
+    f: np.ndarray
+    """F ratio of emotions."""
+    p: np.ndarray
+    """Of F, one-sided: chance that emotions which do not differ give so large a ratio."""
+
+
+def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
+    """ICC(2,k): reliability of the mean of k raters who all scored every emotion, raters and emotions random.
+
+    The raters' own levels count as error (absolute agreement). Interval by Satterthwaite's degrees of freedom; McGraw &
+    Wong 1996, Psychol Methods 1:30, as in R's ``psych`` and in ``pingouin``.
+
+    Parameters
+    ----------
+    ratings : array, shape (..., n_raters, n_emotions)
+    level : float
+        Of the interval.
+
+    >>> round(float(icc_crossed(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
+    0.947
+    """
+    y = np.asarray(ratings, np.float64)
+    k, n = y.shape[-2:]
+    emotion, rater = y.mean(-2, keepdims=True), y.mean(-1, keepdims=True)
+    grand = y.mean((-2, -1), keepdims=True)
+    rows = k * ((emotion - grand) ** 2).sum((-2, -1)) / (n - 1)
+    columns = n * ((rater - grand) ** 2).sum((-2, -1)) / (k - 1)
+    error = ((y - emotion - rater + grand) ** 2).sum((-2, -1)) / ((n - 1) * (k - 1))
+    single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    a, b = k * single / n / (1 - single), 1 + k * single * (n - 1) / n / (1 - single)
+    df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
+    tail, noise = (1 - level) / 2, k * columns + (k * n - k - n) * error
+    upper, lower = scipy.stats.f.isf(tail, n - 1, df), scipy.stats.f.isf(tail, df, n - 1)
+    low = n * (rows - upper * error) / (upper * noise + n * rows)
+    high = n * (lower * rows - error) / (noise + n * lower * rows)
+    f = rows / error
+    p = scipy.stats.f.sf(f, n - 1, (n - 1) * (k - 1))
+    icc, low, high = (k * r / (1 + (k - 1) * r) for r in (single, low, high))  # of one rater, stepped up to the mean of k
+    return Icc(icc, low, high, f, p)
+
+
+def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
+    """ICC(1,k): reliability of mean ratings where other people rated each emotion (one-way, exact F interval).
+
+    Parameters
+    ----------
+    ratings : array, shape (..., n_raters, n_emotions)
+        NaN where a rater did not rate; emotions may have different numbers of raters.
+    level : float
+
+    >>> round(float(icc_nested(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
+    0.946
+    """
+    y = np.asarray(ratings, np.float64)
+    count = (~np.isnan(y)).sum(-2)
+    emotion, grand = np.nanmean(y, -2), np.nanmean(y, (-2, -1))
+    between, within = count.shape[-1] - 1, count.sum(-1) - count.shape[-1]
+    rows = (count * (emotion - grand[..., None]) ** 2).sum(-1) / between
+    error = np.nansum((y - emotion[..., None, :]) ** 2, (-2, -1)) / within
+    f, tail = rows / error, (1 - level) / 2
+    low = 1 - scipy.stats.f.isf(tail, between, within) / f
+    high = 1 - 1 / (f * scipy.stats.f.isf(tail, within, between))
+    return Icc(1 - 1 / f, low, high, f, scipy.stats.f.sf(f, between, within))
+
+
+def score_emotions(rating: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean rating of every emotion, and the same rescaled so that the lowest emotion is 0 and the highest 1.
+
+    Parameters
+    ----------
+    rating : DataArray, dims (rater, emotion, attribute)
+
+    Returns
+    -------
+    mean, score : DataArray, dims (emotion, attribute)
+
+    Raises
+    ------
+    LabelError
+        All emotions have the same mean on an attribute.
+    """
+    mean = rating.mean("rater").transpose("emotion", "attribute")
+    low, high = mean.min("emotion"), mean.max("emotion")
+    flat = mean.attribute.values[(low == high).values]
+    if len(flat):
+        raise LabelError(f"every emotion has the same mean rating on {flat[0]}; leave the attribute out")
+    return mean, (mean - low) / (high - low)
+
+
+def compare_scores(rating: xr.DataArray, score: xr.DataArray) -> pd.DataFrame:
+    """Scores from single ratings against finished ones: one row an attribute that was rated; ``rho``, ``difference``."""
+    own = score_emotions(rating)[1].to_pandas()
+    other = score.to_pandas().loc[own.index, own.columns]
+    columns = {"rho": own.corrwith(other, method="spearman"), "difference": abs(own - other).max()}
+    return pd.DataFrame(columns).rename_axis("attribute")
+
+
+def assess_reliability(rating: xr.DataArray) -> pd.DataFrame:
+    """Reliability of every attribute's scores: ICC(2,k) where raters are crossed with emotions, else ICC(1,k).
+
+    Parameters
+    ----------
+    rating : DataArray, dims (rater, emotion, attribute)
+
+    Returns
+    -------
+    DataFrame
+        One row an attribute: ``kind``, ``raters`` (of an emotion, mean), ``icc``, ``low``, ``high``, ``p``, and
+        ``validity`` of the attribute's RDM (:func:`rdm_validity`).
+    """
+    rows = {}
+    for attribute in rating.attribute.values:
+        values = rating.sel(attribute=attribute).dropna("rater", how="all").transpose("rater", "emotion").to_numpy()
+        crossed = not np.isnan(values).any()
+        result = icc_crossed(values) if crossed else icc_nested(values)
+        numbers = {name: float(getattr(result, name)) for name in ("icc", "low", "high", "p")}
+        numbers["validity"] = rdm_validity(numbers["icc"])
+        raters = float((~np.isnan(values)).sum(0).mean())
+        rows[attribute] = {"kind": "ICC(2,k)" if crossed else "ICC(1,k)", "raters": raters, **numbers}
+    return pd.DataFrame(rows).T.infer_objects().rename_axis("attribute")
+
+
+def describe_panels(people: xr.Dataset) -> pd.DataFrame:
+    """Everyone who took part: one row a panel; ``given`` (people), ``kept`` (after exclusion), ``rated`` (attributes)."""
+    rows = {}
+    for panel in people.panel.values:
+        own = people.rating.isel(rater=np.flatnonzero(people.panel_of.values == panel))
+        rated = own.attribute.values[own.notnull().any(("rater", "emotion")).values]
+        rows[panel] = {"given": int(people.given.sel(panel=panel)), "kept": own.sizes["rater"], "rated": ", ".join(rated)}
+    return pd.DataFrame(rows).T.rename_axis("panel")
+
+
+def rdm_validity(reliability: float) -> float:
+    """Expected Spearman correlation of an RDM of noisy scores with the RDM of the scores without their noise.
+
+    An RDM entry is |a - b|: noise that hardly moves a score moves a small difference a lot, so RDMs are less reliable
+    than the scores they are made from. For normal scores and errors the signed differences before and after noise
+    correlate at the root of the reliability, and the correlation of their sizes follows by integration.
+
+    Parameters
+    ----------
+    reliability : float
+        Of the scores, 0 to 1: their ICC.
+
+    >>> [round(rdm_validity(r), 2) for r in (1.0, 0.9, 0.6)]
+    [1.0, 0.83, 0.46]
+    """
+    r = np.sqrt(np.clip(reliability, 0, 1))
+    if r > 0.9995:  # the integrand becomes a ridge narrower than the grid
+        return 1.0
+    x, weight = np.polynomial.legendre.leggauss(400)
+    x, weight = 4 * (x + 1), 4 * weight  # sizes from 0 to 8 standard deviations
+    rank = weight * (2 * scipy.stats.norm.cdf(x) - 1)
+    far, near = (x[:, None] ** 2 + x**2) / (2 * (1 - r**2)), r * x[:, None] * x / (1 - r**2)
+    density = (np.exp(near - far) + np.exp(-near - far)) / (np.pi * np.sqrt(1 - r**2))
+    return float(12 * rank @ density @ rank - 3)
+
+
+def disattenuate(tau: xr.DataArray, reliability: xr.DataArray, of_judges: float = 1.0) -> xr.DataArray:
+    """Rank correlations of attribute RDMs with the mean human RDM, as they would be without the raters' noise.
+
+    Each is divided by the validity of its RDM (:func:`rdm_validity`) and by the root of the mean human RDM's
+    reliability: Spearman's correction for attenuation (1904, Am J Psychol 15:72). It assumes normal errors that do not
+    depend on the score, multiplies the estimate's own error by the same factor, and says nothing where an attribute is
+    hardly reliable.
+
+    Parameters
+    ----------
+    tau, reliability : DataArray, dims (attribute,)
+        Kendall tau-b or Spearman; ICC of the attribute's scores.
+    of_judges : float
+        Reliability of the mean human RDM.
+
+    Returns
+    -------
+    DataArray, dims (attribute,)
+        At most 1 in size; NaN where the reliability is not above 0.
+    """
+    tau, reliability = xr.align(tau, reliability, join="exact")
+    validity = xr.apply_ufunc(np.vectorize(rdm_validity, otypes=[float]), reliability)
+    return (tau / (validity * np.sqrt(of_judges))).where(reliability > 0).clip(-1, 1)
+
+
+def compare_judges(judgment: xr.DataArray) -> pd.DataFrame:
+    """How each judge agrees with the others (Spearman over the pairs the judge judged; missing judgments left out).
+
+    The means over judges are the lower and the upper end of the noise ceiling (Nili et al. 2014).
+
+    Parameters
+    ----------
+    judgment : DataArray, dims (judge, pair)
+        NaN where missing.
+
+    Returns
+    -------
+    DataFrame
+        One row a judge: ``judged`` (pairs), ``with_others`` (the mean of the other judges), ``with_all``.
+    """
+    table = judgment.transpose("pair", "judge").to_pandas()
+    total, n = table.sum(axis=1), table.count(axis=1)
+    others = table.rsub(total, axis=0).div(n - 1, axis=0)
+    columns = {
+        "judged": table.count(),
+        "with_others": table.corrwith(others, method="spearman"),
+        "with_all": table.corrwith(total / n, method="spearman"),
+    }
+    return pd.DataFrame(columns).rename_axis("judge")
+
+
+def compare_pairs_of_judges(judgment: xr.DataArray) -> np.ndarray:
+    """Spearman correlation of every two judges over the pairs that both judged, shape (n_judges * (n_judges - 1) / 2,)."""
+    table = pd.DataFrame(judgment.transpose("pair", "judge").to_numpy())
+    return table.corr("spearman").to_numpy()[np.triu_indices(table.shape[1], 1)]
+
+
+def count_dimensions(score: xr.DataArray) -> float:
+    """Effective number of independent attributes: participation ratio of the eigenvalues of their correlations.
+
+    It is the number of attributes if none correlate and 1 if they are all the same.
+    """
+    eigenvalues = eigenvalues_of(score.transpose("emotion", "attribute").to_numpy())
+    return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())

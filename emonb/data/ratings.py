@@ -1,0 +1,264 @@
+"""Who rated what: single ratings and judgments, read without names and without anything that participants wrote.
+
+Ids and free text are left out while a file is read (``usecols``), so that nothing downstream, and no message, can hold
+them. A rater is a number: 0, 1, ... in the order of the file.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from emonb.analysis.components import add_components
+from emonb.analysis.people import score_emotions
+from emonb.analysis.rdm import pair_coords
+from emonb.data.checks import advise, check_labels, read_table, read_text
+from emonb.errors import LabelError
+
+PANELS = {
+    "affective": {"Arousal": "arousal", "Valence": "valence"},
+    "physical": {
+        "Happy": "happy-face",
+        "Anger ": "anger-face",
+        "Sad ": "sad-face",
+        "Fear": "fear-face",
+        "Surprise": "surprise-face",
+        "Disgust": "disgust-face",
+    },
+}
+"""What each questionnaire calls an attribute -> the attribute of the study."""
+COMPONENTS = ("control", "fairness", "self-relativity", "other-relativity", "expectedness", "novelty")
+"""The authors' names of the rotated components of the appraisal items, largest first."""
+SCALE = range(1, 10)
+NOT_APPLICABLE = -99
+_ACCEPTED = {"Finished": "true", "UserLanguage": "en", "Consent": "i agree"}
+_APPRAISALS = [f"{k}_Item_1" for k in range(4, 42)]
+_EVENT_CHECKS = {"42_Item_1": 4, "43_Item_1": NOT_APPLICABLE}
+
+
+def read_ratings(humans: xr.Dataset, files: Mapping[str, Path], seed: int, simulations: int = 1_000) -> xr.Dataset:
+    """Read every single rating and judgment of a study.
+
+    Parameters
+    ----------
+    humans : Dataset
+        From :func:`emonb.data.humans.read_humans`: emotions in order, attributes, scores to check with, and the judgments
+        where no raw ones are known.
+    files : dict of str to Path
+        Local paths by field, as ``Humans.rating_files()`` names them; none where only finished scores are known.
+    seed, simulations : int
+        Of the parallel analysis of the appraisals.
+
+    Returns
+    -------
+    Dataset
+        ``judgment`` (judge, pair; NaN where missing). Where raters are known also ``rating`` (rater, emotion, attribute;
+        NaN where a rater did not rate), ``panel_of`` (rater) and ``given`` (panel; people before exclusion). From raw
+        files also ``question`` (attribute), ``answer`` (event, statement; NaN where missing), ``emotion_of`` (event),
+        ``wording`` and ``short`` (statement), and what :func:`emonb.analysis.components.add_components` adds.
+
+    Raises
+    ------
+    LabelError
+        A missing or unknown column or label, a value off the scale, an emotion rated by fewer than two raters, raw
+        ratings that do not give the study's finished scores.
+    """
+    emotions, attributes = ([str(label) for label in humans[dim].values] for dim in ("emotion", "attribute"))
+    if "ratings" in files:
+        own = read_long(files["ratings"], emotions, attributes)
+        panel_of = xr.DataArray(np.full(own.sizes["rater"], "raters"), dims="rater")
+        given = xr.DataArray([own.sizes["rater"]], {"panel": ["raters"]})
+        return xr.Dataset({"judgment": humans.judgment, "rating": own, "panel_of": panel_of, "given": given})
+    if not files:
+        return humans[["judgment"]]
+    raw = _read_raw(emotions, attributes, files)
+    people = add_components(raw, COMPONENTS, float(np.mean(SCALE)), simulations, seed)
+    check_scores(people.rating, humans.score)
+    return people
+
+
+def _read_raw(emotions: Sequence[str], attributes: Sequence[str], files: Mapping[str, Path]) -> xr.Dataset:
+    asked = read_text(files["emotions"]).split()[: len(emotions)]  # "neutral" stands at the end
+    check_labels(asked, emotions, "emotions", files["emotions"])
+    panels, given = {}, {}
+    for name, columns in PANELS.items():
+        panels[name], given[name] = read_panel(files[name], columns, asked)
+    events, given["appraisal"] = read_events(files["appraisal"], asked)
+    rated = [name for columns in PANELS.values() for name in columns.values()]
+    check_labels([*rated, *COMPONENTS], attributes, "attributes", files["affective"].parent)
+    rating = xr.concat(list(panels.values()), "rater", join="outer").reindex(emotion=list(emotions))
+    rating = rating.sel(attribute=[a for a in attributes if a not in COMPONENTS])
+    words = read_table(files["wording"], ["name", "description"])
+    question = words.set_index("name")["description"]
+    short = words.drop_duplicates("description").set_index("description")["name"]  # faces were asked in the same words
+    raw = xr.Dataset(
+        {
+            "judgment": read_judgments(files["judgments"], emotions),
+            "rating": rating.assign_coords(rater=np.arange(rating.sizes["rater"])),
+            "panel_of": ("rater", np.repeat(list(panels), [p.sizes["rater"] for p in panels.values()])),
+            "given": ("panel", np.array(list(given.values()))),
+            "question": ("attribute", [question[str(a).removesuffix("-face")] for a in rating.attribute.values]),
+            "short": ("statement", short.reindex(events.wording.values).fillna("").to_numpy(str)),
+        },
+        coords={"panel": list(given)},
+    )
+    return raw.merge(events)
+
+
+def read_panel(path: Path, columns: Mapping[str, str], emotions: Sequence[str]) -> tuple[xr.DataArray, int]:
+    """Read raters who each scored every emotion; columns ``K_NAME_1``, K = 1, 2, ... in the order of ``emotions``.
+
+    Kept are people who finished, consented, use the questionnaire in English and gave the highest score throughout on the
+    item after the last emotion, as it asked them to.
+
+    Returns
+    -------
+    rating : DataArray, dims (rater, emotion, attribute)
+    given : int
+        People before exclusion.
+    """
+    asked = [*emotions, "attention check"]
+    cells = [(f"{k}_{column}_1", emotion) for k, emotion in enumerate(asked, 1) for column in columns]
+    names = [name for name, _ in cells]
+    table = _read_columns(path, [*_ACCEPTED, *names])
+    values = _on_scale(table[names], path, lambda row, column: f"rater {row}, {cells[column][1]} (column {names[column]})")
+    values = values.reshape(len(table), len(asked), len(columns))
+    kept = _accepted(table) & (values[:, -1] == max(SCALE)).all(1)
+    coords = {"rater": np.arange(kept.sum()), "emotion": list(emotions), "attribute": list(columns.values())}
+    return xr.DataArray(values[kept, :-1], coords, ("rater", "emotion", "attribute")), len(table)
+
+
+def read_events(path: Path, emotions: Sequence[str]) -> tuple[xr.Dataset, int]:
+    """Read appraisals: everyone recalled one event that had caused one emotion, and rated it on 38 statements.
+
+    Kept are people who finished, consented, use the questionnaire in English, passed both attention checks and named an
+    event. Of what they wrote, only whether it is "n/a" is ever held.
+
+    Returns
+    -------
+    events : Dataset
+        ``answer`` (event, statement; NaN where not applicable), ``emotion_of`` (event), ``wording`` (statement).
+    given : int
+        People before exclusion.
+    """
+    names = [*_APPRAISALS, *_EVENT_CHECKS]
+    told: dict[str, Callable[[str], bool]] = {"Specific Event": lambda text: text.strip().lower() != "n/a"}
+    table = _read_columns(path, [*_ACCEPTED, "EMOTION", *told, *names], skiprows=[1, 2], converters=told)
+    emotion = table["EMOTION"].str.strip().str.lower()
+    check_labels(emotion.unique(), emotions, "emotions", path)
+    values = _on_scale(
+        table[names], path, lambda row, column: f"rater {row}, {emotion[row]} (column {names[column]})", NOT_APPLICABLE
+    )
+    passed = (values[:, len(_APPRAISALS) :] == list(_EVENT_CHECKS.values())).all(1)
+    kept = _accepted(table) & passed & table["Specific Event"].to_numpy(bool)
+    answer = values[kept, : len(_APPRAISALS)]
+    wording = _read_columns(path, _APPRAISALS, nrows=1)[_APPRAISALS].iloc[0]  # the line after the heading
+    events = xr.Dataset(
+        {
+            "answer": (("event", "statement"), np.where(answer == NOT_APPLICABLE, np.nan, answer)),
+            "emotion_of": ("event", emotion[kept].to_numpy(str)),
+            "wording": ("statement", [_plain(text.split(" - ")[1]) for text in wording]),
+        },
+        coords={"event": np.arange(kept.sum()), "statement": np.arange(1, len(_APPRAISALS) + 1)},
+    )
+    return events, len(table)
+
+
+def read_judgments(path: Path, emotions: Sequence[str]) -> xr.DataArray:
+    """Read a spreadsheet of judgments, a row a pair and a column a judge; pairs with other emotions are left out.
+
+    Returns
+    -------
+    DataArray, dims (judge, pair)
+        NaN where a judgment is missing.
+    """
+    first, second = "EmoPair_1", "EmoPair_2"
+    table = pd.read_excel(path, usecols=lambda name: str(name) in (first, second) or str(name).startswith("raw_"))
+    table = table[table[first].isin(emotions) & table[second].isin(emotions)]
+    order = {emotion: k for k, emotion in enumerate(emotions)}
+    names = ["|".join(sorted(pair, key=order.__getitem__)) for pair in zip(table[first], table[second], strict=True)]
+    coords = pair_coords(emotions)
+    check_labels(names, coords["pair"][1].tolist(), "pairs", path)
+    cells = table.drop(columns=[first, second])
+    values = cells.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    for row, judge in np.argwhere(cells.notna().to_numpy() & ~np.isin(values, SCALE))[:1]:
+        raise LabelError(f"{path}: judge {judge + 1}, {names[row]}: expected a whole number 1 to 9 or nothing")
+    array = xr.DataArray(values, {"pair": names, "judge": np.arange(1, values.shape[1] + 1)}, ("pair", "judge"))
+    return array.sel(pair=coords["pair"][1]).transpose("judge", "pair").assign_coords(coords)
+
+
+def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str]) -> xr.DataArray:
+    """Read ratings of your own: a CSV with the columns ``rater``, ``emotion``, ``attribute``, ``value``.
+
+    Not every rater need rate everything; a missing rating is a row without a value, or no row. Any numeric scale will do.
+
+    Returns
+    -------
+    DataArray, dims (rater, emotion, attribute)
+        NaN where a rater did not rate; raters are numbered in the order in which they first occur.
+    """
+    columns = ["rater", "emotion", "attribute", "value"]
+    table = _read_columns(path, columns)[columns]
+    table["rater"] = pd.factorize(table["rater"])[0]
+
+    def place(row: int) -> str:
+        return f"line {row + 2}: rater {table['rater'][row]}, {table['emotion'][row]}, {table['attribute'][row]}"
+
+    for column, known in (("emotion", emotions), ("attribute", attributes)):
+        for row in np.flatnonzero(~table[column].isin(known))[:1]:
+            raise LabelError(f"{path}, {place(row)}: no {column} of the study; correct the file or the study's labels")
+    for row in np.flatnonzero(table.duplicated(columns[:3]))[:1]:
+        raise LabelError(f"{path}, {place(row)}: rated twice; keep one rating")
+    empty = (table["value"].str.strip() == "").to_numpy()
+    value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
+    for row in np.flatnonzero(~np.isfinite(value) & ~empty)[:1]:
+        raise LabelError(f"{path}, {place(row)}: expected a number or nothing; correct the file")
+    rating = pd.Series(value, pd.MultiIndex.from_frame(table[columns[:3]])).to_xarray().rename(None)
+    rating = rating.reindex(emotion=list(emotions), attribute=list(attributes)).transpose(*columns[:3])
+    few = rating.notnull().sum("rater").to_series()
+    for (emotion, attribute), n in few[few < 2].items():
+        raise LabelError(f"{path}: {emotion} has {n} ratings on {attribute}; at least two raters must rate everything")
+    return rating
+
+
+def check_scores(rating: xr.DataArray, score: xr.DataArray) -> None:
+    """Raise unless the mean ratings are the study's finished scores but for origin and unit (r over emotions >= .99)."""
+    r = xr.corr(score_emotions(rating)[1], score, "emotion")
+    for attribute in r.attribute.values[~(r >= 0.99).values][:1]:
+        raise LabelError(
+            f"the raw ratings do not give the finished scores on {attribute} "
+            f"(r = {float(r.sel(attribute=attribute)):.3f}); give files that belong together in the humans section"
+        )
+
+
+def _read_columns(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+    """Read these columns of a CSV as text, and no other; pandas' own messages are not passed on, as they quote cells."""
+    texts = {name: str for name in columns if name not in options.get("converters", ())}
+    content = read_text(path)
+    try:
+        return pd.read_csv(io.StringIO(content), usecols=columns, dtype=texts, keep_default_na=False, **options)
+    except ValueError:
+        found = pd.read_csv(io.StringIO(content.partition("\n")[0])).columns
+        missing = ", ".join(name for name in columns if name not in found)
+        raise LabelError(f"{path}: {f'no column {missing}' if missing else 'not a readable CSV'}; {advise(path)}") from None
+
+
+def _on_scale(table: pd.DataFrame, path: Path, name: Callable[[int, int], str], missing: float | None = None) -> np.ndarray:
+    """Ratings as numbers [row, column]; ``name`` says of a row and column whose rating of what it is."""
+    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    allowed = [*SCALE] if missing is None else [*SCALE, missing]
+    for row, column in np.argwhere(~np.isin(values, allowed))[:1]:
+        raise LabelError(f"{path}: {name(row, column)}: expected a whole number 1 to 9; {advise(path)}")
+    return values
+
+
+def _accepted(table: pd.DataFrame) -> np.ndarray:
+    return np.logical_and.reduce([table[c].str.strip().str.lower() == value for c, value in _ACCEPTED.items()])
+
+
+def _plain(text: str) -> str:
+    return text.replace("'", "").strip()

@@ -12,8 +12,9 @@ import pytest
 
 from emonb import artifacts
 from emonb.paths import data_dir
+from emonb.run.given import Stage, Unkeyed, Work
 from emonb.run.runs import Run
-from emonb.run.stages import LIVE, STAGES, Stage, Unkeyed, Work, stage_of, stages_of
+from emonb.run.stages import LIVE, STAGES, stage_of, stages_of
 from emonb.study import Study, load_study
 
 PACKAGE = Path(artifacts.__file__).parent

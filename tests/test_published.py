@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 
 from emonb.analysis import attributes, lesions, structure
-from emonb.run.stages import Run, open_run
+from emonb.run.runs import Run, open_run
 
 pytestmark = pytest.mark.published
 

@@ -50,8 +50,9 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts[split] = "\n".join(lines) + "\n"
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    tiny.save_model(folder / "model", [*words, "positive", "negative"], seed=0, hidden_size=16, num_hidden_layers=2,
-                    num_attention_heads=2, intermediate_size=24, max_position_embeddings=40, initializer_range=0.3)  # fmt: skip
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+             "max_position_embeddings": 40, "initializer_range": 0.3}  # fmt: skip
+    tiny.save_model(folder / "model", [*words, "positive", "negative"], seed=0, **shape)
     where = {name: f"local:{name}" for name in texts}  # from where the study file lies
     fields = {
         "name": "tiny", "title": "A tiny live study", "description": "for tests", "emotions": EMOTIONS,

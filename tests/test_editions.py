@@ -15,7 +15,7 @@ import pytest
 from emonb.book.ledgers import read_ledgers
 from emonb.errors import EmonbError, StudyError
 from emonb.paths import chapters_dir, data_dir
-from emonb.run import editions, front, notebooks
+from emonb.run import editions, front, notebooks, worlds
 from emonb.run.runs import RECORD, Run, open_run
 from emonb.study import load_study
 
@@ -67,7 +67,6 @@ def test_no_number_of_a_result_is_typed_in_a_chapter() -> None:
 
 
 TESTS = re.compile(r"\b(test_\w+|mantel_test|pearsonr|compare_masks|compare_given|correlate_attributes)\(")
-UNDONE = ("structure", "lesions")  # chapters still to be brought into style
 
 
 def _faults(cell: nbformat.NotebookNode) -> list[str]:
@@ -84,13 +83,7 @@ def _faults(cell: nbformat.NotebookNode) -> list[str]:
     return [name for name, found in faults.items() if found]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(path.stem, marks=pytest.mark.xfail(strict=True, reason="undone") if path.stem in UNDONE else ())
-        for path in sorted(chapters_dir().glob("*.md"))
-    ],
-)
+@pytest.mark.parametrize("page", sorted(path.stem for path in chapters_dir().glob("*.md")))
 def test_cells_are_short_and_tests_are_seen(page: str) -> None:
     cells = [cell for cell in _source(page).cells if cell.cell_type == "code"]
     faults = {cell.source.partition("\n")[0]: _faults(cell) for cell in cells if _faults(cell)}
@@ -339,6 +332,18 @@ def test_a_notebook_that_differs_only_in_how_long_it_took_is_left_alone(tmp_path
     assert path.read_bytes() == first
     assert notebooks.differs(make(31, 100_000), make(17, 100_001)) == ""
     assert "output of cell 1" in notebooks.differs(make(31, 100), make(31, 101))
+
+
+def test_sentences_about_worlds_come_from_the_trials() -> None:
+    def trial(study: str, rho: float, holds: str) -> dict:
+        return {"study": study, "quantities": {"rho": rho}, "claims": {"lesions": {"holds": holds}}}
+
+    trials = [trial("control", rho, holds) for rho, holds in ((0.1, "yes"), (0.5, "no"), (0.2, "yes"))]
+    numbers = worlds.summarise([*trials, trial("control-null", 0, "no")])
+    expected = {"control.rho": 0.2, "control.lesions": 2, "control.n": 3}
+    assert numbers == expected | {"null.rho": 0, "null.lesions": 0, "null.n": 1}
+    assert worlds.say("{control.lesions:.0f} of {control.n:.0f}", numbers, "null.lesions < control.lesions") == "2 of 3"
+    assert worlds.say("never", numbers, "null.lesions > control.lesions") is None
 
 
 def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

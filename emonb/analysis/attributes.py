@@ -146,7 +146,12 @@ def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
 
 
 def overlap(mask: xr.DataArray) -> xr.DataArray:
-    """Share of neurons that two attributes' masks have in common; dims (attribute, other)."""
+    """Share of neurons that two attributes' masks have in common; dims (attribute, other).
+
+    >>> masks = xr.DataArray([[True, True, False], [False, True, True]], {"attribute": ["a", "b"]}, ["attribute", "neuron"])
+    >>> overlap(masks).sel(attribute="a", other="b").item()
+    0.5
+    """
     flat = mask.transpose("attribute", ...).to_numpy().reshape(mask.sizes["attribute"], -1).astype(np.float64)
     names = mask.attribute.values
     return xr.DataArray(

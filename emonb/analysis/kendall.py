@@ -132,6 +132,9 @@ def tau_b(x: np.ndarray | Signs, y: np.ndarray | Signs) -> np.ndarray:
     -------
     array, shape (n_x, n_y)
         NaN where a vector is constant.
+
+    >>> tau_b(np.array([[1.0, 2, 3, 4]]), np.array([[1.0, 3, 2, 4], [5, 5, 5, 5]])).round(3)
+    array([[0.667,   nan]])
     """
     if not isinstance(x, Signs) and not isinstance(y, Signs):
         x, y = check_vectors(x), check_vectors(y)

@@ -49,6 +49,10 @@ def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.Dat
     -------
     DataArray, dims (attribute, size, seed, emotion)
         Sizes that both kinds have.
+
+    >>> coords = {"kind": ["selective", "random"], "size": [10, 20]}
+    >>> selective_drop(xr.DataArray([[0.5, np.nan], [0.75, 0.7]], coords, ["kind", "size"])).to_series().to_dict()
+    {10: 0.25}
     """
     both = accuracy.dropna("size", how="any")
     return (both.sel(kind=comparison, drop=True) - both.sel(kind="selective", drop=True)).rename("drop")

@@ -54,6 +54,9 @@ def masks_needed(effect: float, sd_selective: float, sd_random: float, power: fl
     sd_selective, sd_random : float
         Standard deviation of a mask's mean accuracy over masks.
     power, level : float
+
+    >>> masks_needed(effect=0.03, sd_selective=0.05, sd_random=0.05)
+    35
     """
     if effect <= 0:
         raise ValueError(f"an effect of {effect:.3g} is not in the claim's direction: no number of masks would show it")

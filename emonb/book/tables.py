@@ -105,6 +105,9 @@ def format_number(value: object, digits: int | Literal["p"]) -> str:
         missing value as "–".
     digits : int or "p"
         Decimals, or the way of p values: 4 decimals, and "<0.0001".
+
+    >>> format_number(-0.0004, 3), format_number(1_234_567, 3), format_number(1e-9, "p"), format_number(None, 3)
+    ('0.000', '1,234,567', '<0.0001', '–')
     """
     if isinstance(value, bool | np.bool_ | str):
         return str(value)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from emonb.analysis.attributes import search_neurons, select_neurons
+from emonb.errors import LabelError
 
 COMPARISONS = ("random", "random_layer", "random_matched")
 
@@ -71,10 +72,13 @@ def draw_masks(
     Returns
     -------
     DataArray of bool, dims (mask, layer, neuron), name ``silenced``
-        Coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``.
+        Coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``. An attribute whose neurons all have the
+        same rank has no mask.
 
     Raises
     ------
+    LabelError
+        No attribute has a mask.
     ValueError
         An unknown kind, or ``random_matched`` without ``mean_absolute``.
     """
@@ -92,12 +96,16 @@ def draw_masks(
         selective = select_neurons(rank, size)
         for attribute in rank.attribute.values:
             chosen = selective.sel(attribute=attribute).to_numpy()  # [layer, neuron]
+            if not chosen.any():  # no neuron follows an attribute that does not vary
+                continue
             masks.append(chosen)
             labels.append(("selective", str(attribute), size, 0))
             for kind in comparisons:
                 for draw in range(draws):
                     masks.append(_draw(kind, chosen, rng, level))
                     labels.append((kind, str(attribute), size, draw))
+    if not masks:
+        raise LabelError("no neuron has a tau with any attribute, so there is nothing to silence: no attribute varies")
     names = ("kind", "attribute", "size", "draw")
     along = {name: ("mask", np.array(column)) for name, column in zip(names, zip(*labels, strict=True), strict=True)}
     coords = {**along, "layer": rank.layer.values, "neuron": rank.neuron.values}

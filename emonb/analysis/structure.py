@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
 from emonb.analysis.partial import compare_given
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.ties import varies
 
 
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
@@ -26,6 +28,7 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     -------
     float
         The descriptive statistic only; its p value needs :mod:`emonb.analysis.inference`, because RDM entries share items.
+        NaN where an RDM does not vary.
 
     >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
     0.5
@@ -69,7 +72,8 @@ def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: i
     -------
     DataFrame
         One row a label: ``tau``; ``mantel_p`` (one-sided, unit: the emotion); ``p_fwe``, the same corrected over the rows
-        by the largest tau-b of each permutation; ``parametric_p``, as if pairs of emotions were independent.
+        by the largest tau-b of each permutation; ``parametric_p``, as if pairs of emotions were independent. All are NaN
+        where an RDM is constant.
     """
     rows, target = pair_values(rdms, human)
     test = mantel_test(rows, target, permutations, seed)
@@ -80,7 +84,8 @@ def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: i
         "p_fwe": test.p_fwe,
         "parametric_p": parametric_tau_p(test.statistic, rows, target[None]),
     }
-    return pd.DataFrame({name: c[:, 0] for name, c in columns.items()}, index=pd.Index(rdms[label].values, name=label))
+    table = pd.DataFrame({name: c[:, 0] for name, c in columns.items()}, index=pd.Index(rdms[label].values, name=label))
+    return table.where(table["tau"].notna())
 
 
 def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
@@ -94,14 +99,15 @@ def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     Returns
     -------
     lower, upper : float
-        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all.
+        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all. Judges who gave the
+        same judgment throughout have none and are left out (:func:`emonb.analysis.people.constant_judges`).
     """
     (judgments,) = pair_values(judgments)
     if judgments.ndim != 2 or len(judgments) < 2:
         raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
     total, n = np.nansum(judgments, 0), (~np.isnan(judgments)).sum(0)
-    lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
-    return float(lower), float(_correlate(judgments, total / n, "rho").mean())
+    lower = [compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments]
+    return _mean(lower), _mean(_correlate(judgments, total / n, "rho"))
 
 
 def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
@@ -119,19 +125,20 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     Returns
     -------
     DataArray
-        Over the other dimensions of ``rdms``.
+        Over the other dimensions of ``rdms``. Judges who gave the same judgment throughout are left out.
     """
     rows, judges = pair_values(rdms, judgments)
-    flat = rows.reshape(-1, rows.shape[-1])
-    if np.isnan(judges).any():
-        return _like(rdms, np.array([_correlate(judges, row, "rho").mean() for row in flat]))
+    flat, judges = rows.reshape(-1, rows.shape[-1]), judges[[varies(judge) for judge in judges]]
+    if np.isnan(judges).any() or not len(judges):
+        return _like(rdms, np.array([_mean(_correlate(judges, row, "rho")) for row in flat]))
     return _like(rdms, (_standard_ranks(flat) @ _standard_ranks(judges).T).mean(1) / flat.shape[1])
 
 
 def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     """Reliability of the judges' mean RDM: split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean of splits.
 
-    It is the share of the mean RDM's (rank) variance that is not noise of the judges.
+    It is the share of the mean RDM's (rank) variance that is not noise of the judges. Splits in which a half does not
+    vary say nothing and are left out; NaN where all are.
     """
     rng = np.random.default_rng(seed)
     (judgments,) = pair_values(judgments)
@@ -143,16 +150,18 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
         halves = halves[..., ~np.isnan(halves).all(1).any(0)]  # pairs that both halves judged
         first, second = np.nanmean(halves, 1)
         r = compare(first, second, "rho")
-        values.append(2 * r / (1 + r))
-    return float(np.mean(values))
+        values.append(2 * r / (1 + r) if r > -1 else np.nan)
+    return _mean(values)
 
 
 class Interval(NamedTuple):
-    """An estimate with its percentile interval."""
+    """An estimate with its percentile interval over the draws in which it is defined."""
 
     value: float
     low: float
     high: float
+    draws: int
+    """Draws that count; with few emotions, some have too few different ones for a correlation."""
 
 
 def bootstrap_fit(
@@ -162,7 +171,7 @@ def bootstrap_fit(
     seed: int,
     over: str = "both",
     measure: str = "rho",
-    level: float = 0.95,
+    width: float = 0.95,
 ) -> dict[str, list[Interval]]:
     """Bootstrap the fit of model RDMs with the mean human RDM.
 
@@ -179,7 +188,8 @@ def bootstrap_fit(
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
-    level : float
+    width : float
+        Of the intervals.
 
     Returns
     -------
@@ -204,12 +214,14 @@ def bootstrap_fit(
         judged = ~np.isnan(human).all(0)  # by any judge of this draw
         human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
         fits[b] = _correlate(squares[:, i[judged], j[judged]], mean, measure)
-        ceilings[b] = _correlate(human, mean, "rho").mean()
+        ceilings[b] = _mean(_correlate(human, mean, "rho"))
     observed = _correlate(models, np.nanmean(judgments, 0), measure)
-    upper = _correlate(judgments, np.nanmean(judgments, 0), "rho").mean()
+    upper = _mean(_correlate(judgments, np.nanmean(judgments, 0), "rho"))
 
     def interval(value: float, draws: np.ndarray) -> Interval:
-        return Interval(float(value), *map(float, np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])))
+        valid = draws[np.isfinite(draws)]
+        ends = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else [np.nan, np.nan]
+        return Interval(float(value), *map(float, ends), len(valid))
 
     return {
         "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
@@ -230,7 +242,7 @@ def resample_fit(models: xr.DataArray, judgments: Rdm, n_bootstraps: int, seed: 
     Returns
     -------
     DataFrame
-        Index (resampled, model); ``value``, ``low``, ``high``. Models are the labels, ``ceiling`` the upper noise
+        Index (resampled, model); columns as :class:`Interval` has them. Models are the labels, ``ceiling`` the upper noise
         ceiling, and ``difference`` the first minus the second where there are two.
     """
     label = next(str(dim) for dim in models.dims if dim != "pair")
@@ -281,10 +293,15 @@ def test_networks(
 
 
 def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
-    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs], where the row is not NaN."""
+    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs], where the row is not NaN.
+
+    NaN where one of both does not vary there.
+    """
     seen = ~np.isnan(rows)
     if not seen.all():
         return np.array([_correlate(r[None, s], target[s], measure)[0] for r, s in zip(rows, seen, strict=True)])
+    if measure in ("tau", "rho") and len(target) < 2:
+        return np.full(len(rows), np.nan)
     if measure == "tau":
         return tau_b(rows, target[None])[:, 0]
     if measure == "rho":
@@ -293,7 +310,18 @@ def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray
 
 
 def _standard_ranks(rows: np.ndarray) -> np.ndarray:
-    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
+    """Ranks [n, n_pairs] with mean 0 and standard deviation 1; NaN where all values of a row are the same."""
+    ranks = scipy.stats.rankdata(rows, axis=1)
+    ranks = ranks - ranks.mean(1, keepdims=True)
+    spread = ranks.std(1, keepdims=True)
+    return np.divide(ranks, spread, out=np.full_like(ranks, np.nan), where=spread > 0)
+
+
+def _mean(values: ArrayLike) -> float:
+    """Mean of what is defined; NaN where nothing is."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:

@@ -157,11 +157,8 @@ def overlap(mask: xr.DataArray) -> xr.DataArray:
     flat = mask.transpose("attribute", ...).to_numpy().reshape(mask.sizes["attribute"], -1).astype(np.float64)
     names, size = mask.attribute.values, flat.sum(1)
     size[size == 0] = np.nan
-    return xr.DataArray(
-        flat @ flat.T / size[:, None] * (size / size),
-        dims=("attribute", "other"),
-        coords={"attribute": names, "other": names},
-    )
+    shared = flat @ flat.T / size[:, None] * (size / size)
+    return xr.DataArray(shared, dims=("attribute", "other"), coords={"attribute": names, "other": names})
 
 
 def own_attribute_wins(tau: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:

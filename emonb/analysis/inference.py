@@ -208,29 +208,6 @@ def correlate_attributes(
     return r, p, p_fwe
 
 
-def test_correlation(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
-    """Pearson correlation with its two-sided p and 95 % interval, assuming normal independent units.
-
-    Returns
-    -------
-    dict
-        ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
-
-    >>> found = test_correlation([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0])
-    >>> round(found["r"], 3), round(found["p"], 3)
-    (0.8, 0.2)
-    >>> test_correlation([0.3, 0.3, 0.1 + 0.2], [1.0, 3.0, 2.0])["p"]
-    nan
-    """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if len(x) < 3 or not varies(x) or not varies(y):
-        return {**dict.fromkeys(("r", "p", "low", "high"), float("nan")), "n": len(x)}
-    test = scipy.stats.pearsonr(x, y)
-    with np.errstate(invalid="ignore", divide="ignore"):  # three units have no interval
-        low, high = test.confidence_interval()
-    return {"r": float(test.statistic), "p": float(test.pvalue), "low": float(low), "high": float(high), "n": len(x)}
-
-
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjusted p values of Benjamini & Hochberg (1995), over all entries, with the monotone step."""
     return scipy.stats.false_discovery_control(np.asarray(p).ravel(), method="bh").reshape(np.shape(p))

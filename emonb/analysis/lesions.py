@@ -14,6 +14,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.attributes import select_neurons
+from emonb.analysis.correlation import correlate
 from emonb.analysis.inference import compare_masks, correlate_attributes
 from emonb.analysis.partial import partial_correlation
 from emonb.analysis.ties import ROUNDING, varies
@@ -135,13 +136,9 @@ def compare_kinds(data: xr.Dataset, size: int, permutations: int, seed: int) -> 
 def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
     """Pearson r over attributes between drop and importance, for every other label of ``drop``.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, ...)
-    importance : DataArray, dims (attribute,)
+    ``importance`` has the same attributes, in the same order.
     """
-    drop, importance = xr.align(drop, importance, join="exact")
-    return _correlate(drop, importance)
+    return correlate(*xr.align(drop, importance, join="exact"))
 
 
 def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
@@ -200,12 +197,8 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestR
 def paper_test_drop(drop: xr.DataArray) -> TestResult:
     """The paper's paired t test of selective against random masks over prompts (emotion x seed x attribute).
 
-    Its unit is the prompt under one attribute's mask, although all prompts share that mask.
-
-    Parameters
-    ----------
-    drop : DataArray
-        Differences; every entry counts as independent.
+    Its unit is the prompt under one attribute's mask, although all prompts share that mask: every entry of ``drop``
+    counts as independent.
     """
     return _t_test(drop.values.ravel(), "prompt")
 
@@ -281,7 +274,7 @@ def explain_by_depth(accuracy: xr.DataArray, depth: xr.DataArray) -> pd.DataFram
         share of variance; no row where all masks are equally deep.
     """
     depth = depth.isel(size=((depth.max("attribute") - depth.min("attribute")) > 1e-9).values)
-    r = _correlate(accuracy.sel(size=depth["size"]), depth)
+    r = correlate(accuracy.sel(size=depth["size"]), depth)
     columns = {"shallowest": depth.min("attribute"), "deepest": depth.max("attribute"), "r": r, "explained": r**2}
     return pd.DataFrame({name: c.values for name, c in columns.items()}, index=pd.Index(depth["size"].values, name="N"))
 
@@ -296,24 +289,16 @@ def correlate_given_depth(drop: xr.DataArray, importance: xr.DataArray, depth: x
 def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
     """Pearson r over attributes between drop and importance with each attribute left out; dims (attribute, ...)."""
     names = list(drop.attribute.values)
-    parts = [_correlate(drop.drop_sel(attribute=name), importance.drop_sel(attribute=name)) for name in names]
+    parts = [correlate(drop.drop_sel(attribute=name), importance.drop_sel(attribute=name)) for name in names]
     return xr.concat(parts, dim=xr.DataArray(names, dims="attribute", name="attribute"))
-
-
-def _correlate(a: xr.DataArray, b: xr.DataArray) -> xr.DataArray:
-    """Pearson r over attributes that both have; NaN where one side does not vary but for rounding."""
-    both = (a + b).notnull()
-    a, b = a.where(both), b.where(both)
-    vary = [xr.apply_ufunc(varies, side, input_core_dims=[["attribute"]], vectorize=True) for side in (a, b)]
-    return xr.corr(a, b, dim="attribute").where(vary[0] & vary[1]).rename("r")
 
 
 def _t_test(values: np.ndarray, unit: str) -> TestResult:
     """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean where the values do not vary."""
     values = values[np.isfinite(values)]
     if not varies(values):
-        value = float(values.mean()) if len(values) else float("nan")
-        return TestResult(value, float("nan"), len(values) - 1, *[float("nan")] * 3, unit)
+        value, none = float(values.mean()) if len(values) else float("nan"), float("nan")
+        return TestResult(value, none, len(values) - 1, none, none, none, unit)
     result = scipy.stats.ttest_1samp(values, 0)
     low, high = result.confidence_interval()
     numbers = (float(result.statistic), int(result.df), float(result.pvalue), float(low), float(high))

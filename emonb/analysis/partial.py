@@ -58,7 +58,8 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human):
-        return Partial(*[float("nan")] * 5, n_permutations)
+        none = float("nan")
+        return Partial(none, none, none, none, none, n_permutations)
     rho = _partial_rho(model, human, covariates)
     error = _jackknife_error(model, human, covariates, n)
     half = float(scipy.stats.t.isf(0.025, n - 1)) * error
@@ -201,7 +202,7 @@ def _defined(model: Rdm, human: Rdm, covariates: Rdm) -> tuple[np.ndarray, np.nd
     """Values of all three over the emotions on which every covariate is defined; covariates as [n_covariates, n_pairs]."""
     model, human, covariates = pair_values(model, human, covariates)
     covariates = np.atleast_2d(covariates)
-    missing = to_square(np.isnan(covariates).any(0))
+    missing = to_square(np.asarray(np.isnan(covariates).any(0)))
     i, j = pair_index(len(missing))
     left_out = missing.sum(1) == len(missing) - 1
     kept = ~left_out[i] & ~left_out[j]

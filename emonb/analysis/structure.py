@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 import xarray as xr
-from numpy.typing import ArrayLike
 
+from emonb.analysis.correlation import correlate_rows, mean_of_defined, standard_ranks
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
 from emonb.analysis.partial import compare_given
@@ -34,7 +33,7 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     0.5
     """
     a, b = pair_values(a, b)
-    return float(_correlate(a[None], b, measure)[0])
+    return float(correlate_rows(a[None], b, measure)[0])
 
 
 def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
@@ -47,7 +46,7 @@ def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
     """
     rows, target = pair_values(rdms, human)
     flat = rows.reshape(-1, rows.shape[-1])
-    return xr.Dataset({name: _like(rdms, _correlate(flat, target, name)) for name in ("tau", "rho")})
+    return xr.Dataset({name: _like(rdms, correlate_rows(flat, target, name)) for name in ("tau", "rho")})
 
 
 def compare_all(rdms: xr.DataArray) -> xr.DataArray:
@@ -107,7 +106,7 @@ def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
         raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
     total, n = np.nansum(judgments, 0), (~np.isnan(judgments)).sum(0)
     lower = [compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments]
-    return _mean(lower), _mean(_correlate(judgments, total / n, "rho"))
+    return mean_of_defined(lower), mean_of_defined(correlate_rows(judgments, total / n, "rho"))
 
 
 def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
@@ -130,8 +129,8 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     rows, judges = pair_values(rdms, judgments)
     flat, judges = rows.reshape(-1, rows.shape[-1]), judges[[varies(judge) for judge in judges]]
     if np.isnan(judges).any() or not len(judges):
-        return _like(rdms, np.array([_mean(_correlate(judges, row, "rho")) for row in flat]))
-    return _like(rdms, (_standard_ranks(flat) @ _standard_ranks(judges).T).mean(1) / flat.shape[1])
+        return _like(rdms, np.array([mean_of_defined(correlate_rows(judges, row, "rho")) for row in flat]))
+    return _like(rdms, (standard_ranks(flat) @ standard_ranks(judges).T).mean(1) / flat.shape[1])
 
 
 def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
@@ -151,7 +150,7 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
         first, second = np.nanmean(halves, 1)
         r = compare(first, second, "rho")
         values.append(2 * r / (1 + r) if r > -1 else np.nan)
-    return _mean(values)
+    return mean_of_defined(values)
 
 
 class Interval(NamedTuple):
@@ -213,15 +212,15 @@ def bootstrap_fit(
         human = judge_squares[judges][:, i, j]
         judged = ~np.isnan(human).all(0)  # by any judge of this draw
         human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
-        fits[b] = _correlate(squares[:, i[judged], j[judged]], mean, measure)
-        ceilings[b] = _mean(_correlate(human, mean, "rho"))
-    observed = _correlate(models, np.nanmean(judgments, 0), measure)
-    upper = _mean(_correlate(judgments, np.nanmean(judgments, 0), "rho"))
+        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], mean, measure)
+        ceilings[b] = mean_of_defined(correlate_rows(human, mean, "rho"))
+    observed = correlate_rows(models, np.nanmean(judgments, 0), measure)
+    upper = mean_of_defined(correlate_rows(judgments, np.nanmean(judgments, 0), "rho"))
 
     def interval(value: float, draws: np.ndarray) -> Interval:
         valid = draws[np.isfinite(draws)]
-        ends = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else [np.nan, np.nan]
-        return Interval(float(value), *map(float, ends), len(valid))
+        low, high = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else (np.nan, np.nan)
+        return Interval(float(value), float(low), float(high), len(valid))
 
     return {
         "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
@@ -290,38 +289,6 @@ def test_networks(
     numbers = {"rho": pair["fit"][1].value, "tau": alone.statistic[0, 0], "mantel_p": alone.p[0, 0]}
     numbers |= {"gain": gain.value, "gain.low": gain.low, "gain.high": gain.high}
     return pd.Series(numbers | {f"partial_{name}": beyond[name] for name in ("rho", "low", "high", "p", "mantel_p")})
-
-
-def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
-    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs], where the row is not NaN.
-
-    NaN where one of both does not vary there.
-    """
-    seen = ~np.isnan(rows)
-    if not seen.all():
-        return np.array([_correlate(r[None, s], target[s], measure)[0] for r, s in zip(rows, seen, strict=True)])
-    if measure in ("tau", "rho") and len(target) < 2:
-        return np.full(len(rows), np.nan)
-    if measure == "tau":
-        return tau_b(rows, target[None])[:, 0]
-    if measure == "rho":
-        return _standard_ranks(rows) @ _standard_ranks(target[None])[0] / len(target)
-    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
-
-
-def _standard_ranks(rows: np.ndarray) -> np.ndarray:
-    """Ranks [n, n_pairs] with mean 0 and standard deviation 1; NaN where all values of a row are the same."""
-    ranks = scipy.stats.rankdata(rows, axis=1)
-    ranks = ranks - ranks.mean(1, keepdims=True)
-    spread = ranks.std(1, keepdims=True)
-    return np.divide(ranks, spread, out=np.full_like(ranks, np.nan), where=spread > 0)
-
-
-def _mean(values: ArrayLike) -> float:
-    """Mean of what is defined; NaN where nothing is."""
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:

@@ -40,10 +40,10 @@ def corpus_rdms(comments: pd.DataFrame, humans: xr.Dataset) -> xr.Dataset:
         totals = np.asarray((words.T @ labels).T)  # [emotion, word]; the cosine is that of the means
     except ValueError:  # no word is left in any comment
         totals = np.zeros((len(emotions), 1))
-    rdms = {"tfidf": ("pair", _distances(totals, totals.any(1), lambda rows: pdist(rows, "cosine")))}
+    rdms = {"tfidf": ("pair", _distances(totals, np.asarray(totals.any(1)), lambda rows: pdist(rows, "cosine")))}
     if (labels.sum(1) > 1).any():
         given = labels[labels.any(1)].T  # [emotion, comment]
-        rdms["cooccurrence"] = ("pair", _distances(given, np.ptp(given, axis=1) > 0, pattern_rdm))
+        rdms["cooccurrence"] = ("pair", _distances(given, np.asarray(np.ptp(given, axis=1) > 0), pattern_rdm))
     return xr.Dataset(rdms, coords=pair_coords(emotions))
 
 

@@ -62,6 +62,13 @@ def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.Dat
     return drop.where(~(abs(drop) <= ROUNDING * abs(both).max()), 0.0).rename("drop")
 
 
+def name_attributes(drop: xr.DataArray) -> tuple[list[str], list[str]]:
+    """Attributes without a mask, and those whose masks cost no prompt more or less than random ones at any size."""
+    others = [dim for dim in drop.dims if dim != "attribute"]
+    names = drop.attribute.values.astype(str)
+    return list(names[drop.isnull().all(others).values]), list(names[(drop == 0).all(others).values])
+
+
 def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") -> np.ndarray:
     """Mean accuracy (or ``auc``) of every mask of a kind and size over emotions and seeds: one number a mask.
 
@@ -155,8 +162,8 @@ def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: 
     DataFrame
         One row an N: ``mean_r``, ``t`` and ``paper_p`` (:func:`paper_test_importance`, unit: the emotion);
         ``attribute_r`` of the mean drops, ``attribute_p`` and ``attribute_p_fwe``, corrected over N
-        (:func:`emonb.analysis.inference.correlate_attributes`, unit: the attribute). Attributes whose importance or drop
-        is not defined are left out; NaN where what is left does not vary.
+        (:func:`emonb.analysis.inference.correlate_attributes`, unit: the attribute; ``attrs["n"]``). Attributes whose
+        importance or drop is not defined are left out; NaN where what is left does not vary.
     """
     importance = importance.sel(attribute=drop.attribute)
     known = importance.notnull() & drop.notnull().all(("size", "seed", "emotion"))
@@ -166,20 +173,17 @@ def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: 
     scale = float(abs(drop).max()) if drop.size else 0.0
     r, p, p_fwe = correlate_attributes(mean.values, importance.values, permutations, seed, scale)
     tests = pd.DataFrame([(test.value, test.t) for test in paper], pd.Index(drop["size"].values, name="N"), ["mean_r", "t"])
-    return tests.assign(attribute_r=r, attribute_p=p, attribute_p_fwe=p_fwe, paper_p=[test.p for test in paper])
+    tests = tests.assign(attribute_r=r, attribute_p=p, attribute_p_fwe=p_fwe, paper_p=[test.p for test in paper])
+    tests.attrs["n"] = drop.sizes["attribute"]
+    return tests
 
 
 def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestResult:
     """The paper's test of claim 4 (Li et al., causal contribution against human weight).
 
     For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
-    t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks.
-
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, seed, emotion)
-        At one size.
-    importance : DataArray, dims (attribute,)
+    t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks. ``drop`` is
+    (attribute, seed, emotion) at one size, ``importance`` (attribute,).
 
     Returns
     -------
@@ -258,14 +262,11 @@ def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
 
 
 def explain_by_depth(accuracy: xr.DataArray, depth: xr.DataArray) -> pd.DataFrame:
-    """How well the depth of masks explains the accuracy under them, over attributes.
+    """How well the depth of masks (:func:`mean_depth`) explains the mean accuracy under them, over attributes.
 
     Parameters
     ----------
-    accuracy : DataArray, dims (attribute, size)
-        Under selective masks, averaged over emotions and seeds.
-    depth : DataArray, dims (attribute, size)
-        From :func:`mean_depth`.
+    accuracy, depth : DataArray, dims (attribute, size)
 
     Returns
     -------

@@ -85,7 +85,7 @@ def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path,
 def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
     study = tiny.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
     ledger, text = _execute(study, monkeypatch)
-    assert "Masks of warm, fast, odd change nothing" in text
+    assert "Masks of warm, fast, odd change no prompt" in text
     q = ledger["quantities"]
     assert q["lesions.difference"] == 0 and q["lesions.mask_p"] == 1
     assert q["lesions.paper_p"] is None and q["importance.attribute_p"] is None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emonb import cli_results, paths
-from emonb.cli_results import Mirror, Parameters, StudyName, parse, use_mirror
+from emonb.cli_results import Mirror, Parameters, StudyName, parse, read_seeds, use_mirror
 from emonb.errors import EmonbError, StudyError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
 Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
-for command in (cli_results.artifact, cli_results.part, cli_results.parts):
+for command in (cli_results.artifact, cli_results.part, cli_results.parts, cli_results.export):
     app.command()(command)
 
 
@@ -142,7 +142,7 @@ def trials(
     """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
     from emonb.run import worlds
 
-    rows = worlds.run_trials(_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
+    rows = worlds.run_trials(read_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
     typer.echo(worlds.write_trials(rows, out or paths.runs_dir() / "controls.json"))
 
 
@@ -200,15 +200,6 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("emonb: interrupted; finished parts are kept and the same command goes on from there", err=True)
         sys.exit(130)
-
-
-def _seeds(text: str) -> list[int]:
-    """Read "10-19" or "1,4,7"."""
-    first, dash, last = text.partition("-")
-    try:
-        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
-    except ValueError:
-        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
 
 
 def _progress(line: str) -> None:

@@ -31,9 +31,8 @@ def artifact(
     from_parts: Annotated[
         bool, typer.Option("--from-parts", help="Join the parts that are there; compute nothing.")
     ] = False,
-    allow_mixed: Annotated[
-        bool, typer.Option(help="Join also parts made on different devices; the result says so.")
-    ] = False,
+    allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Join parts made on different devices.")] = False,
+    source: Annotated[str | None, typer.Option("--from", help="Take it from this research object (folder or URL).")] = None,
 ) -> None:
     """Print the path of a labelled netCDF file of a study, computing first what is missing.
 
@@ -41,13 +40,19 @@ def artifact(
     `masks`: silenced (mask, layer, neuron). `lesions`: accuracy (kind, attribute, size, seed, emotion).
     `rdms`: all RDMs over one pair axis. Read it with xarray.open_dataset(path).
     """
+    from emonb.run.export import pull
     from emonb.run.parts import join_parts
 
     use_mirror(mirror)
+    if source is not None and from_parts:
+        raise StudyError("a result comes --from a research object or --from-parts, not from both")
     if allow_mixed and not from_parts:
         raise StudyError("--allow-mixed is for --from-parts")
     run = _open(study, parameter, untrained)
-    typer.echo(join_parts(run, name, allow_mixed) if from_parts else run.path(name))
+    if source is not None:
+        typer.echo(pull(run, name, source))
+    else:
+        typer.echo(join_parts(run, name, allow_mixed) if from_parts else run.path(name))
 
 
 def part(
@@ -92,6 +97,20 @@ def parts(
         typer.echo(f"missing: {' '.join(found['missing'])}")
 
 
+def export(
+    study: StudyName,
+    parameter: Parameters = None,
+    out: Annotated[Path | None, typer.Option(help="New folder or .zip; default: crate in the run directory.")] = None,
+) -> None:
+    """Write an executed study as a research object (RO-Crate 1.1): chapters, ledger, results, environment, keys.
+
+    A repository such as Zenodo takes it; emonb artifact STUDY NAME --from FOLDER takes results from it.
+    """
+    from emonb.run.export import export_study
+
+    typer.echo(export_study(_open(study, parameter, False), out))
+
+
 def parse(pairs: list[str] | None) -> dict[str, Any]:
     """Read KEY=VALUE pairs, values as YAML."""
     import yaml
@@ -108,6 +127,15 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
         if parameters[key] is None:
             raise StudyError(f"parameter '{key}' has no value")
     return parameters
+
+
+def read_seeds(text: str) -> list[int]:
+    """Read "10-19" or "1,4,7"."""
+    first, dash, last = text.partition("-")
+    try:
+        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+    except ValueError:
+        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
 
 
 def use_mirror(mirror: Path | None) -> None:

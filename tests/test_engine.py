@@ -370,12 +370,12 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
         return run(self, silenced, replacement)
 
     monkeypatch.setattr(silencing._Sweep, "run", interrupted)
-    parts = Parts("lesions", list(name_groups(6, 2)), {"key": "k"}, tmp_path)
+    parts = Parts("lesions", list(name_groups(8, 2)), {"key": "k"}, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
     resumed = silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
     assert resumed.identical(whole)
-    assert len(calls) == 3 + 2  # the network without a mask and three groups, of which two were left
+    assert len(calls) == 3 + 3  # the network without a mask and four groups, of which three were left
 
 
 def test_a_checkpoint_of_another_device_is_not_gone_on_from(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -49,15 +49,15 @@ class Cluster:
     def flag(self, stage: str, what: str, key: str = "") -> str:
         return f"flags/{self.open().name}/{stage}-{self.open().key(key or stage)}.{what}"
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *targets: str, options: tuple[str, ...] = ()) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "-s", str(WORKFLOW / "Snakefile"), "--profile",
                    str(WORKFLOW / "profiles" / self.profile), "--config", f"study={self.study}", "parts=2",
-                   f"emonb={self.program}", "mem_mb=1500", "--", *arguments]  # fmt: skip
+                   f"emonb={self.program}", "mem_mb=1500", *options, "--", *targets]  # fmt: skip
         with (self.folder / "head.log").open("ab") as log:
             return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
-    def make(self, *arguments: str) -> int:
-        return self.start(*arguments).wait(timeout=600)
+    def make(self, *targets: str, options: tuple[str, ...] = ()) -> int:
+        return self.start(*targets, options=options).wait(timeout=600)
 
     def said(self) -> str:
         logs = [self.folder / "head.log", *sorted((self.folder / "logs").rglob("*.log"))]
@@ -101,7 +101,7 @@ def test_slurm_resubmits_what_failed_survives_its_head_and_refuses_another_devic
     with safe_open(part, framework="numpy") as file:
         about = file.metadata()
     save_file(load_file(part), part, about | {"device": "cuda"})
-    assert cluster.make("--unlock") == 0, cluster.said()
+    assert cluster.make(options=("--unlock",)) == 0, cluster.said()
     assert cluster.make(cluster.flag("prompts", "whole")) != 0  # goes on, and will not join
     assert "seed-1 with cpu" in cluster.said() and "seed-3 with cuda" in cluster.said()
     assert (work / "seed-1.safetensors").stat().st_mtime_ns == stamps[work / "seed-1.safetensors"]

@@ -193,7 +193,7 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
             if need and not run.has(given.name):
                 first = f"emonb artifact {run.study.name} {given.name}"
                 raise PartError(f"{name} is made from {given.name}, which is not there; first: {first}")
-            origin[given.name] = run.load(given.name).attrs["checksum"]
+            origin[given.name] = artifacts.checksum(run.load(given.name))
     return Parts(name, stage.units(run.study), origin, run.work(name), **how)
 
 

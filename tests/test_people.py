@@ -245,7 +245,7 @@ def test_a_study_may_give_single_ratings_and_judgments_with_gaps(own) -> None:
         (lambda t: t.assign(emotion=[*t["emotion"][:-1], "rage"]), ["line 31: rater", "rage", "no emotion of the study"]),
         (lambda t: t.assign(attribute=["loudness", *t["attribute"][1:]]), ["line 2", "no attribute of the study"]),
         (lambda t: pd.concat([t, t.iloc[:1]]), ["line 32: rater 0", "rated twice"]),
-        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee has 0 ratings on loud"]),
+        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee, loud: 0 rated it"]),
         (lambda t: t.rename(columns={"value": "score"}), ["no column value"]),
         (lambda t: t.assign(value="7"), ["the same mean rating on"]),
     ],
@@ -274,11 +274,12 @@ def test_a_missing_rating_is_no_row_or_an_empty_one(own) -> None:
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
+        ({"V2": [1, 2, "far", 4]}, r"line 4, column V2 \(\S+\|\S+\): the cell is not a finite number"),
         ({"V2": [np.nan] * 3 + [4]}, r"judgments of \S+: 1"),
         ({f"V{k}": [1, 2, 3, np.nan] for k in range(1, 9)}, "judge 4: 2"),
     ],
 )
-def test_judgments_with_too_many_gaps_are_refused(own, cells, words) -> None:
+def test_judgments_that_are_no_numbers_or_have_too_many_gaps_are_refused(own, cells, words) -> None:
     study, files = own
     pd.read_csv(files["judgments"]).assign(**cells).to_csv(files["judgments"], index=False)
     with pytest.raises(LabelError, match=words):

@@ -23,3 +23,7 @@ class ClaimError(EmonbError):
 
 class ArtifactError(EmonbError):
     """A stored result that is cut short or was changed; it is never used."""
+
+
+class PartError(EmonbError):
+    """Parts of a result that are missing, that do not belong together, or that need more memory than there is."""

@@ -103,13 +103,15 @@ class Unkeyed(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Folder for unfinished parts of a stage, which a second start resumes from; it is in no key, its name holds one."""
+    """Where the units of a stage are made and kept (:mod:`emonb.run.parts`); in no key, for its folder's name holds one."""
 
     stage: str
 
     def get(self, run: "Run") -> Any:
-        """The folder."""
-        return run.work(self.stage)
+        """Parts that are made here where they are missing."""
+        from emonb.run.parts import parts_of
+
+        return parts_of(run, self.stage)
 
 
 Given = Field | Need | Files | File | Weights | Unkeyed | Work
@@ -117,11 +119,15 @@ Given = Field | Need | Files | File | Weights | Unkeyed | Work
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments."""
+    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
+
+    ``units`` names the parts it can be made in, without loading anything.
+    """
 
     make: str
     given: Mapping[str, Given]
     stored: bool = True
+    units: Callable[[Study], list[str]] | None = None
 
     @property
     def module(self) -> str:

@@ -18,7 +18,9 @@ from emonb.book.tables import Text
 from emonb.data import checkpoints, sources
 from emonb.errors import ArtifactError, StudyError
 from emonb.paths import data_dir, runs_dir
+from emonb.run.given import Work
 from emonb.run.notebooks import check_injected
+from emonb.run.parts import Parts, parts_of
 from emonb.run.stages import stage_of
 from emonb.settings import BackboneConfig
 from emonb.study import Study, list_studies, load_study, parse_text
@@ -90,7 +92,7 @@ class Run:
         """
         if name not in self._loaded:
             stage = stage_of(name, self.study)
-            self._loaded[name] = self._read_or_make(name) if stage.stored else self._make(name)
+            self._loaded[name] = self._read_or_make(name) if stage.stored else self.make(name)
         return self._loaded[name]
 
     def path(self, name: str) -> Path:
@@ -115,8 +117,28 @@ class Run:
         except ArtifactError:
             return False
 
+    def has(self, name: str) -> bool:
+        """Tell whether a result is stored, whole and undamaged."""
+        return name in self._loaded or self._read(self._file(name)) is not None
+
+    def make(self, name: str, parts: Parts | None = None) -> Any:
+        """Make a result, and store nothing but parts of it; with given parts, in their way."""
+        stage = stage_of(name, self.study)
+        if stage.units is not None and parts is None:
+            parts = parts_of(self, name)
+        given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
+        made = stage.function()(**given)
+        return made if parts is None else made.assign_attrs(parts.attributes)
+
+    def store(self, name: str, made: Any) -> Any:
+        """Write a result, remove its parts, and read it back."""
+        made = made.assign_attrs(study=self.study.name, stage=name, key=self.key(name))
+        dataset = artifacts.read(artifacts.write(made, self._file(name)))
+        shutil.rmtree(self.work(name), ignore_errors=True)
+        return dataset
+
     def work(self, name: str) -> Path:
-        """Folder for unfinished parts of a stage, which a second start resumes from; removed when it is done."""
+        """Folder for the parts of a stage, which a second start resumes from; removed when the whole is stored."""
         return self.folder / "work" / f"{name}-{self.key(name)}"
 
     def untrained(self) -> "Run":
@@ -163,9 +185,7 @@ class Run:
             with _locked(runs_dir() / "locks" / f"{path.stem}.lock"):
                 dataset = self._read(path)  # another process may have made it
                 if dataset is None:
-                    made = self._make(name).assign_attrs(study=self.study.name, stage=name, key=self.key(name))
-                    dataset = artifacts.read(artifacts.write(made, path))
-                    shutil.rmtree(self.work(name), ignore_errors=True)
+                    dataset = self.store(name, self.make(name))
         self.used[name] = dataset.attrs["checksum"]
         return dataset
 
@@ -177,10 +197,6 @@ class Run:
         except ArtifactError as error:
             log.warning("%s. It is made anew", error)
             return None
-
-    def _make(self, name: str) -> Any:
-        stage = stage_of(name, self.study)
-        return stage.function()(**{argument: given.get(self) for argument, given in stage.given.items()})
 
     def __repr__(self) -> str:
         return f"Run({self.name})"

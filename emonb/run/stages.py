@@ -6,6 +6,7 @@ from typing import Any
 from emonb.errors import StudyError
 from emonb.run.given import Field, File, Files, Given, Need, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
+from emonb.units import PERMUTATIONS_A_PART, name_blocks, name_groups
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -24,6 +25,11 @@ def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
 
 def _released(field: str) -> Callable[[Study], str]:
     return lambda study: str(getattr(study.released, field))
+
+
+def _groups(study: Study) -> list[str]:
+    plan = study.lesions
+    return list(name_groups(len(study.sizes) * len(study.attributes) * (1 + len(plan.comparisons) * plan.draws)))
 
 
 EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
@@ -78,8 +84,10 @@ STAGES: dict[str, Stage] = {
             "permutations": Field("inference.searchlight_permutations"),
             "seed": Field("inference.seed"),
             "device": Unkeyed("device"),
+            "work": Work("searchlight_null"),
             "progress": PROGRESS,
         },
+        units=lambda study: list(name_blocks(study.inference.searchlight_permutations, PERMUTATIONS_A_PART)),
     ),
     "corpus_rdms": Stage("analysis.words.corpus_rdms", {"comments": COMMENTS, "humans": HUMANS}),
     "published_ranks": Stage(
@@ -113,6 +121,7 @@ LIVE: dict[str, Stage] = {
             "work": Work("prompts"),
             "progress": PROGRESS,
         },
+        units=lambda study: [f"seed-{seed}" for seed in study.seeds],
     ),
     "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
     "masks": Stage(
@@ -142,6 +151,7 @@ LIVE: dict[str, Stage] = {
             "work": Work("lesions"),
             "progress": PROGRESS,
         },
+        units=_groups,
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
@@ -182,6 +192,16 @@ def stages_of(study: Study) -> dict[str, Stage]:
 
 def study_files(study: Study) -> list[str]:
     """Names of the files a study's stages read, without duplicates and without what is planted here."""
+    return [name for name in _named(study) if not name.startswith("planted:")]
+
+
+def planted_files(study: Study) -> list[str]:
+    """Names of what is planted here for a study: files, and the backbone."""
+    backbone = [study.backbone.name] if study.backbone is not None else []
+    return [name for name in [*_named(study), *backbone] if name.startswith("planted:")]
+
+
+def _named(study: Study) -> list[str]:
     names: dict[str, None] = {}
     for stage in stages_of(study).values():
         for given in stage.given.values():
@@ -189,4 +209,4 @@ def study_files(study: Study) -> list[str]:
                 names |= dict.fromkeys(given.names(study).values())
             elif isinstance(given, File):
                 names[given.name(study)] = None
-    return [name for name in names if not name.startswith("planted:")]
+    return list(names)

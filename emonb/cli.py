@@ -36,14 +36,14 @@ Accept = Annotated[bool, typer.Option(help="Put what came out in the place of wh
 
 @app.command()
 def fetch(study: StudyName = "published", mirror: Mirror = None) -> None:
-    """Fetch every upstream file a study needs, verify each by sha256, and say where they are."""
-    from emonb.data import sources
+    """Fetch every upstream file a study needs, verify each by sha256, and say what came from where."""
+    from emonb.data import sources, weights
     from emonb.run.stages import study_files
     from emonb.study import load_study
 
     _use_mirror(mirror)
     names = [name for name in study_files(load_study(study)) if not sources.is_local(name)]
-    found = sources.fetch(names)
+    found = weights.fetch(names, tell=typer.echo)
     megabytes = sum(sources.registry()[name].bytes for name in names) / 1e6
     folders = sorted({str(path)[: -len(name) - 1] for name, path in found.items()})
     typer.echo(f"{len(found)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
@@ -85,14 +85,14 @@ def run(
 def update(accept: Accept = False) -> None:
     """Execute every edition and page whose sources changed, where data can be had; exit 1 if what is committed differs."""
     from emonb.book.ledgers import read_ledgers
-    from emonb.data import sources
+    from emonb.data import weights
     from emonb.run import editions, front
     from emonb.run.stages import study_files
     from emonb.study import load_study
 
     same = True
     for study in sorted(read_ledgers()):
-        reason = sources.available(study_files(load_study(study)))
+        reason = weights.available(study_files(load_study(study)))
         if reason:
             typer.echo(f"{study}: kept as committed, not re-executed: {reason}")
             continue
@@ -100,6 +100,16 @@ def update(accept: Accept = False) -> None:
         same &= editions.settle(study, folder, accept, log=typer.echo)
     same &= front.run_front(accept, log=_progress)
     raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None) -> None:
+    """Compute what a study takes from results committed under data/, and put it there with its settings and log."""
+    from emonb.run.committing import commit_results
+
+    _use_mirror(mirror)
+    for path in commit_results(study, _parse(parameter or [])):
+        typer.echo(path)
 
 
 @app.command()

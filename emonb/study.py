@@ -82,8 +82,8 @@ class Study(Strict):
             raise ValueError("a stage is 'computed' or 'committed' but the study has no 'backbone' section")
         if "committed" in origins and self.committed is None:
             raise ValueError("a stage is 'committed' but the study does not say in which folder (`committed`)")
-        if not self.baselines:
-            raise ValueError("baselines are none: give untrained_baseline=false instead")
+        if "untrained" not in self.baselines:
+            raise ValueError("baselines must have one called 'untrained', even if it changes nothing: {untrained: {}}")
         unknown = [key for changes in self.baselines.values() for key in changes if key not in known_parameters()]
         if unknown:
             raise ValueError(f"baselines change an unknown parameter '{unknown[0]}'")

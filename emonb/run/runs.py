@@ -127,26 +127,26 @@ class Run:
         keyed = {argument: given for argument, given in stage.given.items() if not isinstance(given, Unkeyed | Work)}
         return {a: self.recipe(g.name) if isinstance(g, Need) else g.key(self) for a, g in keyed.items()}
 
-    def untrained(self, baseline: str | None = None) -> "Run":
+    def untrained(self, baseline: str = "untrained") -> "Run":
         """Return the same study on a network of the same shape with random weights (others, if they are random already).
 
         Parameters
         ----------
-        baseline : str, optional
-            One of the study's ``baselines``; the first if none is given.
+        baseline : str
+            One of the study's ``baselines``.
         """
         if self.study.backbone is None:
             raise StudyError(f"'{self.study.name}' has no backbone, so there is none without training to compare with")
         seed = self.study.backbone.seed + int(self.study.backbone.untrained)
-        name = baseline or next(iter(self.study.baselines))
-        if name not in self.study.baselines:
-            raise StudyError(f"'{self.study.name}' has no baseline '{name}'; known: {', '.join(self.study.baselines)}")
+        recipes, folder = self.study.baselines, self.study.committed
+        if baseline not in recipes:
+            raise StudyError(f"'{self.study.name}' has no baseline '{baseline}'; known: {', '.join(recipes)}")
         changes: dict[str, Any] = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
-        changes |= {"committed": self.study.committed and f"{self.study.committed}/{name}", **self.study.baselines[name]}
+        changes |= {"committed": folder and f"{folder}/{baseline}", **recipes[baseline]}
         if "seeds" in changes:  # a baseline may have fewer, but none that a re-runner left out
             changes["seeds"] = [s for s in changes["seeds"] if s in self.study.seeds] or None
         other = Run(load_study(self.study, **changes), progress=self.progress)
-        other.used = _Prefixed(f"untrained/{baseline}/" if baseline else "untrained/", self.used)
+        other.used = _Prefixed("untrained/" if baseline == "untrained" else f"untrained/{baseline}/", self.used)
         return other
 
     def fetch(self, names: list[str]) -> dict[str, Path]:

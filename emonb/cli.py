@@ -37,18 +37,18 @@ def fetch(
     parameter: Parameters = None,
     mirror: Mirror = None,
 ) -> None:
-    """Fetch every upstream file a study needs, verify each by sha256, and say where they are; plant a planted world.
+    """Fetch every upstream file a study needs, verify each by sha256, say what came from where; plant a world.
 
     Do this before many processes start on a study: what they need is then there, and none goes to the network.
     """
-    from emonb.data import sources
+    from emonb.data import sources, weights
     from emonb.run.runs import open_run
     from emonb.run.stages import planted_files, study_files
 
     use_mirror(mirror)
     run = open_run(study, **parse(parameter))
     names = [name for name in study_files(run.study) if not sources.is_local(name)]
-    found = sources.fetch(names)
+    found = weights.fetch(names, tell=typer.echo)
     megabytes = sum(sources.registry()[name].bytes for name in names) / 1e6
     folders = sorted({str(path)[: -len(name) - 1] for name, path in found.items()})
     typer.echo(f"{len(found)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
@@ -92,14 +92,14 @@ def run(
 def update(accept: Accept = False) -> None:
     """Execute every edition and page whose sources changed, where data can be had; exit 1 if what is committed differs."""
     from emonb.book.ledgers import read_ledgers
-    from emonb.data import sources
+    from emonb.data import weights
     from emonb.run import editions, front
     from emonb.run.stages import study_files
     from emonb.study import load_study
 
     same = True
     for study in sorted(read_ledgers()):
-        reason = sources.available(study_files(load_study(study)))
+        reason = weights.available(study_files(load_study(study)))
         if reason:
             typer.echo(f"{study}: kept as committed, not re-executed: {reason}")
             continue
@@ -107,6 +107,16 @@ def update(accept: Accept = False) -> None:
         same &= editions.settle(study, folder, accept, log=typer.echo)
     same &= front.run_front(accept, log=_progress)
     raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None) -> None:
+    """Compute what a study takes from results committed under data/, and put it there with its settings and log."""
+    from emonb.run.committing import commit_results
+
+    use_mirror(mirror)
+    for path in commit_results(study, parse(parameter)):
+        typer.echo(path)
 
 
 @app.command()

@@ -16,6 +16,7 @@ import xarray as xr
 from scipy.stats import rankdata
 
 from emonb.data.goemotions import make_tasks
+from emonb.data.sweeps import arrange
 from emonb.model.backbone import Backbone, Remainder, open_backbone
 from emonb.model.compute import Budget, Rows, describe, limit_threads, run_halving
 from emonb.model.reading import flatten_prompts, prompt_keys, read_comments
@@ -70,7 +71,7 @@ def lesion_prompts(
     Returns
     -------
     Dataset
-        As :func:`arrange` puts it.
+        As :func:`emonb.data.sweeps.arrange` puts it.
     """
     work = work or InTurn()
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
@@ -148,31 +149,6 @@ def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataA
         arrays |= {name: (("mask", "seed", "emotion"), every[1:]), plain: (("seed", "emotion"), every[0])}
     coords = {name: masks.coords[name] for name in ("kind", "attribute", "size", "draw") if name in masks.coords}
     return xr.Dataset(arrays, coords={"seed": prompts.seed.values, "emotion": prompts.emotion.values, **coords})
-
-
-def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) -> xr.Dataset:
-    """Put a sweep in the form of the released lesions, and keep every mask.
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (kind, attribute, size, seed, emotion), averaged over draws; ``mask_accuracy`` and
-        ``mask_auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion).
-    """
-    labels = {"kind": list(dict.fromkeys(swept.kind.values.tolist())), "attribute": list(attributes), "size": list(sizes)}
-    shape = tuple(len(v) for v in labels.values())
-    out: dict[str, Any] = {}
-    for name in ("accuracy", "auc"):
-        values = np.full((*shape, swept.sizes["seed"], swept.sizes["emotion"]), np.nan)
-        for at in np.ndindex(shape):
-            kind, attribute, size = (names[k] for names, k in zip(labels.values(), at, strict=True))
-            here = (swept.kind == kind) & (swept.attribute == attribute) & (swept["size"] == size)
-            values[at] = swept[name].values[here.values].mean(0)
-        out[name] = ((*labels, "seed", "emotion"), values)
-        out[f"mask_{name}"] = (("mask", "seed", "emotion"), swept[name].values)
-    renamed = {f"mask_{name}": ("mask", swept[name].values) for name in ("kind", "attribute", "size", "draw")}
-    coords = {**labels, "seed": swept.seed.values, "emotion": swept.emotion.values, **renamed}
-    return xr.Dataset({**out, "baseline": swept.baseline, "baseline_auc": swept.baseline_auc}, coords=coords)
 
 
 def draw_replacement(ablation: str, activations: xr.DataArray, seed: int) -> torch.Tensor:

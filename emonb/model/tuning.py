@@ -153,7 +153,8 @@ def tune_tasks(
     rows, dev_rows = (
         Rows([tasks[key] for key in keys], texts, backbone.tokenizer, tuning.max_length) for tasks in (train, dev)
     )
-    state = _State(backbone.initial_prompt(length), len(keys), tuning.epochs)
+    start = torch.stack([backbone.initial_prompt(length, tuning.start, seed) for _, seed in keys])
+    state = _State(start, tuning.epochs)
     budget = budget or Budget(tuning.tokens_per_batch)
     about = describe(backbone.device)
     state.update(load_unfinished(checkpoint, about) or {})
@@ -204,9 +205,9 @@ def evaluate(backbone: Backbone, prompts: torch.Tensor, rows: Rows, which: Seque
 class _State:
     """All that changes during tuning; saved as one safetensors file."""
 
-    def __init__(self, start: torch.Tensor, n: int, epochs: int) -> None:
-        device = start.device
-        self.prompts = start.expand(n, -1, -1).clone()
+    def __init__(self, start: torch.Tensor, epochs: int) -> None:
+        device, n = start.device, len(start)
+        self.prompts = start.clone()
         self.mean, self.square = torch.zeros_like(self.prompts), torch.zeros_like(self.prompts)
         self.best = self.prompts.clone()
         self.steps = torch.zeros(n, dtype=torch.int64, device=device)

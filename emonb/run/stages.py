@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emonb.data import checkpoints
 from emonb.errors import StudyError
-from emonb.run.given import Field, File, Files, Given, Need, Stage, Unkeyed, Weights, Work
+from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import PERMUTATIONS_A_PART, name_blocks, name_groups
 
@@ -19,6 +20,15 @@ def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
 
         assert study.released is not None
         return name_files(getattr(study.released, kind), study.emotions, study.seeds)
+
+    return names
+
+
+def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
+    def names(study: Study) -> Mapping[Any, str]:
+        from emonb.data.committed import name_files
+
+        return name_files(stage, f"committed:{study.committed}", study.seeds, study.lesions.ablation)
 
     return names
 
@@ -156,6 +166,35 @@ LIVE: dict[str, Stage] = {
 }
 """The same stages computed here, and the masks that are lesioned."""
 
+COMMITTED: dict[str, Stage] = {
+    "prompts": Stage(
+        "data.committed.read_prompts",
+        {"emotions": EMOTIONS, "seeds": SEEDS, "files": Files(_committed("prompts")), "recipe": Recipe("prompts")},
+    ),
+    "masks": Stage(
+        "data.committed.read_masks",
+        {
+            "attributes": ATTRIBUTES,
+            "sizes": SIZES,
+            "comparisons": Field("lesions.comparisons"),
+            "draws": Field("lesions.draws"),
+            "files": Files(_committed("masks")),
+            "recipe": Recipe("masks"),
+        },
+    ),
+    "lesions": Stage(
+        "data.committed.read_lesions",
+        {
+            "masks": Need("masks"),
+            "attributes": ATTRIBUTES,
+            "sizes": SIZES,
+            "files": Files(_committed("lesions")),
+            "recipe": Recipe("lesions"),
+        },
+    ),
+}
+"""The same stages as they were computed once and committed under ``data``."""
+
 
 def stage_of(name: str, study: Study) -> Stage:
     """The stage that makes a study's result of this name.
@@ -167,9 +206,10 @@ def stage_of(name: str, study: Study) -> Stage:
     """
     if name not in STAGES and name not in LIVE:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
-    origin = getattr(study.stages, "lesions" if name == "masks" else name, "released")
-    if name in LIVE and origin == "computed":
-        return LIVE[name]
+    origin = getattr(study.stages, name, "released") or study.stages.lesions
+    for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
+        if name in table and origin == label:
+            return table[name]
     if name not in STAGES:
         raise StudyError(
             f"'{study.name}' has no {name}: its lesions are released results, and their masks were not released"
@@ -209,4 +249,6 @@ def _named(study: Study) -> list[str]:
                 names |= dict.fromkeys(given.names(study).values())
             elif isinstance(given, File):
                 names[given.name(study)] = None
+            elif isinstance(given, Weights) and study.backbone is not None:
+                names |= dict.fromkeys(checkpoints.registry_files(study.backbone))
     return list(names)

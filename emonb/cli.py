@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from emonb import paths
+from emonb import cli_results, paths
+from emonb.cli_results import Mirror, Parameters, StudyName, parse, read_seeds, use_mirror
 from emonb.errors import EmonbError, StudyError
 
 app = typer.Typer(
@@ -24,29 +25,35 @@ app = typer.Typer(
     ),
 )
 
-StudyName = Annotated[str, typer.Argument(help="Name of a study, or path of a study's .yml file.", metavar="STUDY")]
-Mirror = Annotated[Path | None, typer.Option(help="Folder that repeats the URL paths; searched before the network.")]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
-]
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
 Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
+for command in (cli_results.artifact, cli_results.part, cli_results.parts, cli_results.export):
+    app.command()(command)
 
 
 @app.command()
-def fetch(study: StudyName = "published", mirror: Mirror = None) -> None:
-    """Fetch every upstream file a study needs, verify each by sha256, and say where they are."""
-    from emonb.data import sources
-    from emonb.run.stages import study_files
-    from emonb.study import load_study
+def fetch(
+    study: StudyName = "published",
+    parameter: Parameters = None,
+    mirror: Mirror = None,
+) -> None:
+    """Fetch every upstream file a study needs, verify each by sha256, say what came from where; plant a world.
 
-    _use_mirror(mirror)
-    names = [name for name in study_files(load_study(study)) if not sources.is_local(name)]
-    found = sources.fetch(names)
+    Do this before many processes start on a study: what they need is then there, and none goes to the network.
+    """
+    from emonb.data import sources, weights
+    from emonb.run.runs import open_run
+    from emonb.run.stages import planted_files, study_files
+
+    use_mirror(mirror)
+    run = open_run(study, **parse(parameter))
+    names = [name for name in study_files(run.study) if not sources.is_local(name)]
+    found = weights.fetch(names, tell=typer.echo)
     megabytes = sum(sources.registry()[name].bytes for name in names) / 1e6
     folders = sorted({str(path)[: -len(name) - 1] for name, path in found.items()})
     typer.echo(f"{len(found)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
+    for name, path in run.fetch(planted_files(run.study)).items():
+        typer.echo(f"{name}: {path}")
 
 
 @app.command()
@@ -67,8 +74,8 @@ def run(
     from emonb.run.runs import Run
     from emonb.study import load_study
 
-    _use_mirror(mirror)
-    parameters, chapters = _parse(parameter or []), tuple(chapter or editions.CHAPTERS)
+    use_mirror(mirror)
+    parameters, chapters = parse(parameter), tuple(chapter or editions.CHAPTERS)
     opened = Run(load_study(study, **parameters))
     edition = opened.pristine and opened.study.edition and set(chapters) == set(editions.CHAPTERS) and paths.in_checkout()
     if accept and not edition:
@@ -85,14 +92,14 @@ def run(
 def update(accept: Accept = False) -> None:
     """Execute every edition and page whose sources changed, where data can be had; exit 1 if what is committed differs."""
     from emonb.book.ledgers import read_ledgers
-    from emonb.data import sources
+    from emonb.data import weights
     from emonb.run import editions, front
     from emonb.run.stages import study_files
     from emonb.study import load_study
 
     same = True
     for study in sorted(read_ledgers()):
-        reason = sources.available(study_files(load_study(study)))
+        reason = weights.available(study_files(load_study(study)))
         if reason:
             typer.echo(f"{study}: kept as committed, not re-executed: {reason}")
             continue
@@ -100,6 +107,16 @@ def update(accept: Accept = False) -> None:
         same &= editions.settle(study, folder, accept, log=typer.echo)
     same &= front.run_front(accept, log=_progress)
     raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None) -> None:
+    """Compute what a study takes from results committed under data/, and put it there with its settings and log."""
+    from emonb.run.committing import commit_results
+
+    use_mirror(mirror)
+    for path in commit_results(study, parse(parameter)):
+        typer.echo(path)
 
 
 @app.command()
@@ -116,7 +133,7 @@ def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> 
     from emonb.book.ledgers import describe_row
     from emonb.run import editions
 
-    _use_mirror(mirror)
+    use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
     typer.echo(f"{'quantity or verdict':58} {'committed':>12} {'recomputed':>12} {'tolerance':>10}  same")
     for row in rows:
@@ -135,7 +152,7 @@ def trials(
     """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
     from emonb.run import worlds
 
-    rows = worlds.run_trials(_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
+    rows = worlds.run_trials(read_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
     typer.echo(worlds.write_trials(rows, out or paths.runs_dir() / "controls.json"))
 
 
@@ -183,25 +200,6 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
             typer.echo(f"  {name} is undefined: {reason}")
 
 
-@app.command()
-def artifact(
-    study: StudyName,
-    name: Annotated[str, typer.Argument(help="activations, searchlight, masks, lesions, rdms, humans, prompts, ...")],
-    parameter: Parameters = None,
-    mirror: Mirror = None,
-) -> None:
-    """Print the path of a labelled netCDF file of a study, computing first what is missing.
-
-    `activations`: activation (seed, emotion, layer, neuron). `searchlight`: tau and rank (attribute, layer, neuron).
-    `masks`: silenced (mask, layer, neuron). `lesions`: accuracy (kind, attribute, size, seed, emotion).
-    `rdms`: all RDMs over one pair axis. Read it with xarray.open_dataset(path).
-    """
-    from emonb.run.runs import open_run
-
-    _use_mirror(mirror)
-    typer.echo(open_run(study, **_parse(parameter or [])).path(name))
-
-
 def main() -> None:
     """Run the command line; an error that a user can mend is one line and exit status 2."""
     try:
@@ -216,37 +214,6 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("emonb: interrupted; finished parts are kept and the same command goes on from there", err=True)
         sys.exit(130)
-
-
-def _parse(pairs: list[str]) -> dict[str, Any]:
-    import yaml
-
-    parameters = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise StudyError(f"parameter '{pair}' is not KEY=VALUE; for example -p size=4000")
-        try:
-            parameters[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise StudyError(f"parameter '{key}': '{value}' is not a valid value; quote lists like \"[1, 3]\"") from None
-        if parameters[key] is None:
-            raise StudyError(f"parameter '{key}' has no value")
-    return parameters
-
-
-def _seeds(text: str) -> list[int]:
-    """Read "10-19" or "1,4,7"."""
-    first, dash, last = text.partition("-")
-    try:
-        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
-    except ValueError:
-        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
-
-
-def _use_mirror(mirror: Path | None) -> None:
-    if mirror is not None:
-        os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
 
 
 def _progress(line: str) -> None:

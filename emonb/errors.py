@@ -13,6 +13,10 @@ class SourceError(EmonbError):
     """Upstream data that cannot be had, or that is not what the registry says it is."""
 
 
+class UnreachableError(SourceError):
+    """Upstream data that cannot be had: neither here nor on a network that answers."""
+
+
 class LabelError(EmonbError):
     """Labels (emotions, attributes, seeds, columns) that do not match those of the study."""
 
@@ -23,3 +27,7 @@ class ClaimError(EmonbError):
 
 class ArtifactError(EmonbError):
     """A stored result that is cut short or was changed; it is never used."""
+
+
+class PartError(EmonbError):
+    """Parts of a result that are missing, that do not belong together, or that need more memory than there is."""

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Labels = Annotated[tuple[str, ...], Field(min_length=2)]
-Origin = Literal["released", "computed"]
-Comparison = Literal["random", "random_layer", "random_matched"]
+Origin = Literal["released", "computed", "committed"]
+Comparison = Literal["random", "random_layer", "random_matched", "random_norm"]
 
 
 class Strict(BaseModel):
@@ -16,10 +16,11 @@ class Strict(BaseModel):
 
 
 class Stages(Strict):
-    """Where each stage's result comes from: computed here, or taken from files the authors released."""
+    """Where each stage's result comes from: computed here, files the authors released, or our own that are committed."""
 
     prompts: Origin
-    activations: Origin
+    activations: Literal["released", "computed"]
+    masks: Literal["computed", "committed"] | None = Field(None, description="as the lesions, where it is not given")
     lesions: Origin
 
 
@@ -130,6 +131,13 @@ class BackboneConfig(Strict):
     position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
     dtype: Literal["float32", "bfloat16"] = "float32"
     untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
+    random: Literal["all", "layers"] = Field("all", description="what is random if untrained: layers keeps the embeddings")
+    random_std: float | None = Field(None, gt=0, description="standard deviation of random weights; none: the model's own")
+    head: Literal["masked-lm", "words"] = Field(
+        "masked-lm",
+        description="the model's own, or its own sentence embeddings of the verbalizer (for encoders with none)",
+    )
+    temperature: float = Field(1.0, gt=0, description="factor of the words head's logits")
 
 
 class Tuning(Strict):
@@ -141,6 +149,9 @@ class Tuning(Strict):
     batch: int = Field(16, ge=1)
     schedule: Literal["constant", "linear"] = Field("linear", description="linear: to 0 over all steps of a prompt")
     max_length: int = Field(256, ge=3, description="tokens of a comment, start and end included")
+    start: Literal["mask", "words"] = Field(
+        "mask", description="a prompt starts from the mask's embedding, or from common words drawn with its seed"
+    )
     negatives: Literal["paper", "true"] = Field("paper", description="from all comments, or from those without the emotion")
     examples: int | None = Field(None, ge=2, description="at most so many training examples a prompt (for small runs)")
     tokens_per_batch: int = Field(

@@ -60,6 +60,10 @@ class Study(Strict):
     threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
     edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
+    baselines: dict[str, dict[str, Any]] = Field(
+        {"untrained": {}}, description="untrained networks: name -> parameters that change, so that prompts learn on them"
+    )
+    committed: str | None = Field(None, pattern=f"^{NAME}(/{NAME})?$", description="folder of `data` for its results")
     released: Released | None = None
     inference: Inference = Inference()
 
@@ -73,11 +77,19 @@ class Study(Strict):
             raise ValueError(f"size {self.size} is not one of sizes {list(self.sizes)}")
         if max(self.sizes) > self.layers * self.neurons:
             raise ValueError(f"sizes go to {max(self.sizes)}, the model has {self.layers * self.neurons} neurons")
-        if "computed" in self.stages.model_dump().values() and self.backbone is None:
-            raise ValueError("a stage is 'computed' but the study has no 'backbone' section")
+        origins = set(self.stages.model_dump().values())
+        if origins & {"computed", "committed"} and self.backbone is None:
+            raise ValueError("a stage is 'computed' or 'committed' but the study has no 'backbone' section")
+        if "committed" in origins and self.committed is None:
+            raise ValueError("a stage is 'committed' but the study does not say in which folder (`committed`)")
+        if "untrained" not in self.baselines:
+            raise ValueError("baselines must have one called 'untrained', even if it changes nothing: {untrained: {}}")
+        unknown = [key for changes in self.baselines.values() for key in changes if key not in known_parameters()]
+        if unknown:
+            raise ValueError(f"baselines change an unknown parameter '{unknown[0]}'")
         if self.untrained_baseline and (self.backbone is None or self.stages.prompts == "released"):
             raise ValueError("untrained_baseline needs a study whose prompts are computed on a backbone")
-        if self.released is None and "released" in self.stages.model_dump().values():
+        if self.released is None and "released" in origins:
             raise ValueError("a stage is 'released' but the study has no 'released' section")
         if not set(self.selection_seeds) < set(self.seeds):
             raise ValueError(

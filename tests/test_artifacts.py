@@ -194,7 +194,7 @@ def _load_slowly(counter, folder: str) -> None:
         time.sleep(0.3)
         return xr.Dataset({"a": ("x", np.arange(3.0))})
 
-    run._make = make  # type: ignore[method-assign]
+    run.make = make  # type: ignore[method-assign]
     assert float(run.load("rdms").a.sum()) == 3
 
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import odd
 import pandas as pd
 import pytest
-import tiny
 import xarray as xr
 
 from emonb.analysis import attributes, correlation, inference, lesions, partial, people, power, rdm, structure, words
@@ -60,7 +60,7 @@ def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
 
 
 def test_six_emotions_a_constant_rater_and_an_attribute_that_never_varies(tmp_path: Path, monkeypatch) -> None:
-    study = tiny.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), constant_rater=2, equal_scores="odd")
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), constant_rater=2, equal_scores="odd")
     ledger, text = _execute(study, monkeypatch)
     assert "judge 2 are the same" in text
     assert "has the same score on odd" in text
@@ -74,7 +74,7 @@ def test_six_emotions_a_constant_rater_and_an_attribute_that_never_varies(tmp_pa
 
 
 def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path, monkeypatch) -> None:
-    study = tiny.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", equal_kappa=True)
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", equal_kappa=True)
     ledger, text = _execute(study, monkeypatch)
     assert "do not tell fear from others" in text
     assert ledger["quantities"]["structure.corpus.partial_rho"] is not None  # of the five other emotions
@@ -83,7 +83,7 @@ def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path,
 
 
 def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
-    study = tiny.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
     ledger, text = _execute(study, monkeypatch)
     assert "Masks of warm, fast, odd change no prompt" in text
     q = ledger["quantities"]
@@ -95,7 +95,7 @@ def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, m
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.7])
 def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, accuracy: float) -> None:
-    study = tiny.write_released(tmp_path, EKMAN, ("warm", "fast", "odd"), accuracy=accuracy)
+    study = odd.write_released(tmp_path, EKMAN, ("warm", "fast", "odd"), accuracy=accuracy)
     ledger, text = _execute(study, monkeypatch)
     q = ledger["quantities"]
     assert q["prompts.accuracy"] == pytest.approx(accuracy)

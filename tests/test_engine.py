@@ -23,6 +23,7 @@ import transformers
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from emonb.analysis.masks import draw_masks
@@ -32,7 +33,9 @@ from emonb.errors import LabelError, StudyError
 from emonb.model import compute, reading, silencing, tuning
 from emonb.model.backbone import Backbone, open_backbone
 from emonb.model.compute import limit_threads
+from emonb.run.parts import Parts
 from emonb.settings import BackboneConfig, Tuning
+from emonb.units import name_groups
 
 WORDS = tuple(f"w{k}" for k in range(40)) + ("positive", "negative")
 FOLDERS = Path(tempfile.mkdtemp(prefix="emonb-tests-"))
@@ -280,7 +283,7 @@ def test_a_killed_tuning_resumes_and_ends_as_if_never_interrupted(tmp_path: Path
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     tasks = _tasks(60, ["a", "b", "c"], 24)
-    assert 0 < int(compute.load_unfinished(path)["steps"].max()) < 10
+    assert 0 < int(compute.load_unfinished(path, compute.describe(torch.device("cpu")))["steps"].max()) < 10
     arguments = (_backbone(), _texts(), tasks, tasks, 3, TUNING)
     with limit_threads(1):  # rounding depends on it
         resumed = tuning.tune_tasks(*arguments, path, progress=False)
@@ -322,16 +325,14 @@ def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
 
 
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
-def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: str, tmp_path: Path) -> None:
+def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: str) -> None:
     b, texts = _backbone(), _texts()
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 9), np.arange(9) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = draw_masks(_rank(), [60], ["random"], 2, 0)
     acts = reading.read_prompts(b, p)
     replacement = None if ablation == "zero" else silencing.draw_replacement(ablation, acts, 0)
-    result = silencing.sweep_lesions(
-        b, p, masks, _rows(b, tasks, p), 200, replacement, tmp_path / "s", group=4, progress=False
-    )
+    result = silencing.sweep_lesions(b, p, masks, _rows(b, tasks, p), 200, replacement, group=4, progress=False)
     ids = b.tokenizer.encode(texts, 16)
     values = acts.values.reshape(6, 3, 48)
     shift = np.random.default_rng(0).integers(1, 6, size=6)
@@ -359,8 +360,8 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = draw_masks(_rank(), [60], ["random"], 3, 0)
     arguments = (b, p, masks, _rows(b, tasks, p), 200)
-    whole = silencing.sweep_lesions(*arguments, folder=tmp_path / "a", group=2, progress=False)
-    run, calls = silencing._Work.run, []
+    whole = silencing.sweep_lesions(*arguments, group=2, progress=False)
+    run, calls = silencing._Sweep.run, []
 
     def interrupted(self, silenced, replacement):
         calls.append(1)
@@ -368,12 +369,21 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
             raise KeyboardInterrupt
         return run(self, silenced, replacement)
 
-    monkeypatch.setattr(silencing._Work, "run", interrupted)
+    monkeypatch.setattr(silencing._Sweep, "run", interrupted)
+    parts = Parts("lesions", list(name_groups(8, 2)), {"key": "k"}, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        silencing.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
-    resumed = silencing.sweep_lesions(*arguments, folder=tmp_path / "b", group=2, progress=False)
+        silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
+    resumed = silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
     assert resumed.identical(whole)
-    assert len(calls) == 3 + 2 + 1  # two groups that were left, and the intact network
+    assert len(calls) == 3 + 3  # the network without a mask and four groups, of which three were left
+
+
+def test_a_checkpoint_of_another_device_is_not_gone_on_from(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    about = compute.describe(torch.device("cpu"))
+    save_file({"steps": torch.ones(3)}, tmp_path / "x", about)
+    assert set(compute.load_unfinished(tmp_path / "x", about)) == {"steps"}
+    assert compute.load_unfinished(tmp_path / "x", about | {"processor": "another"}) is None
+    assert "begun in another way" in caplog.text
 
 
 def test_memory_that_runs_out_halves_the_rows_and_every_row_is_done_once() -> None:

@@ -14,7 +14,7 @@ from emonb import artifacts
 from emonb.paths import data_dir
 from emonb.run.given import Stage, Unkeyed, Work
 from emonb.run.runs import Run
-from emonb.run.stages import LIVE, STAGES, stage_of, stages_of
+from emonb.run.stages import COMMITTED, LIVE, STAGES, stage_of, stages_of
 from emonb.study import Study, load_study
 
 PACKAGE = Path(artifacts.__file__).parent
@@ -58,14 +58,16 @@ def test_every_module_a_stage_runs_is_in_its_key(traced) -> None:
     for name, modules in ran.items():
         assert stage_of(name, run.study).module in modules  # the tracing works
         hashed = set(artifacts.code_modules(stage_of(name, run.study).module))
-        assert modules - set(artifacts.DECLARATIONS) <= hashed, name
+        kept = {m for m in modules if m.startswith("emonb.run")}  # where parts are kept changes none of them
+        assert kept <= {"emonb.run.parts"}
+        assert modules - kept - set(artifacts.DECLARATIONS) <= hashed, name
 
 
 @pytest.mark.parametrize("name", sorted({*STAGES, *LIVE}))
 def test_a_change_in_each_module_changes_the_key_of_those_stages_that_may_run_it(name: str, traced, monkeypatch) -> None:
     _, ran = traced
     digest = artifacts.source_digest
-    for stage in [table[name] for table in (STAGES, LIVE) if name in table]:
+    for stage in [table[name] for table in (STAGES, LIVE, COMMITTED) if name in table]:
         hashed = artifacts.code_modules(stage.module)
         before = artifacts.code_digest(stage.module)
         for module in sorted(MODULES):
@@ -95,7 +97,7 @@ def test_a_new_cue_word_is_another_world(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not set(before) & set(after)
 
 
-@pytest.mark.parametrize("stage", [*STAGES.values(), *LIVE.values()], ids=lambda stage: stage.make)
+@pytest.mark.parametrize("stage", [*STAGES.values(), *LIVE.values(), *COMMITTED.values()], ids=lambda stage: stage.make)
 def test_stages_name_functions_of_their_own_module_and_all_of_their_arguments(stage: Stage) -> None:
     function = stage.function()
     function = inspect.unwrap(function)
@@ -108,12 +110,15 @@ def test_stages_name_functions_of_their_own_module_and_all_of_their_arguments(st
 def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
     unkeyed = {
         given.name
-        for stage in (*STAGES.values(), *LIVE.values())
+        for stage in (*STAGES.values(), *LIVE.values(), *COMMITTED.values())
         for given in stage.given.values()
         if isinstance(given, Unkeyed)
     }
     assert unkeyed == {"device", "threads", "progress"}
     assert {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)} == {"prompts", "lesions"}
+    assert {name for table in (STAGES, LIVE) for name, s in table.items() if s.units} == {
+        g.stage for table in (STAGES, LIVE) for s in table.values() for g in s.given.values() if isinstance(g, Work)
+    }
 
 
 def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
@@ -152,3 +157,24 @@ def test_weights_in_a_folder_are_known_by_their_content(tmp_path: Path) -> None:
     assert keys[0] == keys[2] != keys[1]
     (tmp_path / "tokenizer.json").write_text("{}")
     assert Run(load_study("control", **changes)).key("prompts") not in keys
+
+
+def test_committed_results_are_known_by_content_and_bound_to_the_settings_that_made_them(
+    tmp_path: Path, monkeypatch
+) -> None:
+    from emonb.data import sources
+
+    listed = sources.registry()
+    monkeypatch.setattr(sources, "registry", lambda path=None: listed)
+    monkeypatch.setattr(sources, "data_dir", lambda: tmp_path)
+    study = load_study("minilm", seeds=[1, 3])
+    missing = Run(study).key("prompts")
+    path = tmp_path / "minilm" / "prompts" / "seed-1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    there = Run(study).key("prompts")
+    assert there != missing
+    other = {"tuning.epochs": 5, "backbone.temperature": 0.5, "prompt_length": 3}
+    changed = {Run(load_study(study, **{field: value})).key("prompts") for field, value in other.items()}
+    assert len({there, *changed}) == 4
+    assert Run(load_study(study, title="x", device="cuda")).key("prompts") == there

@@ -8,23 +8,21 @@ import numpy as np
 import papermill
 import pytest
 import tiny
+import xarray as xr
 import yaml
 
 from emonb import paths
-from emonb.errors import LabelError, StudyError
-from emonb.run import editions
+from emonb.data import sources
+from emonb.errors import LabelError, SourceError, StudyError
+from emonb.run import committing, editions
 from emonb.run.runs import Run
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
-EMOTIONS = [f"emo{k}" for k in range(8)]
-ATTRIBUTES = ["warm", "fast", "odd"]
-
 
 @pytest.fixture(scope="module")
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A live study of 8 emotions in a world of words: an emotion's comments use words of its attributes."""
-    return tiny.write_study(tmp_path_factory.mktemp("live"), EMOTIONS, ATTRIBUTES)
+    return tiny.save_study(tmp_path_factory.mktemp("live"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,6 +74,7 @@ def test_plain_papermill_and_the_command_do_the_same(study_file: Path, tmp_path:
 def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file: Path) -> None:
     fields = yaml.safe_load(study_file.read_text())
     fields.update(name="loaded", untrained_baseline=True)
+    fields["backbone"]["seed"] = 9  # not the one its trained network was drawn with
     path = study_file.with_name("loaded.yml")
     path.write_text(yaml.safe_dump(fields))
     run = Run(load_study(str(path)), progress=False)
@@ -85,6 +84,40 @@ def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file:
     editions.run_edition(str(path), chapters=("structure",))
     quantities = editions.read_record(run, "structure")["quantities"]
     assert {"structure.untrained.tau", "structure.untrained.partial_p"} <= set(quantities)
+
+
+def test_what_was_computed_once_is_committed_and_read_again(study_file: Path, tmp_path: Path, monkeypatch) -> None:
+    fields = yaml.safe_load(study_file.read_text())
+    origins = {"prompts": "committed", "activations": "computed", "masks": "committed", "lesions": "committed"}
+    recipes = {"untrained": {"seeds": [1, 3], "tuning.epochs": 1}, "layers": {"backbone.random": "layers"}}
+    fields["lesions"]["comparisons"] = ["random", "random_matched", "random_norm"]
+    fields.update(name="kept", stages=origins, committed="kept", untrained_baseline=True, baselines=recipes)
+    path, listed = study_file.with_name("kept.yml"), sources.registry()
+    path.write_text(yaml.safe_dump(fields, sort_keys=False))
+    monkeypatch.setattr(sources, "registry", lambda path=None: listed)
+    for module in (sources, committing):
+        monkeypatch.setattr(module, "data_dir", lambda: tmp_path)
+    study = load_study(str(path))
+    with pytest.raises(SourceError, match=r"data/kept/prompts/seed-1.json is not committed \(there: nothing\)"):
+        Run(study, progress=False).load("prompts")
+    written = [str(p.relative_to(tmp_path / "kept")) for p in committing.commit_results(str(path), {})]
+    seeds = {"prompts": (1, 3, 5), "untrained/prompts": (1, 3), "layers/prompts": (1, 3, 5)}
+    expected = [f"{folder}/seed-{seed}.json" for folder, some in seeds.items() for seed in some]
+    assert written == [*expected, "masks.json", "lesions-zero.json"]
+    run = Run(study, progress=False)
+    masks = Run(load_study(study, **{"stages.masks": "computed"}), progress=False)
+    xr.testing.assert_identical(run.load("masks").silenced.drop_attrs(), masks.load("masks").silenced.drop_attrs())
+    anew = Run(load_study(study, **{"stages.lesions": "computed"}), progress=False)
+    xr.testing.assert_allclose(run.load("lesions").drop_attrs(), anew.load("lesions").drop_attrs(), atol=0.05)
+    assert run.untrained().study.seeds == (1, 3) and run.untrained("layers").load("rdms").sizes["pair"] == 28
+    assert run.used.keys() >= {"untrained/layers/rdms", "untrained/layers/prompts"}
+    assert all(run.is_as_used(name, checksum) for name, checksum in run.used.items())
+    with pytest.raises(StudyError, match=r"has no baseline 'other'; known: untrained, layers"):
+        run.untrained("other")
+    for change, said in {"tuning.batch": "tuning.batch was 8", "seeds": r"prompts.seeds was \[1, 3, 5\]"}.items():
+        other = Run(load_study(study, **{change: 4 if change == "tuning.batch" else [1, 3]}), progress=False)
+        with pytest.raises(StudyError, match=f"made with other settings: .*{said}"):
+            other.load("lesions")
 
 
 def test_what_does_not_fit_is_said_before_any_work(study_file: Path, tmp_path: Path) -> None:

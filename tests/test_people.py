@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from emonb.analysis import components, people, structure
+from emonb.analysis.importance import correct_importance
 from emonb.data import humans, ratings, sources
 from emonb.errors import LabelError, StudyError
 from emonb.run.runs import Run, open_run
@@ -244,7 +245,7 @@ def test_a_study_may_give_single_ratings_and_judgments_with_gaps(own) -> None:
         (lambda t: t.assign(emotion=[*t["emotion"][:-1], "rage"]), ["line 31: rater", "rage", "no emotion of the study"]),
         (lambda t: t.assign(attribute=["loudness", *t["attribute"][1:]]), ["line 2", "no attribute of the study"]),
         (lambda t: pd.concat([t, t.iloc[:1]]), ["line 32: rater 0", "rated twice"]),
-        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee has 0 ratings on loud"]),
+        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee, loud: 0 rated it"]),
         (lambda t: t.rename(columns={"value": "score"}), ["no column value"]),
         (lambda t: t.assign(value="7"), ["the same mean rating on"]),
     ],
@@ -273,11 +274,12 @@ def test_a_missing_rating_is_no_row_or_an_empty_one(own) -> None:
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
+        ({"V2": [1, 2, "far", 4]}, r"line 4, column V2 \(\S+\|\S+\): the cell is not a finite number"),
         ({"V2": [np.nan] * 3 + [4]}, r"judgments of \S+: 1"),
         ({f"V{k}": [1, 2, 3, np.nan] for k in range(1, 9)}, "judge 4: 2"),
     ],
 )
-def test_judgments_with_too_many_gaps_are_refused(own, cells, words) -> None:
+def test_judgments_that_are_no_numbers_or_have_too_many_gaps_are_refused(own, cells, words) -> None:
     study, files = own
     pd.read_csv(files["judgments"]).assign(**cells).to_csv(files["judgments"], index=False)
     with pytest.raises(LabelError, match=words):
@@ -445,6 +447,47 @@ def test_a_disattenuated_importance_is_nearer_to_that_of_the_true_scores() -> No
     assert np.mean((truth - corrected) ** 2) < np.mean((truth - raw) ** 2) / 2
 
 
+@pytest.mark.parametrize(("noise", "importance", "excess"), [(0.8, 0.5, 0.1), (2.0, 0.25, 0.2)])
+def test_where_raters_agree_poorly_the_correction_overshoots(noise: float, importance: float, excess: float) -> None:
+    rng = np.random.default_rng(0)
+    i, j = np.triu_indices(27, 1)
+    rows = []
+    for _ in range(300):
+        true = rng.normal(size=27)
+        human = np.abs(true[i] - true[j]) + noise * rng.normal(size=351)
+        y = true + np.sqrt(11 * (1 / 0.6 - 1)) * rng.normal(size=(11, 27))  # reliability of the mean .6
+        tau, truth = (scipy.stats.kendalltau(np.abs(s[i] - s[j]), human).statistic for s in (y.mean(0), true))
+        icc = xr.DataArray([people.icc_nested(y).icc], {"attribute": ["x"]})
+        rows.append((truth, float(people.disattenuate(icc.copy(data=[tau]), icc)[0])))
+    truth, corrected = np.nanmean(rows, 0)
+    assert truth == pytest.approx(importance, abs=0.02)
+    assert corrected / truth - 1 == pytest.approx(excess, abs=0.05)
+
+
+def test_importance_is_corrected_by_name() -> None:
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=(9, 3))
+    rating = level + rng.normal(size=(8, 9, 3)) * [0.4, 1.2, 1.0]
+    rating[..., 2] = rng.normal(size=(8, 9))  # nothing but noise
+    judgment = np.abs(level[:, None, 0] - level[None, :, 0])[np.triu_indices(9, 1)] + 0.3 * rng.normal(size=(10, 36))
+    data = xr.Dataset(
+        {"rating": (("rater", "emotion", "attribute"), rating), "judgment": (("judge", "pair"), judgment)},
+        {"attribute": ["clear", "faint", "noise"]},
+    )
+    tau = xr.DataArray([0.1, 0.3, 0.2], {"attribute": ["noise", "faint", "clear"]})
+    table = correct_importance(tau, data, seed=1)
+    assert list(table.index) == ["noise", "faint", "clear"] and list(table["importance"]) == [0.1, 0.3, 0.2]
+    icc = people.assess_reliability(data.rating)["icc"]
+    judges = structure.mean_reliability(judgment, 200, 1)
+    for name in ("faint", "clear"):
+        expected = table["importance"][name] / people.rdm_validity(icc[name]) / np.sqrt(judges)
+        assert table["corrected"][name] == pytest.approx(expected)
+        assert table["low"][name] < table["corrected"][name]
+    assert table["corrected"]["clear"] == pytest.approx(0.2, rel=0.1)
+    with pytest.raises(KeyError):
+        correct_importance(tau.assign_coords(attribute=["noise", "faint", "other"]), data, seed=1)
+
+
 def test_disattenuation_leaves_what_is_reliable_and_refuses_what_is_not() -> None:
     coords = {"attribute": ["a", "b", "c"]}
     tau = xr.DataArray([0.3, 0.3, 0.3], coords)
@@ -559,6 +602,7 @@ def test_reliability_of_the_published_scores(run: Run) -> None:
 def test_six_components_and_how_much_the_end_of_the_rotation_matters(run: Run) -> None:
     data = run.load("people")
     assert data.attrs["components"] == 6
+    assert data.short.values[np.argmax(abs(data.loading.sel(component="novelty").values))] == "repetition"
     answers = data.answer.fillna(5).values
     assert components.count_components(answers, 200, seed=9)[0] == 6
     _, further = components.find_components(answers, 6, stop=1e-12)

@@ -30,7 +30,7 @@ def _constraints() -> dict[str, str]:
 def test_constraints_satisfy_every_requirement() -> None:
     pinned = _constraints()
     extras = PROJECT["optional-dependencies"]
-    for text in [*PROJECT["dependencies"], *extras["book"], *extras["test"]]:
+    for text in [*PROJECT["dependencies"], *extras["book"], *extras["cluster"], *extras["test"]]:
         requirement = Requirement(text)
         version = pinned[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version), f"{text} against {version}"

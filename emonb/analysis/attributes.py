@@ -10,6 +10,7 @@ from emonb.analysis.inference import benjamini_hochberg, mantel_test, paper_q, p
 from emonb.analysis.kendall import pack_signs, tau_b
 from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_index
 from emonb.analysis.ties import varies
+from emonb.units import Work
 
 
 def search_neurons(activations: xr.Dataset, humans: xr.Dataset, seeds: Sequence[int] | None = None) -> xr.Dataset:
@@ -48,6 +49,7 @@ def assess_neurons(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
+    work: Work | None = None,
 ) -> xr.Dataset:
     """Significance of every neuron for every attribute, in the study's way and by permuting emotion labels.
 
@@ -61,6 +63,8 @@ def assess_neurons(
     device : str
         ``cpu`` or a GPU (:func:`emonb.analysis.inference.mantel_test`).
     progress : bool
+    work : Work, optional
+        Where blocks of permutations are counted and kept.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def assess_neurons(
         The two are about different emotions.
     """
     neurons, attributes = _neurons_and_attributes(activations.activation, humans.attribute_rdm)
-    result = mantel_test(neurons, attributes, permutations, seed, progress=progress, device=device)
+    result = mantel_test(neurons, attributes, permutations, seed, progress=progress, device=device, work=work)
     parametric = parametric_tau_p(result.statistic, neurons, attributes)
     arrays = {
         "p_parametric": parametric,

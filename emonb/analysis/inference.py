@@ -4,16 +4,17 @@ RDM entries share emotions and prompts share masks, so neither is a sample. Ever
 with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 from emonb.analysis.ties import ROUNDING, varies
+from emonb.units import PERMUTATIONS_A_PART, Arrays, InTurn, Work, name_blocks
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
@@ -58,6 +59,7 @@ def mantel_test(
     chunk: int = 50,
     progress: bool = False,
     device: str = "cpu",
+    work: Work | None = None,
 ) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
@@ -80,6 +82,8 @@ def mantel_test(
     device : str
         ``cuda`` multiplies signs on a GPU; anything else counts bits (``auto`` too, which spares an analysis the import
         of PyTorch). Scores are integers: the results are the same.
+    work : Work, optional
+        Where blocks of permutations are counted and kept; here and in memory if not given.
 
     Returns
     -------
@@ -102,13 +106,17 @@ def mantel_test(
     order = np.argsort(tied, kind="stable")  # rows without ties first: they are counted together
     null = _make_tau(x[order], y, device)
     permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
-    exceeded = np.zeros((len(x), len(y)), np.int64)
-    null_max = np.empty((n_permutations, len(y)))
-    with tqdm(total=n_permutations, desc="permutations", disable=not progress) as bar:
-        for start in range(0, n_permutations, chunk):
-            batch = permute_rdm(y, permutations[start : start + chunk])  # [chunk, n_y, n_pairs]
-            null_max[start : start + chunk] = null.add(batch, exceeded)
-            bar.update(len(batch))
+
+    def count(block: slice, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
+        exceeded, top = np.zeros((len(x), len(y)), np.int64), []
+        mine = permutations[block]
+        for start in range(0, len(mine), chunk):
+            top.append(null.add(permute_rdm(y, mine[start : start + chunk]), exceeded))  # [chunk, n_y, n_pairs]
+        return {"exceeded": exceeded, "top": np.concatenate(top)}, {}  # whole numbers: the same wherever they are counted
+
+    parts = (work or InTurn()).each(name_blocks(n_permutations, PERMUTATIONS_A_PART), lambda: count, progress)
+    exceeded = np.sum([part["exceeded"] for part in parts], axis=0)
+    null_max = np.concatenate([part["top"] for part in parts])
     back = np.argsort(order)
     observed, exceeded = null.observed[back], exceeded[back]
     sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))

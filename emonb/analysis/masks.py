@@ -1,4 +1,4 @@
-"""Which neurons to silence: each attribute's top N, and random comparison masks of three kinds from an explicit seed."""
+"""Which neurons to silence: each attribute's top N, and random comparison masks of four kinds from an explicit seed."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import xarray as xr
 from emonb.analysis.attributes import search_neurons, select_neurons
 from emonb.errors import LabelError
 
-COMPARISONS = ("random", "random_layer", "random_matched")
+COMPARISONS = ("random", "random_layer", "random_matched", "random_norm")
 
 
 def plan_masks(
@@ -25,7 +25,8 @@ def plan_masks(
     Parameters
     ----------
     activations : Dataset
-        ``activation`` (seed, emotion, layer, neuron).
+        ``activation`` (seed, emotion, layer, neuron); for ``random_norm`` also ``output_norm`` (layer, neuron), the norm
+        of what a neuron adds to the residual stream by a unit of activation.
     humans : Dataset
         ``attribute_rdm`` (attribute, pair).
     seeds : sequence of int, optional
@@ -41,7 +42,8 @@ def plan_masks(
     """
     level = abs(activations.activation).mean(("seed", "emotion"))
     rank = search_neurons(activations, humans, seeds)["rank"]
-    return draw_masks(rank, sizes, comparisons, draws, seed, level).to_dataset()
+    norm = level * activations.output_norm if "output_norm" in activations else None
+    return draw_masks(rank, sizes, comparisons, draws, seed, level, norm).to_dataset()
 
 
 def draw_masks(
@@ -51,6 +53,7 @@ def draw_masks(
     draws: int,
     seed: int,
     mean_absolute: xr.DataArray | None = None,
+    output_norm: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Each attribute's selective mask of every size, and random masks to compare it with.
 
@@ -60,14 +63,15 @@ def draw_masks(
         Searchlight ranks.
     sizes : sequence of int
         Numbers N of silenced neurons.
-    comparisons : sequence of {'random', 'random_layer', 'random_matched'}
+    comparisons : sequence of {'random', 'random_layer', 'random_matched', 'random_norm'}
         Same N; same N in each layer as the attribute's mask; the same and matched, neuron by neuron, on mean absolute
-        activation.
+        activation; the same and matched on the norm of what a neuron adds to the residual stream.
     draws : int
-        Masks of each kind for every attribute and size.
+        Masks of each kind for every attribute and size. A mask depends on its own labels and the seed only, so that a
+        plan with more draws, sizes or kinds holds the masks of a smaller one.
     seed : int
-    mean_absolute : DataArray, dims (layer, neuron), optional
-        Needed for ``random_matched``.
+    mean_absolute, output_norm : DataArray, dims (layer, neuron), optional
+        What ``random_matched`` and ``random_norm`` match on.
 
     Returns
     -------
@@ -80,28 +84,30 @@ def draw_masks(
     LabelError
         No attribute has a mask.
     ValueError
-        An unknown kind, or ``random_matched`` without ``mean_absolute``.
+        An unknown kind, or one without the level that it matches on.
     """
     unknown = [kind for kind in comparisons if kind not in COMPARISONS]
     if unknown:
         raise ValueError(f"unknown comparison '{unknown[0]}'; use one of {', '.join(COMPARISONS)}")
-    if "random_matched" in comparisons and mean_absolute is None:
-        raise ValueError(
-            "comparison 'random_matched' needs the mean absolute activation of every neuron: give mean_absolute"
-        )
-    rng = np.random.default_rng(seed)
-    level = None if mean_absolute is None else mean_absolute.transpose("layer", "neuron").to_numpy()
+    levels = {"random_matched": mean_absolute, "random_norm": output_norm}
+    for kind in comparisons:
+        if kind in levels and levels[kind] is None:
+            what = {"random_matched": "mean absolute activation", "random_norm": "output norm"}[kind]
+            raise ValueError(f"comparison '{kind}' needs the {what} of every neuron: give {what.replace(' ', '_')}")
     masks, labels = [], []
     for size in sizes:
         selective = select_neurons(rank, size)
         for attribute in rank.attribute.values:
-            chosen = selective.sel(attribute=attribute).to_numpy()  # [layer, neuron]
+            chosen = selective.sel(attribute=attribute).transpose("layer", "neuron").to_numpy()
             if not chosen.any():  # no neuron follows an attribute that does not vary
                 continue
             masks.append(chosen)
             labels.append(("selective", str(attribute), size, 0))
             for kind in comparisons:
+                given = levels.get(kind)
+                level = None if given is None else given.transpose("layer", "neuron").to_numpy()
                 for draw in range(draws):
+                    rng = np.random.default_rng([seed, size, draw, *f"{kind} {attribute}".encode()])
                     masks.append(_draw(kind, chosen, rng, level))
                     labels.append((kind, str(attribute), size, draw))
     if not masks:

@@ -5,23 +5,35 @@ from functools import cache
 from pathlib import Path
 
 from emonb.artifacts import file_digest, make_key
+from emonb.data import sources
 from emonb.errors import StudyError
 from emonb.settings import BackboneConfig
 
 
 def fingerprint(backbone: BackboneConfig) -> str:
-    """Hash of a checkpoint's content: of every file of a local folder (weights, configuration, tokenizer); a hub's commit.
+    """Hash of a checkpoint's content: every file of a local folder (weights, configuration, tokenizer), or its commit.
+
+    Of a model that the registry lists the files need not be there: their hashes are.
 
     Raises
     ------
     StudyError
         No such folder, or a hub repository whose commit cannot be found out.
     """
+    listed = registry_files(backbone)
+    if listed:
+        return make_key(files={name.rpartition("/")[2]: sources.registry()[name].sha256 for name in sorted(listed)})
     folder = local_folder(backbone)
     if folder is None:
         return find_commit(backbone)
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return make_key(files={path.name: _digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files})
+
+
+def registry_files(backbone: BackboneConfig) -> list[str]:
+    """Registry names of all files of a model at its commit; none if the registry does not list it."""
+    folder = f"{backbone.name}/resolve/{backbone.revision}/"
+    return [name for name in sources.registry() if name.startswith(folder)]
 
 
 def local_folder(backbone: BackboneConfig) -> Path | None:

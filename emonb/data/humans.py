@@ -49,7 +49,9 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
     order = _read_order(files["order"], emotions)
     n_pairs = len(order) * (len(order) - 1) // 2
     judgments = read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)])
-    judgment = numeric(judgments, files["judgments"], missing=True)
+    pairs = pair_coords(order)["pair"][1]
+    named = judgments.set_axis([f"{v} ({pair})" for v, pair in zip(judgments, pairs, strict=True)], axis=1)
+    judgment = numeric(named, files["judgments"], missing=True)
     _check_judged(judgment, order, files["judgments"])
     dissimilarity = np.nanmean(judgment, 0)
     if "mean_judgments" in files:

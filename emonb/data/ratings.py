@@ -221,7 +221,7 @@ def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str]) ->
     rating = rating.reindex(emotion=list(emotions), attribute=list(attributes)).transpose(*columns[:3])
     few = rating.notnull().sum("rater").to_series()
     for (emotion, attribute), n in few[few < 2].items():
-        raise LabelError(f"{path}: {emotion} has {n} ratings on {attribute}; at least two raters must rate everything")
+        raise LabelError(f"{path}: {emotion}, {attribute}: {n} rated it; at least two raters must rate everything")
     return rating
 
 

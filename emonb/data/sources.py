@@ -18,19 +18,21 @@ from requests.exceptions import RequestException
 from tqdm import tqdm
 
 from emonb.artifacts import file_digest
-from emonb.errors import SourceError
+from emonb.errors import SourceError, UnreachableError
 from emonb.paths import cache_dir, data_dir, mirror_dir
 
 BASE_URL = "https://raw.githubusercontent.com/"
+HUB_URL = "https://huggingface.co/"  # of a model's files
 RETRIES, WORKERS = 2, 8  # further tries of a file whose download fails; downloads at a time
 MIRROR_HINT = "give a folder that repeats these paths with EMONB_MIRROR=DIR (or `emonb fetch STUDY --mirror DIR`)"
 
 
 class Entry(NamedTuple):
-    """One line of the registry: sha256 (hex) and size in bytes."""
+    """One line of the registry: sha256 (hex), size in bytes, and the wheel that also holds the file, if any."""
 
     sha256: str
     bytes: int
+    wheel: str = ""
 
 
 class _WrongContent(SourceError, ValueError):
@@ -39,34 +41,41 @@ class _WrongContent(SourceError, ValueError):
 
 @functools.cache
 def registry(path: Path | None = None) -> dict[str, Entry]:
-    """Read the registry: URL path -> sha256 and size.
+    """Read the registry: URL path -> sha256, size and wheel.
 
     Raises
     ------
     SourceError
-        A line that is not a path, a sha256 and a number of bytes; names the file and the line.
+        A line that is not a path, a sha256, a number of bytes and perhaps a wheel; names the file and the line.
     """
     entries, path = {}, path or data_dir() / "registry.txt"
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
-            found = re.fullmatch(r"(\S+)\s+([0-9a-f]{64})\s+(\d+)", line.strip())
+            found = re.fullmatch(r"(\S+)\s+([0-9a-f]{64})\s+(\d+)(?:\s+(wheel:\S+))?", line.strip())
             if found is None:
                 raise SourceError(f"{path}, line {number}: expected a URL path, a sha256 and bytes, got '{line}'")
-            entries[found[1]] = Entry(found[2], int(found[3]))
+            entries[found[1]] = Entry(found[2], int(found[3]), found[4] or "")
     return entries
 
 
 def is_local(name: str) -> bool:
-    """Tell a file of your own (``local:PATH`` in a study) from an upstream one.
+    """Tell a file of your own (``local:PATH`` in a study), or one committed beside the studies, from an upstream one.
 
     >>> is_local("local:/home/me/scores.csv"), is_local("google-research/google-research/master/README.md")
     (True, False)
     """
-    return name.startswith("local:")
+    return name.startswith(("local:", "committed:"))
+
+
+def is_weights(name: str) -> bool:
+    """Tell a file of a model (``OWNER/NAME/resolve/COMMIT/FILE``) from any other."""
+    return "/resolve/" in name and not is_local(name)
 
 
 def fingerprint(name: str) -> str:
-    """sha256 of a file a study names: the registry's, or that of the local file as it is now."""
+    """sha256 of a file a study names: the registry's, or the local file's as it is now ("" where none is committed)."""
+    if name.startswith("committed:") and not (data_dir() / name.removeprefix("committed:")).is_file():
+        return ""
     return file_digest(_local(name)) if is_local(name) else _entry(name).sha256
 
 
@@ -85,11 +94,11 @@ def available(names: Iterable[str], timeout: float = 3.0) -> str:
     str
         Reason, or ``""``.
     """
-    missing = _missing([name for name in names if not is_local(name)])
+    missing = find_missing([name for name in names if not is_local(name)])
     if not missing:
         return ""
     try:
-        requests.head(BASE_URL + missing[0], timeout=timeout, allow_redirects=True).raise_for_status()
+        requests.head(_url(missing[0]), timeout=timeout, allow_redirects=True).raise_for_status()
     except RequestException as error:
         return _cannot_be_had(missing, error)
     return ""
@@ -120,7 +129,7 @@ def fetch(names: Iterable[str], progress: bool = True) -> dict[str, Path]:
     own = {name: _local(name) for name in names if is_local(name)}
     entries = {name: _entry(name) for name in names if name not in own}
     places = _places()
-    logging.getLogger("pooch").setLevel(logging.ERROR)  # one bar says it all
+    pooch.get_logger().setLevel(logging.ERROR)  # one bar says it all
     total = sum(entry.bytes for entry in entries.values())
     bar = tqdm(total=total, unit="B", unit_scale=True, desc="data", disable=not progress)
     with bar, ThreadPoolExecutor(WORKERS) as pool:
@@ -133,14 +142,19 @@ def fetch(names: Iterable[str], progress: bool = True) -> dict[str, Path]:
         try:
             return own | dict(zip(entries, pool.map(one, entries), strict=True))
         except RequestException as error:
-            raise SourceError(_cannot_be_had(_missing(entries), error)) from None
+            raise UnreachableError(_cannot_be_had(find_missing(entries), error)) from None
 
 
 def _places() -> list[pooch.Pooch]:
     """Where files are looked for: the mirror, which is never changed, if there is one; the cache, which fetches."""
     known, mirror = {name: entry.sha256 for name, entry in registry().items()}, mirror_dir()
-    places = [pooch.Pooch(mirror, BASE_URL, known, allow_updates=False)] if mirror else []
-    return [*places, pooch.Pooch(cache_dir(), BASE_URL, known, retry_if_failed=RETRIES)]
+    urls = {name: _url(name) for name in known if is_weights(name)}
+    places = [pooch.Pooch(mirror, BASE_URL, known, urls, allow_updates=False)] if mirror else []
+    return [*places, pooch.Pooch(cache_dir(), BASE_URL, known, urls, RETRIES)]
+
+
+def _url(name: str) -> str:
+    return (HUB_URL if is_weights(name) else BASE_URL) + name
 
 
 def _fetch(name: str, places: list[pooch.Pooch]) -> Path:
@@ -151,26 +165,26 @@ def _fetch(name: str, places: list[pooch.Pooch]) -> Path:
         if isinstance(error, SourceError):
             raise
         consequence = "it is yours, so it was left as it is: replace it, or unset EMONB_MIRROR"
-        raise SourceError(_differs(place.abspath / name, _entry(name), consequence)) from None
+        raise SourceError(differs(place.abspath / name, _entry(name), consequence)) from None
 
 
 def _download(url: str, part: str, place: pooch.Pooch) -> None:
     """Download for pooch, which moves the file to its place; an answer that another try will not change is final."""
-    name = url.removeprefix(place.base_url)
+    name = url.removeprefix(HUB_URL).removeprefix(place.base_url)
     if (place.abspath / name).exists():
-        logging.getLogger("emonb").warning(_differs(place.abspath / name, _entry(name), "fetching it again"))
+        logging.getLogger("emonb").warning(differs(place.abspath / name, _entry(name), "fetching it again"))
     try:
         pooch.HTTPDownloader(timeout=20)(url, part, place)
     except requests.HTTPError as error:
         if error.response is not None and error.response.status_code < 500:
-            raise SourceError(_cannot_be_had([name], error)) from None
+            raise UnreachableError(_cannot_be_had([name], error)) from None
         raise
-    wrong = _differs(Path(part), _entry(name), "file removed", url)
+    wrong = differs(Path(part), _entry(name), "file removed", url)
     if wrong:
         raise _WrongContent(wrong)
 
 
-def _differs(path: Path, entry: Entry, consequence: str, label: str = "") -> str:
+def differs(path: Path, entry: Entry, consequence: str, label: str = "") -> str:
     """Say how a file differs from its registry entry, or return an empty string."""
     size, got, what = path.stat().st_size, file_digest(path), label or path
     if size < entry.bytes:
@@ -192,13 +206,33 @@ def _entry(name: str) -> Entry:
 
 
 def _local(name: str) -> Path:
+    if name.startswith("committed:"):
+        return committed_path(name)
     path = Path(name.removeprefix("local:")).expanduser()
     if not path.is_file():
         raise SourceError(f"the study's own file {path} does not exist; correct the path behind 'local:'")
     return path
 
 
-def _missing(names: Iterable[str]) -> list[str]:
+def committed_path(name: str) -> Path:
+    """Path of a result that is committed in the data folder (``committed:STUDY/FILE``).
+
+    Raises
+    ------
+    SourceError
+        It is not there (yet).
+    """
+    path = data_dir() / name.removeprefix("committed:")
+    if not path.is_file():
+        there = sorted(other.name for other in path.parent.glob(f"*{path.suffix}"))
+        raise SourceError(
+            f"data/{name.removeprefix('committed:')} is not committed (there: {', '.join(there) or 'nothing'}); compute it "
+            "(-p stages.prompts=computed, stages.masks, stages.lesions), or use the seeds that there are (-p seeds)"
+        )
+    return path
+
+
+def find_missing(names: Iterable[str]) -> list[str]:
     """Files that neither the mirror nor the cache has in full size."""
     files = {name: [place.abspath / name for place in _places()] for name in names}
     return [n for n, paths in files.items() if not any(p.is_file() and p.stat().st_size == _entry(n).bytes for p in paths)]

@@ -8,21 +8,25 @@ forward pass is another is refused when it is opened.
 Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from emonb.errors import LabelError, StudyError
 from emonb.model.compute import pick_device
+from emonb.model.fidelity import GIVE, check_forward
+from emonb.model.heads import make_words_head
 from emonb.model.loading import load_checkpoint
 from emonb.model.tokens import Tokenizer
 from emonb.settings import BackboneConfig
 
-_GIVE = "give a RoBERTa- or BERT-like masked LM"
+COMMON_WORDS = 5_000
+"""Words a prompt may start from: the most frequent ones (Lester et al. 2021)."""
 
 
 class Remainder(NamedTuple):
@@ -44,6 +48,7 @@ class Backbone:
     offset: int  # position id of the first position
     device: torch.device
     max_positions: int
+    words: Callable[[Tensor], Tensor] | None = None  # head for encoders that have none; None: the model's own
     layers: list[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,9 +74,28 @@ class Backbone:
         dtype: torch.dtype = self._words.dtype
         return dtype
 
-    def initial_prompt(self, length: int) -> Tensor:
-        """Prompt initialised from the mask token's embedding, [length, d], float32."""
-        return self._words[self.tokenizer.mask_id].float().expand(length, -1).clone()
+    def output_norms(self) -> Tensor:
+        """Norm of what each FFN neuron adds to the residual stream by a unit of activation, [layers, F], float32."""
+        return torch.stack([layer.output.dense.weight.float().norm(dim=0) for layer in self.layers])
+
+    def initial_prompt(self, length: int, start: str = "mask", seed: int = 0) -> Tensor:
+        """Prompt to start from, [length, d], float32.
+
+        Parameters
+        ----------
+        length : int
+        start : {'mask', 'words'}
+            The mask token's embedding at every position, or those of different common words (Lester et al. 2021).
+        seed : int
+            Draws the words.
+        """
+        if start == "mask":
+            return self._words[self.tokenizer.mask_id].float().expand(length, -1).clone()
+        common = self.tokenizer.common_words(COMMON_WORDS)
+        if len(common) < length:
+            raise StudyError(f"the vocabulary has {len(common)} words to start a prompt of {length} vectors from")
+        ids = np.random.default_rng([seed, 2]).choice(common, length, replace=False)
+        return self._words[torch.from_numpy(ids).to(self._words.device)].float()
 
     def embed(self, prompts: Tensor, tokens: Tensor) -> Tensor:
         """Embed `<mask>` + prompt + tokens.
@@ -204,6 +228,8 @@ class Backbone:
 
     def _verbalize(self, h: Tensor) -> Tensor:
         """Logits [B, 2] of the two verbalizer words only; the rest of the vocabulary is never computed."""
+        if self.words is not None:
+            return self.words(h)
         if hasattr(self.model, "lm_head"):  # RoBERTa-like
             head = self.model.lm_head
             x = head.layer_norm(F.gelu(head.dense(h)))
@@ -241,10 +267,10 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
     kind = type(model).__name__
     first = next(iter(getattr(getattr(model.base_model, "encoder", None), "layer", ())), None)
     if not hasattr(getattr(first, "intermediate", None), "dense"):
-        raise StudyError(f"{kind} has no FFN intermediates: {_GIVE}")
+        raise StudyError(f"{kind} has no FFN intermediates: {GIVE}")
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if not isinstance(table, torch.nn.Embedding):
-        raise StudyError(f"{kind} has no position embeddings: {_GIVE}")
+        raise StudyError(f"{kind} has no position embeddings: {GIVE}")
     if tokenizer.largest_id >= len(model.get_input_embeddings().weight):
         raise StudyError(
             f"the tokenizer of '{config.name}' has ids up to {tokenizer.largest_id}, the model embeds "
@@ -258,7 +284,10 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
             f"`<mask>`, prompt and comment take up to {positions} positions from {offset}; the model has "
             f"{table.num_embeddings}: shorten prompt_length or tuning.max_length"
         )
-    backbone = Backbone(model, tokenizer, (no, yes), offset, torch.device("cpu"), table.num_embeddings)
+    words = None
+    if config.head == "words":
+        words = make_words_head(model.eval(), tokenizer, config.verbalizer, config.temperature)
+    backbone = Backbone(model, tokenizer, (no, yes), offset, torch.device("cpu"), table.num_embeddings, words)
     check_forward(backbone, positions)
     if (len(backbone.layers), backbone.n_neurons) != (layers, neurons):
         raise LabelError(
@@ -266,43 +295,7 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
             f"{layers} of {neurons}: correct `layers` and `neurons`"
         )
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
-    return Backbone(model.to(dtype), tokenizer, (no, yes), offset, chosen, table.num_embeddings)
-
-
-def check_forward(backbone: Backbone, positions: int) -> None:
-    """Refuse a network whose logits here are not those of the library's own forward pass, whatever it is called.
-
-    One input as long as the study's longest is tried (some networks differ on long ones only), its last token padding.
-
-    Raises
-    ------
-    StudyError
-        The logits differ, or the network is not built so that it can be run here.
-    """
-    kind, chance = type(backbone.model).__name__, torch.Generator().manual_seed(0)
-    words, pad_id = backbone._words, backbone.tokenizer.pad_id
-    tokens = torch.randint(len(words), (1, max(3, positions - 2)), generator=chance)  # [1, T - 2]
-    tokens[tokens == pad_id] = backbone.tokenizer.mask_id
-    tokens[:, -1] = pad_id
-    prompts = words[torch.randint(len(words), (1, 1), generator=chance)]  # [1, 1, d]
-    inputs = torch.cat([words[backbone.tokenizer.mask_id].expand(1, 1, -1), prompts, words[tokens]], 1)  # [1, T, d]
-    attend = torch.ones(inputs.shape[:2])
-    attend[:, -1] = 0
-    where = torch.arange(backbone.offset, backbone.offset + inputs.shape[1])[None]
-    try:
-        with torch.no_grad():
-            ours, _ = backbone.forward(prompts, tokens)
-            whole = backbone.model(inputs_embeds=inputs, attention_mask=attend, position_ids=where)
-    except (AttributeError, TypeError, IndexError, RuntimeError, ValueError) as error:
-        what = str(error).splitlines()[0]
-        raise StudyError(f"{kind} cannot be run here ({what}): {_GIVE}") from None
-    theirs = whole.logits[:, 0, list(backbone.verbalizer)]
-    gap, size = float((ours - theirs).abs().max()), float(whole.logits[:, 0].abs().max())
-    if not gap <= 3e-5 * size:  # float32 rounding is ten times less; NaN is refused as well
-        raise StudyError(
-            f"{kind} computes something else than is run here (logits of the verbalizer differ by {gap:.2g}, the largest "
-            f"is {size:.2g}): {_GIVE}"
-        )
+    return Backbone(model.to(dtype), tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
 
 
 def _verbalizer_id(tokenizer: Tokenizer, word: str) -> int:

@@ -3,17 +3,17 @@
 import contextlib
 import logging
 import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from emonb.data.goemotions import Task
-from emonb.errors import StudyError
+from emonb.errors import EmonbError, StudyError
 from emonb.model.tokens import Tokenizer
 
 
@@ -66,30 +66,70 @@ def repeatable() -> Iterator[None]:
         settings.fill_uninitialized_memory = filled
 
 
-def load_unfinished(path: Path | None) -> dict[str, torch.Tensor] | None:
-    """Tensors of an unfinished piece of work; None if there is none, or if its file is damaged: it is done anew."""
+def describe(device: torch.device, budget: "Budget | None" = None) -> dict[str, str]:
+    """What must be the same for the same bits: device, its name, PyTorch, CPU threads, positions in a batch."""
+    about = {"device": device.type, "torch": str(torch.__version__)}
+    if device.type == "cuda":
+        about["processor"] = torch.cuda.get_device_name(device)
+    else:
+        about["processor"] = f"{_name_cpu()}, {torch.backends.cpu.get_cpu_capability()}"
+        about["threads"] = str(torch.get_num_threads())
+    return about if budget is None else about | {"budget": str(budget.positions), "halved": str(int(budget.halved))}
+
+
+def _name_cpu() -> str:
+    """Model of the CPU, by which libraries choose their kernels."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def load_unfinished(path: Path | None, about: dict[str, str]) -> dict[str, torch.Tensor] | None:
+    """Tensors of an unfinished piece of work.
+
+    None if there is none, if its file is damaged, or if it was begun in another way (device, PyTorch, threads, as in
+    :func:`describe`), whose rounding would mix with this one's: it is done anew.
+    """
     if path is None or not path.is_file():
         return None
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            begun, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         logging.getLogger("emonb").warning("%s cannot be read (%s); this part is done anew", path, error)
         return None
+    if begun != about:
+        logging.getLogger("emonb").warning("%s was begun in another way (%s); this part is done anew", path, begun)
+        return None
+    return tensors
 
 
-class OutOfMemoryError(RuntimeError):
-    """The device has too little memory even for a single row."""
+class OutOfMemoryError(EmonbError):
+    """The device has too little memory even for a single row, or for a batch that must not be halved."""
 
 
 class Budget:
-    """Positions that may go through the model at once; less once memory has run out, so that it runs out only once."""
+    """Positions that may go through the model at once; less once memory has run out, so that it runs out only once.
 
-    def __init__(self, positions: int) -> None:
-        self.positions = positions
+    Smaller batches add in another order, and the bits differ: where they must not, ``halve`` is false.
+    """
+
+    def __init__(self, positions: int, halve: bool = True) -> None:
+        self.positions, self.halve, self.halved = positions, halve, False
 
     def shrink(self, rows: int, longest: int) -> None:
-        """Allow no more than so many rows of so many positions."""
-        self.positions = max(64, min(self.positions, rows * longest))
+        """Allow no more than so many rows of so many positions.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Batches must not be halved.
+        """
+        if not self.halve:
+            raise OutOfMemoryError("memory ran out, and batches must not be halved")
+        self.positions, self.halved = max(64, min(self.positions, rows * longest)), True
 
 
 class Rows:

@@ -1,10 +1,9 @@
 """Chapter "lesions": every mask with every prompt on every comment of its task, in bounded memory, resumable.
 
 Rows of a batch have prompts of their own and share a mask, whose neurons are cut out of the network: what is silent costs
-nothing. Masks are taken a few at a time; a finished group is stored and never computed again.
+nothing. Masks are taken a few at a time: a group is the unit that a machine reads, and a finished one is kept.
 """
 
-import time
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,16 +13,15 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from safetensors.numpy import save_file
 from scipy.stats import rankdata
-from tqdm import tqdm
 
-from emonb.artifacts import replacing
 from emonb.data.goemotions import make_tasks
+from emonb.data.sweeps import arrange
 from emonb.model.backbone import Backbone, Remainder, open_backbone
-from emonb.model.compute import Budget, Rows, limit_threads, load_unfinished, run_halving
+from emonb.model.compute import Budget, Rows, describe, limit_threads, run_halving
 from emonb.model.reading import flatten_prompts, prompt_keys, read_comments
 from emonb.settings import BackboneConfig, LesionPlan, Tuning
+from emonb.units import MASKS_A_PART, Arrays, InTurn, Make, Work, name_groups
 
 
 def lesion_prompts(
@@ -38,7 +36,7 @@ def lesion_prompts(
     sizes: Sequence[int],
     lesions: LesionPlan,
     tuning: Tuning,
-    work: Path,
+    work: Work | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: bool = True,
@@ -63,8 +61,8 @@ def lesion_prompts(
         Ablation, split, examples, seed.
     tuning : Tuning
         Length of comments, negatives, positions that go through the model at once.
-    work : Path
-        Folder of finished groups of masks, to resume from.
+    work : Work, optional
+        Where groups of masks are read and kept; here and in memory if not given.
     device : str
     threads : int, optional
         CPU threads.
@@ -73,13 +71,15 @@ def lesion_prompts(
     Returns
     -------
     Dataset
-        As :func:`arrange` puts it; attributes say where and how fast.
+        As :func:`emonb.data.sweeps.arrange` puts it.
     """
-    with limit_threads(threads):
+    work = work or InTurn()
+    lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
+
+    def begin() -> Make:
         positions = 1 + prompts.sizes["position"] + tuning.max_length
         opened = open_backbone(backbone, layers, neurons, positions, device)
-        budget = 2 * tuning.tokens_per_batch  # nothing is kept for a backward pass
-        lesioned = prompts.prompt.sel(seed=list(seeds))
+        budget = Budget(2 * tuning.tokens_per_batch, work.halve)  # nothing is kept for a backward pass
 
         def rows_of(split: str) -> Rows:
             emotions = [str(emotion) for emotion in lesioned.emotion.values]
@@ -89,14 +89,14 @@ def lesion_prompts(
 
         replacement = None
         if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
-            replacement = draw_replacement(
-                lesions.ablation, read_comments(opened, lesioned, rows_of("dev"), budget), lesions.seed
-            )
-        start = time.perf_counter()
-        rows = rows_of(lesions.split)
-        swept = sweep_lesions(opened, lesioned, masks.silenced, rows, budget, replacement, work, progress=progress)
-    about: dict[str, Any] = {"device": str(opened.device), "seconds": time.perf_counter() - start}
-    return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split, **about)
+            read = read_comments(opened, lesioned, rows_of("dev"), budget.positions)
+            replacement = draw_replacement(lesions.ablation, read, lesions.seed)
+        return _Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement).make
+
+    with limit_threads(threads):
+        parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
+    swept = _label_sweep(parts, lesioned, silenced)
+    return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split)
 
 
 def sweep_lesions(
@@ -106,8 +106,8 @@ def sweep_lesions(
     rows: Rows,
     budget: int,
     replacement: torch.Tensor | None = None,
-    folder: Path | None = None,
-    group: int = 8,
+    work: Work | None = None,
+    group: int = MASKS_A_PART,
     progress: bool = True,
 ) -> xr.Dataset:
     """Accuracy and AUC of every prompt under every mask (Li et al., manipulation; FFN neurons silenced at every position).
@@ -124,10 +124,10 @@ def sweep_lesions(
         Positions that go through the model at once (halved when memory runs out).
     replacement : Tensor, [prompts, layers, neurons], optional
         Values in place of the silenced ones, from :func:`draw_replacement`; 0 if not given.
-    folder : Path, optional
-        Where finished groups of masks are kept, to resume from.
+    work : Work, optional
+        As of :func:`lesion_prompts`.
     group : int
-        Masks per stored group.
+        Masks a unit.
     progress : bool
 
     Returns
@@ -135,59 +135,20 @@ def sweep_lesions(
     Dataset
         ``accuracy`` and ``auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion) without a mask.
     """
-    work = _Work(backbone, flatten_prompts(prompts), rows, budget)
-    values = None if replacement is None else replacement.to(backbone.device)
-    silenced = torch.from_numpy(masks.transpose("mask", "layer", "neuron").to_numpy())
-    accuracy = np.empty((len(silenced), len(work.prompts)))
-    auc = np.empty_like(accuracy)
-    with tqdm(total=len(silenced), unit="mask", desc="lesions", disable=not progress) as bar:
-        for first in range(0, len(silenced), group):
-            part = silenced[first : first + group].to(backbone.device)
-            path = folder / f"{first:06d}.safetensors" if folder is not None else None
-            stored = _load(path, (len(part), len(work.prompts)))
-            if stored is None:
-                stored = work.run(part, values)
-                _store(path, stored)
-            accuracy[first : first + group], auc[first : first + group] = stored["accuracy"], stored["auc"]
-            bar.update(len(part))
-            bar.set_postfix(accuracy=f"{stored['accuracy'].mean():.3f}", budget=work.budget.positions)
-    intact = work.run(None, None)
+    sweep = _Sweep(backbone, prompts, masks, rows, Budget(budget), replacement)
+    units = name_groups(masks.sizes["mask"], group)
+    return _label_sweep((work or InTurn()).each(units, lambda: sweep.make, progress), prompts, masks)
+
+
+def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataArray) -> xr.Dataset:
+    """Join units [masks of the unit, prompt]; the first is without a mask."""
     shape = (prompts.sizes["seed"], prompts.sizes["emotion"])  # [prompt] -> [seed, emotion]
+    arrays: dict[str, Any] = {}
+    for name, plain in (("accuracy", "baseline"), ("auc", "baseline_auc")):
+        every = np.concatenate([part[name] for part in parts]).reshape(-1, *shape)
+        arrays |= {name: (("mask", "seed", "emotion"), every[1:]), plain: (("seed", "emotion"), every[0])}
     coords = {name: masks.coords[name] for name in ("kind", "attribute", "size", "draw") if name in masks.coords}
-    return xr.Dataset(
-        {
-            "accuracy": (("mask", "seed", "emotion"), accuracy.reshape(-1, *shape)),
-            "auc": (("mask", "seed", "emotion"), auc.reshape(-1, *shape)),
-            "baseline": (("seed", "emotion"), intact["accuracy"].reshape(shape)),
-            "baseline_auc": (("seed", "emotion"), intact["auc"].reshape(shape)),
-        },
-        coords={"seed": prompts.seed.values, "emotion": prompts.emotion.values, **coords},
-    )
-
-
-def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) -> xr.Dataset:
-    """Put a sweep in the form of the released lesions, and keep every mask.
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (kind, attribute, size, seed, emotion), averaged over draws; ``mask_accuracy`` and
-        ``mask_auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion).
-    """
-    labels = {"kind": list(dict.fromkeys(swept.kind.values.tolist())), "attribute": list(attributes), "size": list(sizes)}
-    shape = tuple(len(v) for v in labels.values())
-    out: dict[str, Any] = {}
-    for name in ("accuracy", "auc"):
-        values = np.full((*shape, swept.sizes["seed"], swept.sizes["emotion"]), np.nan)
-        for at in np.ndindex(shape):
-            kind, attribute, size = (names[k] for names, k in zip(labels.values(), at, strict=True))
-            here = (swept.kind == kind) & (swept.attribute == attribute) & (swept["size"] == size)
-            values[at] = swept[name].values[here.values].mean(0)
-        out[name] = ((*labels, "seed", "emotion"), values)
-        out[f"mask_{name}"] = (("mask", "seed", "emotion"), swept[name].values)
-    renamed = {f"mask_{name}": ("mask", swept[name].values) for name in ("kind", "attribute", "size", "draw")}
-    coords = {**labels, "seed": swept.seed.values, "emotion": swept.emotion.values, **renamed}
-    return xr.Dataset({**out, "baseline": swept.baseline, "baseline_auc": swept.baseline_auc}, coords=coords)
+    return xr.Dataset(arrays, coords={"seed": prompts.seed.values, "emotion": prompts.emotion.values, **coords})
 
 
 def draw_replacement(ablation: str, activations: xr.DataArray, seed: int) -> torch.Tensor:
@@ -222,12 +183,27 @@ class _Batch(NamedTuple):
     tokens: torch.Tensor  # [B, longest]
 
 
-class _Work:
+class _Sweep:
     """Everything that does not change between masks: prompts and padded comments on the device, which row is whose."""
 
-    def __init__(self, backbone: Backbone, prompts: torch.Tensor, rows: Rows, budget: int) -> None:
-        self.backbone, self.rows, self.budget = backbone, rows, Budget(budget)
-        self.prompts = prompts.to(backbone.device, backbone.dtype)  # [prompt, position, d]
+    def __init__(
+        self,
+        backbone: Backbone,
+        prompts: xr.DataArray,
+        masks: xr.DataArray,
+        rows: Rows,
+        budget: Budget,
+        replacement: torch.Tensor | None,
+    ) -> None:
+        self.backbone, self.rows, self.budget = backbone, rows, budget
+        self.prompts = flatten_prompts(prompts).to(backbone.device, backbone.dtype)  # [prompt, position, d]
+        self.masks = torch.from_numpy(masks.transpose("mask", "layer", "neuron").to_numpy())
+        self.replacement = None if replacement is None else replacement.to(backbone.device)
+
+    def make(self, group: slice | None, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
+        """Accuracy and AUC [n_masks, n_prompts] of one unit, and how it was made; a unit is too short for a checkpoint."""
+        silenced = None if group is None else self.masks[group].to(self.backbone.device)
+        return self.run(silenced, self.replacement), describe(self.backbone.device, self.budget)
 
     def run(self, silenced: torch.Tensor | None, replacement: torch.Tensor | None) -> dict[str, np.ndarray]:
         """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network.
@@ -291,14 +267,3 @@ def area_under_curve(margin: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return np.full(len(margin), 0.5)
     ranks = rankdata(margin, axis=1)
     return (ranks[:, labels].sum(1) - n_yes * (n_yes + 1) / 2) / (n_yes * n_no)
-
-
-def _load(path: Path | None, shape: tuple[int, int]) -> dict[str, np.ndarray] | None:
-    stored = {name: value.numpy() for name, value in (load_unfinished(path) or {}).items()}
-    return stored if stored and stored["accuracy"].shape == shape else None
-
-
-def _store(path: Path | None, values: dict[str, np.ndarray]) -> None:
-    if path is not None:
-        with replacing(path) as part:
-            save_file(values, part)

@@ -38,3 +38,9 @@ class Tokenizer:
         """Id of a word that is exactly one token of the vocabulary, else None."""
         found: int | None = self._vocabulary.get(word)
         return found
+
+    def common_words(self, n: int) -> list[int]:
+        """Ids of the first ``n`` whole words, as vocabularies are sorted by frequency: no word pieces, signs, letters."""
+        spaced = any(token.startswith("\u0120") for token in self._vocabulary)  # a space, in byte-pair vocabularies
+        words = [(k, token[spaced:]) for token, k in self._vocabulary.items() if spaced <= token.startswith("\u0120")]
+        return [k for k, word in sorted(words) if word.isascii() and word.isalpha() and len(word) > 1][:n]

@@ -1,11 +1,11 @@
 """Chapter "prompts": all emotions and seeds of a study tuned at once, each prompt exactly as if it were trained alone.
 
+The prompts of a seed share batches with each other and with no others: a seed is the unit that a machine tunes.
 Prompts are rows of one parameter [n_prompts, prompt_length, d_model]. In every step each unfinished prompt takes its next
 batch; all examples go through the model in length-bucketed micro-batches, each row with its own prompt. A prompt keeps
 its own data order, optimiser state, schedule, best epoch and step count, so company changes nothing but rounding.
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +20,18 @@ from tqdm import tqdm
 from emonb.artifacts import replacing
 from emonb.data.goemotions import Task, draw_order, make_tasks
 from emonb.model.backbone import Backbone, open_backbone
-from emonb.model.compute import Budget, Rows, limit_threads, load_unfinished, repeatable, run_halving, split_by_length
+from emonb.model.compute import (
+    Budget,
+    Rows,
+    describe,
+    limit_threads,
+    load_unfinished,
+    repeatable,
+    run_halving,
+    split_by_length,
+)
 from emonb.settings import BackboneConfig, Tuning
+from emonb.units import Arrays, InTurn, Make, Work
 
 Key = tuple[str, int]  # emotion, seed
 
@@ -35,7 +45,7 @@ def tune_prompts(
     layers: int,
     neurons: int,
     tuning: Tuning,
-    work: Path,
+    work: Work | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: bool = True,
@@ -54,8 +64,8 @@ def tune_prompts(
     layers, neurons : int
         The study's layers, and FFN neurons of each.
     tuning : Tuning
-    work : Path
-        Folder for a checkpoint, to resume from.
+    work : Work, optional
+        Where seeds are tuned and kept; here and in memory if not given.
     device : str
     threads : int, optional
         CPU threads.
@@ -64,18 +74,42 @@ def tune_prompts(
     Returns
     -------
     Dataset
-        As of :func:`tune_tasks`; attributes say where and how fast.
+        As of :func:`tune_tasks`; an attribute says how fast.
     """
-    with limit_threads(threads):
+    work = work or InTurn()
+
+    def begin() -> Make:
         opened = open_backbone(backbone, layers, neurons, 1 + prompt_length + tuning.max_length, device)
-        train, dev = (
-            make_tasks(comments, emotions, seeds, split, tuning.negatives, tuning.examples) for split in ("train", "dev")
-        )
-        texts, checkpoint, start = list(comments["text"]), work / "tuning.safetensors", time.perf_counter()
-        tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress)
-    seconds = time.perf_counter() - start
-    examples = tuning.epochs * int(tuned.examples.sum())
-    return tuned.assign_attrs(device=str(opened.device), seconds=seconds, examples_per_second=examples / seconds)
+        texts, budget = list(comments["text"]), Budget(tuning.tokens_per_batch, work.halve)
+
+        def tune(seed: int, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
+            train, dev = (
+                make_tasks(comments, emotions, [seed], split, tuning.negatives, tuning.examples)
+                for split in ("train", "dev")
+            )
+            tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress, budget)
+            return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget)
+
+        return tune
+
+    with limit_threads(threads):
+        parts = work.each({f"seed-{seed}": seed for seed in seeds}, begin)
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    tuned = label_prompts(values, seeds, emotions)
+    return tuned.assign_attrs(examples_per_second=tuning.epochs * int(tuned.examples.sum()) / work.seconds)
+
+
+def label_prompts(values: Arrays, seeds: Sequence[int], emotions: Sequence[str]) -> xr.Dataset:
+    """Label what tuning gives, arrays [seed, emotion, ...]; see :func:`tune_tasks`."""
+    more = {"prompt": ("position", "dimension"), "dev_accuracy": ("epoch",), "train_loss": ("epoch",)}
+    return xr.Dataset(
+        {name: (("seed", "emotion", *more.get(name, ())), value) for name, value in values.items()},
+        coords={
+            "seed": list(seeds),
+            "emotion": list(emotions),
+            "epoch": np.arange(1, values["train_loss"].shape[-1] + 1),
+        },
+    )
 
 
 @repeatable()
@@ -88,6 +122,7 @@ def tune_tasks(
     tuning: Tuning,
     checkpoint: Path | None = None,
     progress: bool = True,
+    budget: Budget | None = None,
 ) -> xr.Dataset:
     """Tune one prompt for every task (Li et al., prompt tuning; Lester et al. 2021).
 
@@ -105,6 +140,8 @@ def tune_tasks(
     checkpoint : Path, optional
         File to save progress to and to resume from; removed by the caller when the result is stored.
     progress : bool
+    budget : Budget, optional
+        Positions that go through the model at once; the tuning's if not given.
 
     Returns
     -------
@@ -116,12 +153,14 @@ def tune_tasks(
     rows, dev_rows = (
         Rows([tasks[key] for key in keys], texts, backbone.tokenizer, tuning.max_length) for tasks in (train, dev)
     )
-    state = _State(backbone.initial_prompt(length), len(keys), tuning.epochs)
-    state.update(load_unfinished(checkpoint) or {})
+    start = torch.stack([backbone.initial_prompt(length, tuning.start, seed) for _, seed in keys])
+    state = _State(start, tuning.epochs)
+    budget = budget or Budget(tuning.tokens_per_batch)
+    about = describe(backbone.device)
+    state.update(load_unfinished(checkpoint, about) or {})
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
     total = per_epoch * tuning.epochs
     orders: dict[tuple[int, int], np.ndarray] = {}
-    budget = Budget(tuning.tokens_per_batch)
     done = int(sum(min(int(s), t) for s, t in zip(state.steps.tolist(), total, strict=True))) * tuning.batch
     with tqdm(
         total=int(total.sum()) * tuning.batch, initial=done, unit="example", desc="tuning", disable=not progress
@@ -149,7 +188,7 @@ def tune_tasks(
                 _keep_best(state, np.array(ended), steps[ended] // per_epoch[ended], accuracy)
                 bar.set_postfix_str(f"{keys[ended[-1]][0]} {accuracy[-1]:.2f}")
             if checkpoint is not None and int(steps[active].max()) % tuning.checkpoint_every == 0:
-                state.save(checkpoint)
+                state.save(checkpoint, about)
     return _label(state, keys, train)
 
 
@@ -166,9 +205,9 @@ def evaluate(backbone: Backbone, prompts: torch.Tensor, rows: Rows, which: Seque
 class _State:
     """All that changes during tuning; saved as one safetensors file."""
 
-    def __init__(self, start: torch.Tensor, n: int, epochs: int) -> None:
-        device = start.device
-        self.prompts = start.expand(n, -1, -1).clone()
+    def __init__(self, start: torch.Tensor, epochs: int) -> None:
+        device, n = start.device, len(start)
+        self.prompts = start.clone()
         self.mean, self.square = torch.zeros_like(self.prompts), torch.zeros_like(self.prompts)
         self.best = self.prompts.clone()
         self.steps = torch.zeros(n, dtype=torch.int64, device=device)
@@ -176,9 +215,9 @@ class _State:
         self.dev = torch.full((n, epochs), float("nan"), device=device)
         self.loss = torch.zeros((n, epochs), device=device)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, about: dict[str, str]) -> None:
         with replacing(path) as part:
-            save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part)
+            save_file({name: value.cpu().contiguous() for name, value in vars(self).items()}, part, about)
 
     def update(self, stored: dict[str, torch.Tensor]) -> None:
         for name, value in stored.items():
@@ -235,16 +274,7 @@ def _keep_best(state: _State, ended: np.ndarray, epoch: np.ndarray, accuracy: np
 def _label(state: _State, keys: list[Key], train: dict[Key, Task]) -> xr.Dataset:
     emotions, seeds = list(dict.fromkeys(k[0] for k in keys)), list(dict.fromkeys(k[1] for k in keys))
     at = np.array([[keys.index((e, s)) for e in emotions] for s in seeds])  # [seed, emotion] -> prompt
-    arrays = {
-        "prompt": (("seed", "emotion", "position", "dimension"), state.best),
-        "accuracy": (("seed", "emotion"), state.best_accuracy),
-        "dev_accuracy": (("seed", "emotion", "epoch"), state.dev),
-        "train_loss": (("seed", "emotion", "epoch"), state.loss),
-    }
-    labelled = xr.Dataset(
-        {name: (dims, value.cpu().numpy()[at]) for name, (dims, value) in arrays.items()},
-        coords={"seed": seeds, "emotion": emotions, "epoch": np.arange(1, state.dev.shape[1] + 1)},
-    )
-    sizes = np.array([[len(train[e, s].rows) for e in emotions] for s in seeds])
-    labelled["examples"] = (("seed", "emotion"), sizes)
-    return labelled
+    values = {"prompt": state.best, "accuracy": state.best_accuracy, "dev_accuracy": state.dev, "train_loss": state.loss}
+    arrays = {name: value.cpu().numpy()[at] for name, value in values.items()}
+    arrays["examples"] = np.array([[len(train[e, s].rows) for e in emotions] for s in seeds])
+    return label_prompts(arrays, seeds, emotions)

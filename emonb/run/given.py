@@ -79,7 +79,7 @@ class File(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The backbone's settings, with a planted network's name replaced by its folder."""
+    """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
 
     def get(self, run: "Run") -> Any:
         """Settings whose ``name`` can be loaded."""
@@ -90,6 +90,20 @@ class Weights(NamedTuple):
         assert run.study.backbone is not None  # the study's validation requires it for computed stages
         settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
         return {**settings, "content": run.fingerprint_backbone()}
+
+
+class Recipe(NamedTuple):
+    """The settings by which a stage is computed live, those of what it needs included: what made a committed result."""
+
+    stage: str
+
+    def get(self, run: "Run") -> dict[str, Any]:
+        """Settings by argument of the stage, without its code."""
+        return run.recipe(self.stage)
+
+    def key(self, run: "Run") -> dict[str, Any]:
+        """The same."""
+        return run.recipe(self.stage)
 
 
 class Unkeyed(NamedTuple):
@@ -103,25 +117,31 @@ class Unkeyed(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Folder for unfinished parts of a stage, which a second start resumes from; it is in no key, its name holds one."""
+    """Where the units of a stage are made and kept (:mod:`emonb.run.parts`); in no key, for its folder's name holds one."""
 
     stage: str
 
     def get(self, run: "Run") -> Any:
-        """The folder."""
-        return run.work(self.stage)
+        """Parts that are made here where they are missing."""
+        from emonb.run.parts import parts_of
+
+        return parts_of(run, self.stage)
 
 
-Given = Field | Need | Files | File | Weights | Unkeyed | Work
+Given = Field | Need | Files | File | Weights | Recipe | Unkeyed | Work
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments."""
+    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
+
+    ``units`` names the parts it can be made in, without loading anything.
+    """
 
     make: str
     given: Mapping[str, Given]
     stored: bool = True
+    units: Callable[[Study], list[str]] | None = None
 
     @property
     def module(self) -> str:

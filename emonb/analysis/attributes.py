@@ -9,6 +9,7 @@ import xarray as xr
 from emonb.analysis.inference import benjamini_hochberg, mantel_test, paper_q, parametric_tau_p
 from emonb.analysis.kendall import pack_signs, tau_b
 from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_index
+from emonb.analysis.ties import varies
 from emonb.units import Work
 
 
@@ -133,7 +134,8 @@ def rank_agreement(rank: xr.DataArray, published: xr.DataArray) -> dict[str, flo
 def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
     """Boolean mask (attribute, layer, neuron) of each attribute's ``size`` highest-ranked neurons.
 
-    Ties at the border are broken by position, so that every mask has exactly ``size`` neurons.
+    Ties at the border are broken by position, so that every mask has exactly ``size`` neurons. Where all neurons have one
+    rank, as for an attribute that no tau is defined with, there are no highest: its mask is empty.
 
     >>> rank = xr.DataArray([[[2.0, 3.0], [1.0, 4.0]]], dims=("attribute", "layer", "neuron"))
     >>> select_neurons(rank, 2).values.tolist()
@@ -145,26 +147,29 @@ def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
         raise ValueError(f"size must be 1 to {flat.shape[1]} neurons, got {size}")
     top = np.argsort(flat, axis=1, kind="stable")[:, :size]
     mask = np.zeros(flat.shape, bool)
-    np.put_along_axis(mask, top, True, axis=1)
+    np.put_along_axis(mask, top, np.ptp(flat, axis=1, keepdims=True) > 0, axis=1)
     return rank.copy(data=mask.reshape(rank.shape)).rename("mask")
 
 
 def overlap(mask: xr.DataArray) -> xr.DataArray:
-    """Share of neurons that two attributes' masks have in common; dims (attribute, other).
+    """Share of neurons that two attributes' masks have in common; dims (attribute, other). NaN for an empty mask.
 
     >>> masks = xr.DataArray([[True, True, False], [False, True, True]], {"attribute": ["a", "b"]}, ["attribute", "neuron"])
     >>> overlap(masks).sel(attribute="a", other="b").item()
     0.5
     """
     flat = mask.transpose("attribute", ...).to_numpy().reshape(mask.sizes["attribute"], -1).astype(np.float64)
-    names = mask.attribute.values
-    return xr.DataArray(
-        flat @ flat.T / flat.sum(1)[:, None], dims=("attribute", "other"), coords={"attribute": names, "other": names}
-    )
+    names, size = mask.attribute.values, flat.sum(1)
+    size[size == 0] = np.nan
+    shared = flat @ flat.T / size[:, None] * (size / size)
+    return xr.DataArray(shared, dims=("attribute", "other"), coords={"attribute": names, "other": names})
 
 
 def own_attribute_wins(tau: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
-    """Share of each attribute's selected neurons whose highest tau is with that attribute; dims (attribute,)."""
+    """Share of each attribute's selected neurons whose highest tau is with that attribute; dims (attribute,).
+
+    NaN where none is selected.
+    """
     tau, mask = xr.align(tau, mask, join="exact")
     best = tau.fillna(-np.inf).argmax("attribute")
     own = xr.DataArray(np.arange(tau.sizes["attribute"]), dims="attribute", coords={"attribute": tau.attribute})
@@ -188,6 +193,7 @@ def simulate_wins(score: xr.DataArray, target_tau: xr.DataArray, n: int, seed: i
     Returns
     -------
     DataArray, dims (attribute,)
+        NaN for an attribute that does not vary.
     """
     rng = np.random.default_rng(seed)
     values = score.transpose("attribute", "emotion").to_numpy()
@@ -197,9 +203,13 @@ def simulate_wins(score: xr.DataArray, target_tau: xr.DataArray, n: int, seed: i
     levels = np.geomspace(0.02, 5, 25)
     wins = []
     for k, name in enumerate(score.attribute.values):
+        aim = float(target_tau.sel(attribute=name))
+        if np.isnan(aim) or not varies(values[k]):
+            wins.append(np.nan)
+            continue
         taus = [tau_b(_noisy_rdms(values[k], level * noise, i, j), attributes) for level in levels]
-        nearest = np.argmin([abs(t[:, k].mean() - float(target_tau.sel(attribute=name))) for t in taus])
-        wins.append((taus[nearest].argmax(1) == k).mean())
+        nearest = np.argmin([abs(t[:, k].mean() - aim) for t in taus])
+        wins.append((np.nan_to_num(taus[nearest], nan=-np.inf).argmax(1) == k).mean())
     return xr.DataArray(wins, dims="attribute", coords={"attribute": score.attribute.values})
 
 

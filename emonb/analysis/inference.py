@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.ties import ROUNDING, varies
 from emonb.units import PERMUTATIONS_A_PART, Arrays, InTurn, Work, name_blocks
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
@@ -87,7 +88,8 @@ def mantel_test(
     Returns
     -------
     Mantel
-        A constant RDM has no correlation: its statistic is NaN and its p values are 1.
+        A constant RDM has no correlation: its statistic is NaN, and its p values are 1 so that it never counts among
+        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.test_fit`).
 
     Raises
     ------
@@ -152,7 +154,8 @@ def compare_masks(
     difference : float
         mean(random) - mean(selective).
     p : float
-        Share of splits whose selective mean is at most the observed one.
+        Share of splits whose selective mean is at most the observed one; sums equal but for rounding count as equal.
+        Both are NaN where there is no mask of a kind, or a mask without a number.
 
     >>> difference, p = compare_masks([0.5, 0.6], [0.7, 0.8])  # the lowest of six splits
     >>> round(difference, 9), p == 1 / 6
@@ -160,13 +163,15 @@ def compare_masks(
     """
     selective, random = np.asarray(selective, np.float64), np.asarray(random, np.float64)
     pooled, k = np.concatenate([selective, random]), len(selective)
+    if not len(selective) or not len(random) or not np.isfinite(pooled).all():
+        return float("nan"), float("nan")
+    bound = selective.sum() + ROUNDING * np.abs(pooled).sum()
     if len(pooled) > 40:
         sums = pooled[draw_permutations(len(pooled), n_permutations, seed)[:, :k]].sum(1)
-        as_low = int((sums <= selective.sum() + TIE).sum())
+        as_low = int((sums <= bound).sum())
         return float(random.mean() - selective.mean()), (as_low + 1) / (n_permutations + 1)
     half = len(pooled) // 2
     left, right = _subset_sums(pooled[:half]), _subset_sums(pooled[half:])
-    bound = selective.sum() + 1e-9
     hits = total = 0
     for n_left in range(max(0, k - (len(pooled) - half)), min(k, half) + 1):
         a, b = left[n_left], np.sort(right[k - n_left])
@@ -176,7 +181,7 @@ def compare_masks(
 
 
 def correlate_attributes(
-    drop: np.ndarray, importance: np.ndarray, n_permutations: int, seed: int
+    drop: np.ndarray, importance: np.ndarray, n_permutations: int, seed: int, scale: float | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Permutation test of the correlation over attributes between drop and importance, for several sizes at once.
 
@@ -188,19 +193,27 @@ def correlate_attributes(
     drop : array, shape (n_sizes, n_attributes)
     importance : array, shape (n_attributes,)
     n_permutations, seed : int
+    scale : float, optional
+        Size of the numbers whose differences the drops are; drops that differ by no more than its rounding are the same.
 
     Returns
     -------
     r, p, p_fwe : array, shape (n_sizes,)
-        Pearson r, one-sided p (greater), and p corrected over sizes.
+        Pearson r, one-sided p (greater), and p corrected over sizes. NaN at a size where all drops are the same but for
+        rounding, or one is missing, and everywhere where all attributes are equally important: no correlation is defined.
     """
-    drop, importance = np.atleast_2d(drop), np.asarray(importance)
-    z = scipy.stats.zscore(drop, axis=1) / drop.shape[1]
+    drop, importance = np.atleast_2d(drop), np.asarray(importance, np.float64)
+    r, p, p_fwe = np.full((3, len(drop)), np.nan)
+    defined = [bool(np.isfinite(row).all()) and varies(row, scale) for row in drop]
+    if not any(defined) or not np.isfinite(importance).all() or not varies(importance):
+        return r, p, p_fwe
+    z = scipy.stats.zscore(drop[defined], axis=1) / drop.shape[1]
     w = scipy.stats.zscore(importance)
-    r = z @ w
-    null = z @ w[draw_permutations(len(w), n_permutations, seed)].T  # [n_sizes, n_permutations]
-    p = ((null >= r[:, None] - TIE).sum(1) + 1) / (n_permutations + 1)
-    return r, p, _p_value(np.sort(null.max(0)), r)
+    r[defined] = z @ w
+    null = z @ w[draw_permutations(len(w), n_permutations, seed)].T  # [n_defined, n_permutations]
+    p[defined] = ((null >= r[defined][:, None] - TIE).sum(1) + 1) / (n_permutations + 1)
+    p_fwe[defined] = _p_value(np.sort(null.max(0)), r[defined])
+    return r, p, p_fwe
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:

@@ -14,8 +14,10 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.attributes import select_neurons
+from emonb.analysis.correlation import correlate
 from emonb.analysis.inference import compare_masks, correlate_attributes
 from emonb.analysis.partial import partial_correlation
+from emonb.analysis.ties import ROUNDING, varies
 
 
 class TestResult(NamedTuple):
@@ -48,14 +50,23 @@ def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.Dat
     Returns
     -------
     DataArray, dims (attribute, size, seed, emotion)
-        Sizes that both kinds have.
+        Sizes that both kinds have; 0 where the two differ only by rounding, NaN for an attribute without masks.
 
     >>> coords = {"kind": ["selective", "random"], "size": [10, 20]}
     >>> selective_drop(xr.DataArray([[0.5, np.nan], [0.75, 0.7]], coords, ["kind", "size"])).to_series().to_dict()
     {10: 0.25}
     """
-    both = accuracy.dropna("size", how="any")
-    return (both.sel(kind=comparison, drop=True) - both.sel(kind="selective", drop=True)).rename("drop")
+    both = accuracy.sel(kind=["selective", comparison])
+    both = both.sel(size=both.notnull().any(set(both.dims) - {"kind", "size"}).all("kind").values)
+    drop = both.sel(kind=comparison, drop=True) - both.sel(kind="selective", drop=True)
+    return drop.where(~(abs(drop) <= ROUNDING * abs(both).max()), 0.0).rename("drop")
+
+
+def name_attributes(drop: xr.DataArray) -> tuple[list[str], list[str]]:
+    """Attributes without a mask, and those whose masks cost no prompt more or less than random ones at any size."""
+    others = [dim for dim in drop.dims if dim != "attribute"]
+    names = drop.attribute.values.astype(str)
+    return list(names[drop.isnull().all(others).values]), list(names[(drop == 0).all(others).values])
 
 
 def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") -> np.ndarray:
@@ -66,7 +77,7 @@ def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") 
     if f"mask_{measure}" in data:
         mine = (data.mask_kind == kind) & (data.mask_size == size)
         return data[f"mask_{measure}"].values[mine.values].mean((1, 2))
-    return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).values
+    return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).dropna("attribute").values
 
 
 def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:
@@ -94,7 +105,8 @@ def test_masks(
     -------
     DataFrame
         One row an N: ``difference`` (random - selective), ``paper_t`` and ``paper_p`` (:func:`paper_test_drop`, unit: the
-        prompt), ``mask_p`` (:func:`emonb.analysis.inference.compare_masks`, unit: the mask).
+        prompt), ``mask_p`` (:func:`emonb.analysis.inference.compare_masks`, unit: the mask). ``paper_t`` and ``paper_p``
+        are NaN where the difference is the same for all prompts.
     """
     drop, rows = selective_drop(data[measure], comparison), {}
     for size in sizes:
@@ -131,13 +143,9 @@ def compare_kinds(data: xr.Dataset, size: int, permutations: int, seed: int) -> 
 def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
     """Pearson r over attributes between drop and importance, for every other label of ``drop``.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, ...)
-    importance : DataArray, dims (attribute,)
+    ``importance`` has the same attributes, in the same order.
     """
-    drop, importance = xr.align(drop, importance, join="exact")
-    return xr.corr(drop, importance, dim="attribute").rename("r")
+    return correlate(*xr.align(drop, importance, join="exact"))
 
 
 def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
@@ -154,34 +162,37 @@ def test_importance(drop: xr.DataArray, importance: xr.DataArray, permutations: 
     DataFrame
         One row an N: ``mean_r``, ``t`` and ``paper_p`` (:func:`paper_test_importance`, unit: the emotion);
         ``attribute_r`` of the mean drops, ``attribute_p`` and ``attribute_p_fwe``, corrected over N
-        (:func:`emonb.analysis.inference.correlate_attributes`, unit: the attribute).
+        (:func:`emonb.analysis.inference.correlate_attributes`, unit: the attribute; ``attrs["n"]``). Attributes whose
+        importance or drop is not defined are left out; NaN where what is left does not vary.
     """
     importance = importance.sel(attribute=drop.attribute)
+    known = importance.notnull() & drop.notnull().all(("size", "seed", "emotion"))
+    drop, importance = drop.sel(attribute=known.values), importance.sel(attribute=known.values)
     paper = [paper_test_importance(drop.sel(size=size), importance) for size in drop["size"].values]
     mean = drop.mean(("seed", "emotion")).transpose("size", "attribute")
-    r, p, p_fwe = correlate_attributes(mean.values, importance.values, permutations, seed)
+    scale = float(abs(drop).max()) if drop.size else 0.0
+    r, p, p_fwe = correlate_attributes(mean.values, importance.values, permutations, seed, scale)
     tests = pd.DataFrame([(test.value, test.t) for test in paper], pd.Index(drop["size"].values, name="N"), ["mean_r", "t"])
-    return tests.assign(attribute_r=r, attribute_p=p, attribute_p_fwe=p_fwe, paper_p=[test.p for test in paper])
+    tests = tests.assign(attribute_r=r, attribute_p=p, attribute_p_fwe=p_fwe, paper_p=[test.p for test in paper])
+    tests.attrs["n"] = drop.sizes["attribute"]
+    return tests
 
 
 def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestResult:
     """The paper's test of claim 4 (Li et al., causal contribution against human weight).
 
     For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
-    t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks.
-
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, seed, emotion)
-        At one size.
-    importance : DataArray, dims (attribute,)
+    t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks. ``drop`` is
+    (attribute, seed, emotion) at one size, ``importance`` (attribute,).
 
     Returns
     -------
     TestResult
-        ``value`` is tanh of the mean z; the interval is transformed back likewise.
+        ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
+        out, and those where it is 1 or -1, as it always is over two attributes.
     """
-    z = np.arctanh(correlate_with_importance(drop.mean("seed"), importance).values)
+    r = correlate_with_importance(drop.mean("seed"), importance).values
+    z = np.arctanh(r[abs(r) < 1 - ROUNDING])
     z_test = _t_test(z, "emotion")
     value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))
     return z_test._replace(value=value, low=low, high=high)
@@ -190,12 +201,8 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestR
 def paper_test_drop(drop: xr.DataArray) -> TestResult:
     """The paper's paired t test of selective against random masks over prompts (emotion x seed x attribute).
 
-    Its unit is the prompt under one attribute's mask, although all prompts share that mask.
-
-    Parameters
-    ----------
-    drop : DataArray
-        Differences; every entry counts as independent.
+    Its unit is the prompt under one attribute's mask, although all prompts share that mask: every entry of ``drop``
+    counts as independent.
     """
     return _t_test(drop.values.ravel(), "prompt")
 
@@ -216,10 +223,13 @@ def variance_components(accuracy: xr.DataArray) -> dict[str, float]:
     -------
     dict
         Share of the total variance of ``mask``, ``emotion``, ``seed``, the two-way interactions
-        (``mask:emotion``, ``mask:seed``, ``emotion:seed``) and ``residual``. Negative estimates are set to 0.
+        (``mask:emotion``, ``mask:seed``, ``emotion:seed``) and ``residual``. Negative estimates are set to 0. All are NaN
+        where nothing varies, or there are fewer than two masks, emotions or seeds.
     """
-    values = accuracy.transpose("attribute", "emotion", "seed").to_numpy()
+    values = accuracy.transpose("attribute", "emotion", "seed").dropna("attribute").to_numpy()
     names, pairs = ("mask", "emotion", "seed"), list(combinations(range(3), 2))
+    if min(values.shape) < 2 or not varies(values):
+        return dict.fromkeys(["residual", *(f"{names[a]}:{names[b]}" for a, b in pairs), *names], float("nan"))
     square = {axes: _mean_square(values, axes) for axes in [(0,), (1,), (2,), *pairs, (0, 1, 2)]}
     residual = square[0, 1, 2]
     out = {"residual": residual}
@@ -237,26 +247,26 @@ def compare_components(accuracy: xr.DataArray) -> pd.DataFrame:
 
 
 def layer_profile(mask: xr.DataArray) -> xr.DataArray:
-    """Share of each attribute's mask that lies in each layer; dims (attribute, layer)."""
-    return mask.sum("neuron") / mask.sum(("layer", "neuron"))
+    """Share of each attribute's mask that lies in each layer; dims (attribute, layer). NaN for an empty mask."""
+    total = mask.sum(("layer", "neuron"))
+    return mask.sum("neuron") / total.where(total > 0)
 
 
 def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
     """Mean layer (1 = first) of each attribute's top-N neurons; dims (attribute, size)."""
     profiles = [layer_profile(select_neurons(rank, size)) for size in sizes]
-    depth = xr.concat([(profile * profile.layer).sum("layer") for profile in profiles], pd.Index(sizes, name="size"))
+    depth = xr.concat(
+        [(profile * profile.layer).sum("layer", skipna=False) for profile in profiles], pd.Index(sizes, name="size")
+    )
     return depth.transpose("attribute", "size")
 
 
 def explain_by_depth(accuracy: xr.DataArray, depth: xr.DataArray) -> pd.DataFrame:
-    """How well the depth of masks explains the accuracy under them, over attributes.
+    """How well the depth of masks (:func:`mean_depth`) explains the mean accuracy under them, over attributes.
 
     Parameters
     ----------
-    accuracy : DataArray, dims (attribute, size)
-        Under selective masks, averaged over emotions and seeds.
-    depth : DataArray, dims (attribute, size)
-        From :func:`mean_depth`.
+    accuracy, depth : DataArray, dims (attribute, size)
 
     Returns
     -------
@@ -265,25 +275,31 @@ def explain_by_depth(accuracy: xr.DataArray, depth: xr.DataArray) -> pd.DataFram
         share of variance; no row where all masks are equally deep.
     """
     depth = depth.isel(size=((depth.max("attribute") - depth.min("attribute")) > 1e-9).values)
-    r = xr.corr(accuracy.sel(size=depth["size"]), depth, "attribute")
+    r = correlate(accuracy.sel(size=depth["size"]), depth)
     columns = {"shallowest": depth.min("attribute"), "deepest": depth.max("attribute"), "r": r, "explained": r**2}
     return pd.DataFrame({name: c.values for name, c in columns.items()}, index=pd.Index(depth["size"].values, name="N"))
 
 
 def correlate_given_depth(drop: xr.DataArray, importance: xr.DataArray, depth: xr.DataArray) -> float:
     """Pearson r over attributes between drop and importance, given the masks' depth; each with dims (attribute,)."""
-    return partial_correlation(*(array.sel(attribute=drop.attribute).values for array in (drop, importance, depth)))
+    table = np.array([array.sel(attribute=drop.attribute).values for array in (drop, importance, depth)])
+    table = table[:, np.isfinite(table).all(0)]
+    return partial_correlation(*table) if all(varies(row) for row in table) else float("nan")
 
 
 def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
     """Pearson r over attributes between drop and importance with each attribute left out; dims (attribute, ...)."""
     names = list(drop.attribute.values)
-    parts = [xr.corr(drop.drop_sel(attribute=name), importance.drop_sel(attribute=name), dim="attribute") for name in names]
+    parts = [correlate(drop.drop_sel(attribute=name), importance.drop_sel(attribute=name)) for name in names]
     return xr.concat(parts, dim=xr.DataArray(names, dims="attribute", name="attribute"))
 
 
 def _t_test(values: np.ndarray, unit: str) -> TestResult:
-    """Two-sided t test of a mean against 0."""
+    """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean where the values do not vary."""
+    values = values[np.isfinite(values)]
+    if not varies(values):
+        value, none = float(values.mean()) if len(values) else float("nan"), float("nan")
+        return TestResult(value, none, len(values) - 1, none, none, none, unit)
     result = scipy.stats.ttest_1samp(values, 0)
     low, high = result.confidence_interval()
     numbers = (float(result.statistic), int(result.df), float(result.pvalue), float(low), float(high))

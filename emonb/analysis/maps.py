@@ -21,7 +21,8 @@ def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
     points, target = points - points.mean(0), target - target.mean(0)
     rotation, scale = orthogonal_procrustes(points, target)
-    return points @ rotation * (scale / (points**2).sum())
+    size = (points**2).sum()
+    return points @ rotation * (scale / size if size > 0 else 1.0)
 
 
 def cluster(rdm: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.ties import varies
 
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
@@ -51,20 +52,21 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     Returns
     -------
     Partial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side.
+        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
+        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
     """
-    model, human, covariates = pair_values(model, human, covariates)
-    covariates = np.atleast_2d(covariates)
+    model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
+    if n < 4 or not varies(model) or not varies(human):
+        none = float("nan")
+        return Partial(none, none, none, none, none, n_permutations)
     rho = _partial_rho(model, human, covariates)
     error = _jackknife_error(model, human, covariates, n)
     half = float(scipy.stats.t.isf(0.025, n - 1)) * error
     p = float(scipy.stats.t.sf(rho / error, n - 1)) if error > 0 else 1.0
 
-    given, ranks = _powers(covariates), scipy.stats.rankdata(model)
-    null = _correlate_given(
-        permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), scipy.stats.rankdata(human), given
-    )
+    given, ranks = _powers(covariates), _ranks(model)
+    null = _correlate_given(permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), _ranks(human), given)
     mantel_p = float(((null >= rho - TIE).sum() + 1) / (n_permutations + 1)) if error > 0 else 1.0
     return Partial(rho, rho - half, rho + half, p, mantel_p, n_permutations)
 
@@ -127,12 +129,15 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     Returns
     -------
     dict
-        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``.
+        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``. NaN where the
+        human RDM does not vary, or nothing of it is explainable.
     """
-    model, human, covariates = pair_values(model, human, covariates)
-    y, given = scipy.stats.rankdata(human), _powers(np.atleast_2d(covariates))
+    model, human, covariates = _defined(model, human, covariates)
+    if not varies(human) or not explainable > 0:
+        return dict.fromkeys(("covariates", "both", "unique"), float("nan"))
+    y, given = _ranks(human), _powers(covariates)
     without = _r_squared(given, y)
-    with_model = _r_squared(np.vstack([given, scipy.stats.rankdata(model)]), y)
+    with_model = _r_squared(np.vstack([given, _ranks(model)]), y)
     return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
@@ -151,16 +156,20 @@ def fit_attributes(target: Rdm, attributes: Rdm, n_splits: int, seed: int) -> tu
     Returns
     -------
     weights : array, shape (n_attributes,)
-        Of all emotions; target and attributes standardised.
+        Of all emotions; target and attributes standardised. NaN for an attribute that does not vary.
     spread : array, shape (2, n_attributes)
         2.5 % and 97.5 % quantile of the weights over the halves.
     r : float
-        Mean cross-validated Pearson r.
+        Mean cross-validated Pearson r of the halves in which the target varies; NaN where there is none.
     """
     rng = np.random.default_rng(seed)
     target, attributes = pair_values(target, attributes)
-    y, x = scipy.stats.zscore(target), scipy.stats.zscore(attributes, axis=1)
     n = to_square(target).shape[0]
+    usable = np.array([varies(row) for row in attributes])
+    weight, spread = np.full(len(attributes), np.nan), np.full((2, len(attributes)), np.nan)
+    if n < 4 or not varies(target) or not usable.any():
+        return weight, spread, float("nan")
+    y, x = scipy.stats.zscore(target), scipy.stats.zscore(attributes[usable], axis=1)
     i, j = pair_index(n)
     halves, scores = [], []
     for _ in range(n_splits):
@@ -170,8 +179,10 @@ def fit_attributes(target: Rdm, attributes: Rdm, n_splits: int, seed: int) -> tu
         weights = _nnls(x[:, train], y[train])
         halves.append(weights)
         prediction = weights @ x[:, test]
-        scores.append(np.corrcoef(prediction, y[test])[0, 1] if prediction.std() > 0 else 0.0)
-    return _nnls(x, y), np.quantile(halves, [0.025, 0.975], axis=0), float(np.mean(scores))
+        if varies(y[test]):  # a prediction that does not vary predicts nothing
+            scores.append(np.corrcoef(prediction, y[test])[0, 1] if varies(prediction) else 0.0)
+    weight[usable], spread[:, usable] = _nnls(x, y), np.quantile(halves, [0.025, 0.975], axis=0)
+    return weight, spread, float(np.mean(scores)) if scores else float("nan")
 
 
 def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -180,7 +191,22 @@ def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray) -> float:
-    return partial_correlation(scipy.stats.rankdata(model), scipy.stats.rankdata(human), _powers(covariates))
+    return partial_correlation(_ranks(model), _ranks(human), _powers(covariates))
+
+
+def _ranks(rows: np.ndarray) -> np.ndarray:
+    return scipy.stats.rankdata(rows, axis=-1)
+
+
+def _defined(model: Rdm, human: Rdm, covariates: Rdm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values of all three over the emotions on which every covariate is defined; covariates as [n_covariates, n_pairs]."""
+    model, human, covariates = pair_values(model, human, covariates)
+    covariates = np.atleast_2d(covariates)
+    missing = to_square(np.asarray(np.isnan(covariates).any(0)))
+    i, j = pair_index(len(missing))
+    left_out = missing.sum(1) == len(missing) - 1
+    kept = ~left_out[i] & ~left_out[j]
+    return model[kept], human[kept], covariates[:, kept]
 
 
 def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, n: int) -> float:
@@ -193,7 +219,7 @@ def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarra
 
 def _powers(covariates: np.ndarray) -> np.ndarray:
     """Powers [n_covariates * degree, n_pairs] of each covariate's ranks in [-1, 1]."""
-    ranks = scipy.stats.rankdata(covariates, axis=1)
+    ranks = _ranks(covariates)
     ranks = 2 * (ranks - 1) / max(1, ranks.shape[1] - 1) - 1
     return np.vstack([ranks**k for k in range(1, _DEGREE + 1)])
 

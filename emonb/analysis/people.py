@@ -12,6 +12,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.components import eigenvalues_of
+from emonb.analysis.ties import varies
 from emonb.errors import LabelError
 
 
@@ -105,8 +106,8 @@ def score_emotions(rating: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """
     mean = rating.mean("rater").transpose("emotion", "attribute")
     low, high = mean.min("emotion"), mean.max("emotion")
-    flat = mean.attribute.values[(low == high).values]
-    if len(flat):
+    flat = constant_attributes(mean)
+    if flat:
         raise LabelError(f"every emotion has the same mean rating on {flat[0]}; leave the attribute out")
     return mean, (mean - low) / (high - low)
 
@@ -198,10 +199,12 @@ def disattenuate(tau: xr.DataArray, reliability: xr.DataArray, of_judges: float 
     Returns
     -------
     DataArray, dims (attribute,)
-        At most 1 in size; NaN where the reliability is not above 0.
+        At most 1 in size; NaN where a reliability is not above 0.
     """
     tau, reliability = xr.align(tau, reliability, join="exact")
     validity = xr.apply_ufunc(np.vectorize(rdm_validity, otypes=[float]), reliability)
+    if not of_judges > 0:
+        return xr.full_like(tau, np.nan)
     return (tau / (validity * np.sqrt(of_judges))).where(reliability > 0).clip(-1, 1)
 
 
@@ -231,6 +234,18 @@ def compare_judges(judgment: xr.DataArray) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("judge")
 
 
+def constant_judges(judgment: xr.DataArray) -> list[int]:
+    """Judges who gave the same judgment to every pair they judged: no correlation with them is defined."""
+    table = judgment.transpose("judge", "pair")
+    return [int(judge) for judge, row in zip(table.judge.values, table.values, strict=True) if not varies(row)]
+
+
+def constant_attributes(score: xr.DataArray) -> list[str]:
+    """Attributes on which every emotion has the same score: nothing can be compared with them."""
+    table = score.transpose("attribute", "emotion")
+    return [str(name) for name, row in zip(table.attribute.values, table.values, strict=True) if not varies(row)]
+
+
 def compare_pairs_of_judges(judgment: xr.DataArray) -> np.ndarray:
     """Spearman correlation of every two judges over the pairs that both judged, shape (n_judges * (n_judges - 1) / 2,)."""
     table = pd.DataFrame(judgment.transpose("pair", "judge").to_numpy())
@@ -240,7 +255,12 @@ def compare_pairs_of_judges(judgment: xr.DataArray) -> np.ndarray:
 def count_dimensions(score: xr.DataArray) -> float:
     """Effective number of independent attributes: participation ratio of the eigenvalues of their correlations.
 
-    It is the number of attributes if none correlate and 1 if they are all the same.
+    It is the number of attributes if none correlate and 1 if they are all the same; attributes that do not vary are left
+    out, and NaN says that fewer than two do.
     """
-    eigenvalues = eigenvalues_of(score.transpose("emotion", "attribute").to_numpy())
+    values = score.transpose("emotion", "attribute").to_numpy()
+    values = values[:, [varies(column) for column in values.T]]
+    if values.shape[1] < 2:
+        return float("nan")
+    eigenvalues = eigenvalues_of(values)
     return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())

@@ -12,6 +12,7 @@ from numba import prange
 from scipy.spatial.distance import pdist
 
 from emonb.analysis.compiled import njit
+from emonb.analysis.ties import level
 from emonb.errors import LabelError
 
 DISTANCES = ("correlation", "euclidean")
@@ -123,7 +124,8 @@ def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarr
     patterns = np.asarray(patterns, np.float64)
     if distance == "correlation" and not np.ptp(patterns, axis=1).all():
         raise ValueError("a pattern is constant, so its correlation with others is not defined; use 'euclidean'")
-    return pdist(patterns, distance)
+    size = np.linalg.norm(patterns, axis=1) if distance == "euclidean" else np.ones(len(patterns))
+    return level(pdist(patterns, distance)[None], size[None])[0]
 
 
 def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
@@ -136,14 +138,14 @@ def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
     Returns
     -------
     array, shape (n_layers * n_neurons, n_pairs), float64
-        Neurons in order layer by layer.
+        Neurons in order layer by layer. Distances that differ only by rounding are equal.
     """
     values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
     values = values.reshape(*values.shape[:2], -1)  # [seed, emotion, layer * neuron]
     i, j = pair_index(values.shape[1])
     out = np.empty((values.shape[2], len(i)))
     _average_distances(values, i, j, out)
-    return out
+    return level(out, np.abs(values).mean(0, dtype=np.float64).T)
 
 
 def compute_rdms(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:

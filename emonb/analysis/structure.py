@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 import xarray as xr
 
+from emonb.analysis.correlation import correlate_rows, mean_of_defined, standard_ranks
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
 from emonb.analysis.partial import compare_given
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.ties import varies
 
 
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
@@ -26,12 +27,13 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     -------
     float
         The descriptive statistic only; its p value needs :mod:`emonb.analysis.inference`, because RDM entries share items.
+        NaN where an RDM does not vary.
 
     >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
     0.5
     """
     a, b = pair_values(a, b)
-    return float(_correlate(a[None], b, measure)[0])
+    return float(correlate_rows(a[None], b, measure)[0])
 
 
 def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
@@ -44,7 +46,7 @@ def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
     """
     rows, target = pair_values(rdms, human)
     flat = rows.reshape(-1, rows.shape[-1])
-    return xr.Dataset({name: _like(rdms, _correlate(flat, target, name)) for name in ("tau", "rho")})
+    return xr.Dataset({name: _like(rdms, correlate_rows(flat, target, name)) for name in ("tau", "rho")})
 
 
 def compare_all(rdms: xr.DataArray) -> xr.DataArray:
@@ -69,7 +71,8 @@ def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: i
     -------
     DataFrame
         One row a label: ``tau``; ``mantel_p`` (one-sided, unit: the emotion); ``p_fwe``, the same corrected over the rows
-        by the largest tau-b of each permutation; ``parametric_p``, as if pairs of emotions were independent.
+        by the largest tau-b of each permutation; ``parametric_p``, as if pairs of emotions were independent. All are NaN
+        where an RDM is constant.
     """
     rows, target = pair_values(rdms, human)
     test = mantel_test(rows, target, permutations, seed)
@@ -80,7 +83,8 @@ def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: i
         "p_fwe": test.p_fwe,
         "parametric_p": parametric_tau_p(test.statistic, rows, target[None]),
     }
-    return pd.DataFrame({name: c[:, 0] for name, c in columns.items()}, index=pd.Index(rdms[label].values, name=label))
+    table = pd.DataFrame({name: c[:, 0] for name, c in columns.items()}, index=pd.Index(rdms[label].values, name=label))
+    return table.where(table["tau"].notna())
 
 
 def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
@@ -94,14 +98,15 @@ def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     Returns
     -------
     lower, upper : float
-        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all.
+        Mean correlation of each judge with the mean of the *other* judges, and with the mean of all. Judges who gave the
+        same judgment throughout have none and are left out (:func:`emonb.analysis.people.constant_judges`).
     """
     (judgments,) = pair_values(judgments)
     if judgments.ndim != 2 or len(judgments) < 2:
         raise ValueError(f"a noise ceiling needs at least two judges [n_judges, n_pairs], got shape {judgments.shape}")
     total, n = np.nansum(judgments, 0), (~np.isnan(judgments)).sum(0)
-    lower = np.mean([compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments])
-    return float(lower), float(_correlate(judgments, total / n, "rho").mean())
+    lower = [compare(judge, (total - judge) / (n - 1), "rho") for judge in judgments]
+    return mean_of_defined(lower), mean_of_defined(correlate_rows(judgments, total / n, "rho"))
 
 
 def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
@@ -119,19 +124,20 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     Returns
     -------
     DataArray
-        Over the other dimensions of ``rdms``.
+        Over the other dimensions of ``rdms``. Judges who gave the same judgment throughout are left out.
     """
     rows, judges = pair_values(rdms, judgments)
-    flat = rows.reshape(-1, rows.shape[-1])
-    if np.isnan(judges).any():
-        return _like(rdms, np.array([_correlate(judges, row, "rho").mean() for row in flat]))
-    return _like(rdms, (_standard_ranks(flat) @ _standard_ranks(judges).T).mean(1) / flat.shape[1])
+    flat, judges = rows.reshape(-1, rows.shape[-1]), judges[[varies(judge) for judge in judges]]
+    if np.isnan(judges).any() or not len(judges):
+        return _like(rdms, np.array([mean_of_defined(correlate_rows(judges, row, "rho")) for row in flat]))
+    return _like(rdms, (standard_ranks(flat) @ standard_ranks(judges).T).mean(1) / flat.shape[1])
 
 
 def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     """Reliability of the judges' mean RDM: split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean of splits.
 
-    It is the share of the mean RDM's (rank) variance that is not noise of the judges.
+    It is the share of the mean RDM's (rank) variance that is not noise of the judges. Splits in which a half does not
+    vary say nothing and are left out; NaN where all are.
     """
     rng = np.random.default_rng(seed)
     (judgments,) = pair_values(judgments)
@@ -143,16 +149,18 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
         halves = halves[..., ~np.isnan(halves).all(1).any(0)]  # pairs that both halves judged
         first, second = np.nanmean(halves, 1)
         r = compare(first, second, "rho")
-        values.append(2 * r / (1 + r))
-    return float(np.mean(values))
+        values.append(2 * r / (1 + r) if r > -1 else np.nan)
+    return mean_of_defined(values)
 
 
 class Interval(NamedTuple):
-    """An estimate with its percentile interval."""
+    """An estimate with its percentile interval over the draws in which it is defined."""
 
     value: float
     low: float
     high: float
+    draws: int
+    """Draws that count; with few emotions, some have too few different ones for a correlation."""
 
 
 def bootstrap_fit(
@@ -162,7 +170,7 @@ def bootstrap_fit(
     seed: int,
     over: str = "both",
     measure: str = "rho",
-    level: float = 0.95,
+    width: float = 0.95,
 ) -> dict[str, list[Interval]]:
     """Bootstrap the fit of model RDMs with the mean human RDM.
 
@@ -179,7 +187,8 @@ def bootstrap_fit(
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
-    level : float
+    width : float
+        Of the intervals.
 
     Returns
     -------
@@ -203,13 +212,15 @@ def bootstrap_fit(
         human = judge_squares[judges][:, i, j]
         judged = ~np.isnan(human).all(0)  # by any judge of this draw
         human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
-        fits[b] = _correlate(squares[:, i[judged], j[judged]], mean, measure)
-        ceilings[b] = _correlate(human, mean, "rho").mean()
-    observed = _correlate(models, np.nanmean(judgments, 0), measure)
-    upper = _correlate(judgments, np.nanmean(judgments, 0), "rho").mean()
+        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], mean, measure)
+        ceilings[b] = mean_of_defined(correlate_rows(human, mean, "rho"))
+    observed = correlate_rows(models, np.nanmean(judgments, 0), measure)
+    upper = mean_of_defined(correlate_rows(judgments, np.nanmean(judgments, 0), "rho"))
 
     def interval(value: float, draws: np.ndarray) -> Interval:
-        return Interval(float(value), *map(float, np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])))
+        valid = draws[np.isfinite(draws)]
+        low, high = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else (np.nan, np.nan)
+        return Interval(float(value), float(low), float(high), len(valid))
 
     return {
         "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
@@ -230,7 +241,7 @@ def resample_fit(models: xr.DataArray, judgments: Rdm, n_bootstraps: int, seed: 
     Returns
     -------
     DataFrame
-        Index (resampled, model); ``value``, ``low``, ``high``. Models are the labels, ``ceiling`` the upper noise
+        Index (resampled, model); columns as :class:`Interval` has them. Models are the labels, ``ceiling`` the upper noise
         ceiling, and ``difference`` the first minus the second where there are two.
     """
     label = next(str(dim) for dim in models.dims if dim != "pair")
@@ -278,22 +289,6 @@ def test_networks(
     numbers = {"rho": pair["fit"][1].value, "tau": alone.statistic[0, 0], "mantel_p": alone.p[0, 0]}
     numbers |= {"gain": gain.value, "gain.low": gain.low, "gain.high": gain.high}
     return pd.Series(numbers | {f"partial_{name}": beyond[name] for name in ("rho", "low", "high", "p", "mantel_p")})
-
-
-def _correlate(rows: np.ndarray, target: np.ndarray, measure: str) -> np.ndarray:
-    """Kendall's tau-b or Spearman's rho of each row [n, n_pairs] with the target [n_pairs], where the row is not NaN."""
-    seen = ~np.isnan(rows)
-    if not seen.all():
-        return np.array([_correlate(r[None, s], target[s], measure)[0] for r, s in zip(rows, seen, strict=True)])
-    if measure == "tau":
-        return tau_b(rows, target[None])[:, 0]
-    if measure == "rho":
-        return _standard_ranks(rows) @ _standard_ranks(target[None])[0] / len(target)
-    raise ValueError(f"unknown measure '{measure}'; use 'tau' (Kendall's tau-b) or 'rho' (Spearman)")
-
-
-def _standard_ranks(rows: np.ndarray) -> np.ndarray:
-    return scipy.stats.zscore(scipy.stats.rankdata(rows, axis=1), axis=1)
 
 
 def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:

@@ -13,64 +13,17 @@ from typing import Annotated, Any, Literal
 
 import xarray as xr
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from emonb.artifacts import write_text
+from emonb.book.criteria import Criterion, Quantities, Strict, describe, judge, known, shown
 from emonb.book.tables import Table, name_cells
 from emonb.book.truth import Grade, grade
 from emonb.errors import ClaimError
 from emonb.world.world import Truth
 
-Verdict = Literal["yes", "no", "untested"]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Criterion(_Strict):
-    """One condition on a quantity: equal within a tolerance, above, or below; a bound may name another quantity."""
-
-    quantity: str
-    equals: float | None = None
-    within: float = Field(0.0, ge=0)
-    above: float | str | None = None
-    below: float | str | None = None
-    because: str = ""
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> "Criterion":
-        if all(bound is None for bound in (self.equals, self.above, self.below)):
-            raise ValueError(f"criterion on {self.quantity} needs equals, above or below")
-        return self
-
-    def resolve(self, quantities: dict[str, float]) -> tuple[float | None, float | None, float | None]:
-        """Value and both bounds as numbers, where they are known."""
-        above, below = (quantities.get(b) if isinstance(b, str) else b for b in (self.above, self.below))
-        return quantities.get(self.quantity), above, below
-
-    def judge(self, quantities: dict[str, float]) -> Verdict:
-        """Judge the condition; 'untested' when a quantity it needs was not computed."""
-        value, above, below = self.resolve(quantities)
-        unknown = (above is None and self.above is not None) or (below is None and self.below is not None)
-        if value is None or unknown:
-            return "untested"
-        met = (
-            (self.equals is None or abs(value - self.equals) <= self.within)
-            and (above is None or value > above)
-            and (below is None or value < below)
-        )
-        return "yes" if met else "no"
-
-    def describe(self) -> str:
-        """Read the condition as text."""
-        parts = [f"= {self.equals:g} ± {self.within:g}"] if self.equals is not None else []
-        parts += [f"> {self.above}"] if self.above is not None else []
-        parts += [f"< {self.below}"] if self.below is not None else []
-        return f"{self.quantity} {' and '.join(parts)}"
-
-
-class Claim(_Strict):
+class Claim(Strict):
     """One claim of the paper, or what it becomes in the control."""
 
     id: str = Field(pattern=r"^[a-z-]+$")
@@ -90,7 +43,7 @@ class Claim(_Strict):
     discussion: dict[Literal["yes", "no"], str] = Field(description="how the verdict reads, for either outcome")
 
 
-class Tolerance(_Strict):
+class Tolerance(Strict):
     """How far a recomputed quantity may lie from the committed one: ``absolute + relative * |committed|``."""
 
     match: str
@@ -99,19 +52,27 @@ class Tolerance(_Strict):
     relative: float = Field(0.0, ge=0)
 
 
-class Sentence(_Strict):
+class Undefined(Strict):
+    """Quantities that legitimate data can leave undefined, and why; any other that is not a number is an error."""
+
+    match: str
+    because: str
+
+
+class Sentence(Strict):
     """A sentence of the paper's abstract and the claims it makes."""
 
     text: str
     claims: tuple[str, ...]
 
 
-class Declarations(_Strict):
+class Declarations(Strict):
     """The whole of ``data/claims.yml``."""
 
     abstract: tuple[Sentence, ...]
     claims: tuple[Claim, ...]
     tolerances: tuple[Tolerance, ...]
+    undefined: tuple[Undefined, ...] = ()
 
     def of_study(self, study: str) -> list[Claim]:
         """Claims judged in a study's chapters; where two have one id, the later one."""
@@ -132,7 +93,11 @@ class Declarations(_Strict):
                 return rule.absolute + rule.relative * abs(committed)
         raise ClaimError(f"data/claims.yml has no tolerance for '{quantity}'; end the list with match: '*'")
 
-    def is_near(self, name: str, kind: str, quantities: dict[str, float], study: str) -> bool:
+    def reason(self, quantity: str) -> str | None:
+        """Why a quantity may be undefined; the first matching rule counts. None where it may not."""
+        return next((rule.because for rule in self.undefined if fnmatch.fnmatchcase(quantity, rule.match)), None)
+
+    def is_near(self, name: str, kind: str, quantities: Quantities, study: str) -> bool:
         """Tell whether a verdict rests on a quantity so near its bound that a tolerated difference can turn it."""
         claim = self.claim(name, study)
         for criterion in claim.reproduced if kind == "reproduced" else claim.holds:
@@ -152,12 +117,6 @@ def read_declarations(path: Path) -> Declarations:
         return Declarations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
         raise ClaimError(f"{path}: {error}") from None
-
-
-def judge(criteria: tuple[Criterion, ...], quantities: dict[str, float]) -> Verdict:
-    """Judge all criteria together: 'no' if any fails, else 'untested' if any was not computed, else 'yes'."""
-    verdicts = {criterion.judge(quantities) for criterion in criteria}
-    return "no" if "no" in verdicts else "untested" if "untested" in verdicts else "yes"
 
 
 class Ledger:
@@ -191,10 +150,21 @@ class Ledger:
         self.path, self.chapter, self.study, self._truth = path, chapter, study, truth
         self.used = {} if used is None else used
         self.quantities: dict[str, float] = {}
+        self.undefined: dict[str, str] = {}  # quantities that are NaN, and why
         self.claims: dict[str, dict[str, Any]] = {}
 
-    def record(self, values: Table | Mapping[Any, float], prefix: str = "", suffix: str = "", main: Any = None) -> None:
+    def record(
+        self,
+        values: Table | Mapping[Any, float],
+        prefix: str = "",
+        suffix: str = "",
+        main: Any = None,
+        undefined: str | None = None,
+    ) -> None:
         """Record named numbers.
+
+        A quantity that is not defined for these data is NaN; it is kept with the reason (null in the record), no claim is
+        tested on it, and a sentence says "undefined" in its place.
 
         Parameters
         ----------
@@ -204,23 +174,31 @@ class Ledger:
         prefix, suffix : str
         main : optional
             Of a table: the row whose cells are also recorded without the row's name.
+        undefined : str, optional
+            Why values may be NaN; by default as ``data/claims.yml`` says for the quantity.
 
         Raises
         ------
         ClaimError
-            A value that is not a finite number, or a name recorded before with another value.
+            A value that is infinite, or NaN without a reason; a name recorded before with another value.
         """
         if isinstance(values, Table):
             named = name_cells(values, prefix, suffix, main)
         else:
             named = {f"{prefix}{name}{suffix}": number for name, number in values.items()}
         for full, number in named.items():
-            value = float(number)
-            if not math.isfinite(value):
-                raise ClaimError(f"quantity '{full}' is {value}: only finite numbers are reported")
-            if full in self.quantities and self.quantities[full] != value:
-                raise ClaimError(f"quantity '{full}' was recorded as {self.quantities[full]}, now as {value}")
+            value = float("nan") if number is None else float(number)
+            reason = (undefined or self.declared.reason(full)) if math.isnan(value) else None
+            if not math.isfinite(value) and reason is None:
+                raise ClaimError(
+                    f"quantity '{full}' is {value}: only finite numbers are reported, and undefined ones with a reason"
+                )
+            before = self.quantities.get(full, value)
+            if before != value and not (math.isnan(before) and math.isnan(value)):
+                raise ClaimError(f"quantity '{full}' was recorded as {before}, now as {value}")
             self.quantities[full] = value
+            if reason is not None:
+                self.undefined[full] = reason
         self._save()
 
     def claim(self, name: str) -> "ClaimLine":
@@ -254,17 +232,19 @@ class Ledger:
         return result
 
     def _save(self) -> None:
-        record = {"quantities": self.quantities, "claims": self.claims, "used": self.used}
+        numbers = {name: known(self.quantities, name) for name in self.quantities}
+        record = {"quantities": numbers, "claims": self.claims, "used": self.used, "undefined": self.undefined}
         write_text(json.dumps(record, indent=1) + "\n", self.path)
 
 
 class ClaimLine:
     """A claim with its verdicts, shown as one stable line and the table of its criteria."""
 
-    def __init__(self, claim: Claim, quantities: dict[str, float], study: str = "") -> None:
+    def __init__(self, claim: Claim, quantities: Quantities, study: str = "") -> None:
         self.claim = claim
         self.truth = claim.truth.get(study)
-        self.unit = claim.unit + (f", n = {quantities[claim.n]:.0f}" if claim.n in quantities else "")
+        n = known(quantities, claim.n)
+        self.unit = claim.unit + ("" if n is None else f", n = {n:.0f}")
         self.quantities = {name: quantities[name] for name in claim.headline if name in quantities}
         self.reproduced = judge(claim.reproduced, quantities)
         self.holds = judge(claim.holds, quantities)
@@ -272,7 +252,7 @@ class ClaimLine:
             (
                 kind,
                 criterion.describe(),
-                quantities.get(criterion.quantity),
+                describe(quantities, criterion.quantity),
                 criterion.judge(quantities),
                 criterion.because,
             )
@@ -281,14 +261,14 @@ class ClaimLine:
         ]
 
     def __str__(self) -> str:
-        numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.quantities.items())
+        numbers = ", ".join(f"{name} = {describe(self.quantities, name)}" for name in self.quantities)
         return (
-            f"claim {self.claim.id}: reproduced {self.reproduced}, holds {self.holds}{self._against_truth()} "
+            f"claim {self.claim.id}: reproduced {shown(self.reproduced)}, holds {shown(self.holds)}{self._against_truth()} "
             f"({numbers}; unit of inference: {self.unit})"
         )
 
     def _against_truth(self) -> str:
-        if self.truth is None:
+        if self.truth is None or self.holds == "untested":
             return ""
         return f", true {self.truth} ({'agrees' if self.truth == self.holds else 'DOES NOT AGREE'})"
 
@@ -296,11 +276,12 @@ class ClaimLine:
 
     def _repr_markdown_(self) -> str:
         rows = "\n".join(
-            f"| {kind} | `{text}` | {'not computed' if value is None else f'{value:.4g}'} | **{verdict}** | {why} |"
+            f"| {kind} | `{text}` | {value} | **{shown(verdict)}** | {why} |"
             for kind, text, value, verdict, why in self._rows
         )
         head = "| verdict | criterion | measured | met | why this criterion |\n|---|---|---|---|---|"
         return (
-            f"**{self.claim.title}**: reproduced **{self.reproduced}**, holds **{self.holds}**{self._against_truth()} "
+            f"**{self.claim.title}**: reproduced **{shown(self.reproduced)}**, holds "
+            f"**{shown(self.holds)}**{self._against_truth()} "
             f"(unit of inference: {self.unit}).\n\n{head}\n{rows}"
         )

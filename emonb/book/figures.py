@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 
 from emonb.analysis import maps
 from emonb.analysis.rdm import to_square
+from emonb.analysis.ties import varies
 
 SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
 sns.set_theme(
@@ -204,7 +205,7 @@ def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, comparison:
     steps = np.diff(accuracy["size"].values)
     aside = 0.12 * float(steps.min()) if len(steps) else 0.0
     for kind, colour, marker, shift in ((comparison, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
-        rows = accuracy.sel(kind=kind).dropna("size")
+        rows = accuracy.sel(kind=kind).dropna("size", how="all")
         for attribute in rows.attribute.values:
             ax.plot(rows["size"] + shift, rows.sel(attribute=attribute), marker, color=colour, alpha=0.35, ms=4)
         label = f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})"
@@ -229,9 +230,11 @@ def draw_panels(drop: xr.DataArray, importance: xr.DataArray, titles: Mapping[in
     for ax, size in zip(axes.flat, sizes, strict=False):
         x, y = importance.values, drop.sel(size=size, attribute=importance.attribute).values
         ax.plot(x, y, "o", color=RANDOM, ms=4)
-        slope, intercept = np.polyfit(x, y, 1)
-        ends = np.array([x.min(), x.max()])
-        ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
+        known = np.isfinite(x + y)
+        if varies(x[known]):
+            slope, intercept = np.polyfit(x[known], y[known], 1)
+            ends = np.array([x[known].min(), x[known].max()])
+            ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
         ax.axhline(0, color=FAINT, lw=0.8)
         ax.set_title(titles[size], fontsize=9)
     for ax in list(axes.flat)[len(sizes) :]:
@@ -269,7 +272,7 @@ def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> F
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
     ax.axvline(level, color=INTACT, ls="--", lw=1)
     ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)")
-    ax.set_xlim(min(paper for paper, _ in rows.values()) ** 1.2, 3)  # room for the leftmost label
+    ax.set_xlim(min((paper for paper, _ in rows.values()), default=0.01) ** 1.2, 3)  # room for the leftmost label
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return _done(fig)

@@ -19,13 +19,15 @@ def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     ClaimError
         Two chapters recorded one name with different values.
     """
-    merged: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    merged: dict[str, dict[str, Any]] = {kind: {} for kind in (*KINDS, "undefined")}
     for record in records:
-        for kind in KINDS:
-            for name, value in record[kind].items():
+        for kind in merged:
+            for name, value in record.get(kind, {}).items():
                 if merged[kind].get(name, value) != value:
                     raise ClaimError(f"two chapters recorded '{name}' with different values")
                 merged[kind][name] = value
+    if not merged["undefined"]:
+        del merged["undefined"]
     return {kind: dict(sorted(values.items())) for kind, values in merged.items()}
 
 
@@ -48,7 +50,8 @@ def restrict(ledger: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: Declarations) -> list[dict[str, Any]]:
     """Compare two ledgers, quantity by quantity within the declared tolerances.
 
-    Verdicts must be the same, unless a quantity they rest on lies within its own tolerance of the criterion's bound.
+    A quantity that is undefined in both (null) is the same. Verdicts must be the same, unless
+    a quantity they rest on lies within its own tolerance of the criterion's bound.
 
     Returns
     -------
@@ -59,7 +62,12 @@ def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: 
     for name in sorted({*committed["quantities"], *fresh["quantities"]}):
         old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
         tolerance = declared.tolerance(name, old, study) if old is not None else 0.0
-        same = old is not None and new is not None and abs(new - old) <= tolerance
+        in_both = name in committed["quantities"] and name in fresh["quantities"]
+        same = in_both and (old is new is None or (old is not None and new is not None and abs(new - old) <= tolerance))
+        old, new = (
+            "undefined" if name in ledger["quantities"] and value is None else value
+            for ledger, value in ((committed, old), (fresh, new))
+        )
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
     for name in sorted({*committed["claims"], *fresh["claims"]}):
         for kind in ("reproduced", "holds"):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from emonb.book.claims import Declarations
+from emonb.book.criteria import known, shown
 from emonb.book.tables import Html
 from emonb.paths import book_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– untested", None: "–"}
+MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– not tested", None: "–"}
 
 
 def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> Html:
@@ -56,7 +57,7 @@ def readme_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> 
     names = {name for ledger in ledgers.values() for name in ledger["claims"]}
     for claim in [c for c in declared.of_study("control") if c.id in names]:
         sentence = next((c.sentence for c in declared.of_study("published") if c.id == claim.id), claim.sentence)
-        cells = [_verdict(ledgers[edition], claim.id, kind) or "–" for edition, kind in kinds]
+        cells = [shown(_verdict(ledgers[edition], claim.id, kind) or "–") for edition, kind in kinds]
         truth = _verdict(ledgers.get("control", {"claims": {}}), claim.id, "truth") or "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
         module = f"[{claim.chapter}.py](emonb/analysis/{claim.chapter}.py)"
@@ -79,7 +80,8 @@ def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition:
         verdict = _verdict(ledger, claim.id, "holds")
         if verdict not in ("yes", "no"):
             continue
-        numbers = ", ".join(f"{q} = {ledger['quantities'][q]:.4g}" for q in claim.headline if q in ledger["quantities"])
+        measured = {q: known(ledger["quantities"], q) for q in claim.headline}
+        numbers = ", ".join(f"{q} = {value:.4g}" for q, value in measured.items() if value is not None)
         parts.append(
             f"<dt><b>{claim.title}</b>: {html.escape(claim.sentence)}</dt><dd>Reproduced: "
             f"{_verdict(ledger, claim.id, 'reproduced')}. Holds: {verdict}. {html.escape(claim.discussion[verdict])} "
@@ -92,11 +94,11 @@ def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
     """Draw the p value of the study's kind of test and that of the valid one, for every claim of an edition."""
     from emonb.book import figures
 
-    rows = {
-        f"{claim.title}\n(unit: {claim.unit})": [ledger["quantities"][q] for q in (claim.paper_p, claim.valid_p)]
-        for claim in declared.of_study(ledger["study"])
-        if claim.id in ledger["claims"]
-    }
+    rows = {}
+    for claim in declared.of_study(ledger["study"]):
+        tests = [known(ledger["quantities"], q) for q in (claim.paper_p, claim.valid_p)]
+        if claim.id in ledger["claims"] and None not in tests:
+            rows[f"{claim.title}\n(unit: {claim.unit})"] = [float(p) for p in tests if p is not None]
     return figures.draw_p_values(rows)
 
 

@@ -1,6 +1,7 @@
 """Sentences whose every number is a recorded quantity, filled in by name, and said only where a condition holds."""
 
 import difflib
+import math
 import operator
 import re
 import string
@@ -26,7 +27,8 @@ def fill(text: str, quantities: Mapping[str, float], when: str | None = None, **
     when : str, optional
         Condition: ``quantity < number`` or ``quantity > other.quantity`` (also ``<= >= == !=``), or a quantity's name
         alone, which holds where it was recorded; with ``not``, and joined by ``and`` and ``or`` (``and`` binds closer).
-        What compares a quantity that was not recorded does not hold.
+        What compares a quantity that was not recorded does not hold; a condition on an undefined one (NaN) never does,
+        and in a sentence its number is "undefined".
     **names : str or float
         Short names: for a quantity, or for the beginning of several (``chosen="structure.correlation"`` makes
         ``{chosen.tau}``); or words and numbers that are no quantities, inserted as they are.
@@ -43,6 +45,8 @@ def fill(text: str, quantities: Mapping[str, float], when: str | None = None, **
 
     >>> fill("tau-b = {a.tau:.2f} over {n} emotions", {"structure.tau": 0.351}, "a.tau > .3", a="structure", n=27)
     'tau-b = 0.35 over 27 emotions'
+    >>> fill("tau-b = {a.tau:.2f}", {"structure.tau": float("nan")}, a="structure")
+    'tau-b = undefined'
     >>> fill("nothing to see", {"structure.tau": 0.351}, "structure.tau < 0 or structure.rho > 0") is None
     True
     """
@@ -67,6 +71,8 @@ class _Filler(string.Formatter):
         return value, field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if _is_undefined(value):
+            return "undefined"
         try:
             text = format(value, format_spec)
         except ValueError as error:
@@ -82,14 +88,22 @@ def _holds(when: str, quantities: Mapping[str, float], names: Mapping[str, str |
         if found is None:
             raise ClaimError(f"'{term.strip()}' in '{when}' is no condition; write: quantity < number")
         left = _look_up(found["left"], quantities, names)
+        if _is_undefined(left):
+            return False
         if found["sign"] is None:
             return (left is not None) != bool(found["no"])
         right = found["right"]
         bound = float(right) if re.fullmatch(_NUMBER, right) else _look_up(right, quantities, names)
+        if _is_undefined(bound):
+            return False
         met = left is not None and bound is not None and bool(_SIGNS[found["sign"]](left, bound))
         return met != bool(found["no"])
 
     return any(all(is_met(term) for term in re.split(r"\sand\s", part)) for part in re.split(r"\sor\s", when))
+
+
+def _is_undefined(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _look_up(name: str, quantities: Mapping[str, float], names: Mapping[str, str | float]) -> Any:

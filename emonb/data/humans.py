@@ -8,6 +8,7 @@ import xarray as xr
 
 from emonb.analysis.people import score_emotions
 from emonb.analysis.rdm import pair_coords, pair_index
+from emonb.analysis.ties import level, varies
 from emonb.data.checks import advise, check_labels, numeric, read_table, read_text
 from emonb.data.ratings import read_long
 from emonb.errors import LabelError
@@ -58,11 +59,11 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
     if "ratings" in files:
         i, j = pair_index(len(order))
         mean, score = (a.to_numpy() for a in score_emotions(read_long(files["ratings"], order, attributes)))
-        rdm = np.abs(mean[i] - mean[j])
+        rdm = level(np.abs(mean[i] - mean[j]).T, np.abs(mean).T).T
     else:
         score = _read_rows(files["scores"], attributes, len(order))
         rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
-        _check_same_order(score, rdm, files["attribute_rdms"])
+        _check_same_order(score, rdm, attributes, files["attribute_rdms"])
     agreement = read_table(files["agreement"], AGREEMENT_COLUMNS, blank=True)
     check_labels(agreement["Emotion"], emotions, "emotions", files["agreement"])
     agreed = numeric(agreement[["Cohen's kappa", "Accuracy"]], files["agreement"])
@@ -116,10 +117,15 @@ def _check_mean(dissimilarity: np.ndarray, path: Path, judgments: Path) -> None:
         raise LabelError(f"{path} is not the mean of the judgments in {judgments}; {advise(path)}")
 
 
-def _check_same_order(score: np.ndarray, rdm: np.ndarray, where: Path) -> None:
+def _check_same_order(score: np.ndarray, rdm: np.ndarray, attributes: Sequence[str], where: Path) -> None:
     """Attribute RDMs are |difference of scores|, rescaled: rows in another order would not be proportional."""
     i, j = pair_index(len(score))
     difference = np.abs(score[i] - score[j])
-    r = [np.corrcoef(difference[:, k], rdm[:, k])[0, 1] for k in range(score.shape[1])]
-    if min(r) < 0.999:
-        raise LabelError(f"{where}: RDMs are not the differences of the attribute scores (r = {min(r):.3f}); rows moved?")
+    for k, name in enumerate(attributes):
+        if not varies(score[:, k]) or not varies(difference[:, k]):  # then nothing may differ, or everything the same
+            if varies(rdm[:, k]):
+                raise LabelError(f"{where}: the RDM of {name} varies, and the scores on it do not; rows moved?")
+            continue
+        r = np.corrcoef(difference[:, k], rdm[:, k])[0, 1] if varies(rdm[:, k]) else 0.0
+        if not r >= 0.999:
+            raise LabelError(f"{where}: RDMs are not the differences of the attribute scores (r = {r:.3f}); rows moved?")

@@ -79,6 +79,8 @@ def run_edition(
             _execute(run, chapter, source, injected, key, out)
             state = "executed"
         log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")
+        for name, reason in read_record(run, chapter).get("undefined", {}).items():
+            log(f"  {name} is undefined: {reason}")
     if set(chapters) == set(CHAPTERS):
         head = {"study": run.study.name, "study_hash": run.study.digest()[:12], "emonb": __version__}
         record = merge_records(read_record(run, chapter) for chapter in chapters)

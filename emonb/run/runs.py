@@ -80,6 +80,11 @@ class Run:
         filled = prose.fill(text, self.ledger.quantities, when, **names)
         return None if filled is None else Text(filled)
 
+    def say_undefined(self) -> Text | None:
+        """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""
+        lines = [f"- `{name}`: {reason}" for name, reason in self.ledger.undefined.items()]
+        return Text("\n".join(["Not defined for these data:", "", *lines])) if lines else None
+
     def load(self, name: str) -> Any:
         """Load a result (a labelled dataset; for ``comments`` a table), made first if it is missing or damaged.
 

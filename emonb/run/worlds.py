@@ -56,7 +56,8 @@ def run_trials(
         for world in worlds:
             folder = editions.run_edition(world, {"world.seed": seed})
             record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-            rows.append({"study": world, "seed": seed, "claims": record["claims"], "quantities": record["quantities"]})
+            quantities = {name: value for name, value in record["quantities"].items() if value is not None}
+            rows.append({"study": world, "seed": seed, "claims": record["claims"], "quantities": quantities})
             verdicts = ", ".join(f"{name} {claim['holds']}" for name, claim in record["claims"].items())
             log(f"{world}, world seed {seed}: {verdicts}")
     return rows

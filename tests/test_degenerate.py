@@ -1,0 +1,274 @@
+"""Legitimate but degenerate data: chapters finish, and say what is undefined, why, and for whom."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import odd
+import pandas as pd
+import pytest
+import xarray as xr
+
+from emonb.analysis import attributes, correlation, inference, lesions, partial, people, power, rdm, structure, words
+from emonb.analysis.ties import level
+from emonb.book import prose
+from emonb.book.claims import Ledger
+from emonb.book.ledgers import compare_ledgers, declarations, merge_records
+from emonb.errors import ClaimError
+from emonb.paths import chapters_dir, data_dir
+from emonb.run import editions, notebooks
+from emonb.run.runs import RECORD, Run
+from emonb.study import load_study
+
+EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+
+
+# ---------------------------------------------------------------- whole chapters
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
+    yield
+    patch.undo()
+
+
+def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
+    """All chapters of a study, cell by cell in this process: their ledger, and what they show (pictures are drawn)."""
+    folder, shown = path.parent / "records", []
+    study = load_study(str(path))
+    for chapter in editions.CHAPTERS:
+        monkeypatch.setenv(RECORD, str(folder / f"{chapter}.json"))
+        space: dict = {"display": shown.append}
+        for cell in notebooks.keep_cells(notebooks.read_source(chapters_dir() / f"{chapter}.md"), study).cells:
+            if cell.cell_type == "code":
+                *body, last = ast.parse(cell.source).body
+                ends_in_value = isinstance(last, ast.Expr)
+                exec(compile(ast.Module(body if ends_in_value else [*body, last], []), chapter, "exec"), space)
+                if ends_in_value:
+                    shown.append(eval(compile(ast.Expression(last.value), chapter, "eval"), space))
+                if "parameters" in cell.metadata.get("tags", []):
+                    space["study"] = str(path)
+    ledger = merge_records(json.loads((folder / f"{chapter}.json").read_text()) for chapter in editions.CHAPTERS)
+    text = " ".join(getattr(thing, "data", None) or str(thing) for thing in shown if not isinstance(thing, Run))
+    text = re.sub(r"\s+", " ", text)
+    assert not re.search(r"\bnan\b", text)
+    return ledger, text
+
+
+def test_six_emotions_a_constant_rater_and_an_attribute_that_never_varies(tmp_path: Path, monkeypatch) -> None:
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), constant_rater=2, equal_scores="odd")
+    ledger, text = _execute(study, monkeypatch)
+    assert "judge 2 are the same" in text
+    assert "has the same score on odd" in text
+    assert "No neuron follows odd" in text
+    undefined = ledger["undefined"]
+    assert ledger["quantities"]["attributes.importance.odd"] is None
+    assert "the same for every emotion" in undefined["attributes.importance.odd"]
+    assert ledger["quantities"]["attributes.importance.warm"] is not None
+    assert ledger["quantities"]["importance.n"] == 2
+    assert all(name in ledger["quantities"] and ledger["quantities"][name] is None for name in undefined)
+
+
+def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path, monkeypatch) -> None:
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", equal_kappa=True)
+    ledger, text = _execute(study, monkeypatch)
+    assert "do not tell fear from others" in text
+    assert ledger["quantities"]["structure.corpus.partial_rho"] is not None  # of the five other emotions
+    assert "raters agree equally" in ledger["undefined"]["prompts.kappa.r"]
+    assert ledger["quantities"]["prompts.kappa.n"] == 6
+
+
+def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
+    ledger, text = _execute(study, monkeypatch)
+    assert "Masks of warm, fast, odd change no prompt" in text
+    q = ledger["quantities"]
+    assert q["lesions.difference"] == 0 and q["lesions.mask_p"] == 1
+    assert q["lesions.paper_p"] is None and q["importance.attribute_p"] is None
+    assert ledger["claims"]["importance"]["holds"] == "untested"
+    assert ledger["claims"]["lesions"]["holds"] == "no"
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.7])
+def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, accuracy: float) -> None:
+    study = odd.write_released(tmp_path, EKMAN, ("warm", "fast", "odd"), accuracy=accuracy)
+    ledger, text = _execute(study, monkeypatch)
+    q = ledger["quantities"]
+    assert q["prompts.accuracy"] == pytest.approx(accuracy)
+    assert q["prompts.kappa.r"] is None and "equally accurate" in text
+    assert q["lesions.difference"] == 0 and q["lesions.paper_p"] is None
+    assert q["lesions.power.14"] is None and "do not differ from each other" in ledger["undefined"]["lesions.power.14"]
+    assert ledger["claims"]["importance"]["holds"] == "untested"
+
+
+# ---------------------------------------------------------------- single statistics
+
+
+def test_nothing_undefined_is_ever_significant() -> None:
+    rng = np.random.default_rng(0)
+    importance = rng.random(14)
+    rounding = 0.7 + 1e-16 * rng.integers(-1, 2, 14)
+    for drop in (np.zeros(14), np.full(14, 0.1), rounding, np.r_[np.nan, rng.random(13)]):
+        assert all(np.isnan(value).all() for value in inference.correlate_attributes(drop, importance, 99, 0))
+    assert np.isnan(inference.correlate_attributes(rng.random(14), np.full(14, 0.3), 99, 0)[1]).all()
+    tiny_drop = 1e-17 * rng.random(14)  # differences of accuracies that are equal
+    assert np.isnan(inference.correlate_attributes(tiny_drop, importance, 99, 0, scale=0.7)[1]).all()
+    both = np.stack([np.zeros(14), importance + 0.1 * rng.random(14)])
+    alone = inference.correlate_attributes(both[1], importance, 99, 0)
+    np.testing.assert_array_equal(np.array(inference.correlate_attributes(both, importance, 99, 0))[:, 1], np.ravel(alone))
+    for pair in (([np.nan, 0.5], [0.7, 0.8]), ([], [0.7]), ([0.5], [])):
+        assert np.isnan(inference.compare_masks(*pair)).all()
+    assert inference.compare_masks([0.7, 0.7], [0.7, 0.7 + 1e-16]) == (pytest.approx(0, abs=1e-15), 1.0)
+    kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
+    assert np.isnan(list(correlation.test_correlation(kappa, accuracy).values())[:4]).all()
+    assert np.isnan(lesions._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
+    x = rng.random(28)
+    for pair in ((np.ones(28), x), (x, np.ones(28))):
+        assert np.isnan(partial.compare_given(*pair, rng.random(28), 99, 0)[:5]).all()
+        assert np.isnan(structure.compare(*pair, "rho")) and np.isnan(structure.compare(*pair))
+    assert np.isnan(list(partial.unique_variance(x, np.ones(28), rng.random(28), 0.9).values())).all()
+    weight, spread, r = partial.fit_attributes(x, np.stack([np.ones(28), x]), 20, 0)
+    assert np.isnan(weight).tolist() == [True, False] and np.isnan(spread[:, 0]).all() and r == pytest.approx(1)
+
+
+def test_a_constant_rdm_has_no_p_of_its_own_and_others_keep_theirs() -> None:
+    rng = np.random.default_rng(0)
+    coords = rdm.pair_coords([f"e{k}" for k in range(7)])
+    rdms = xr.DataArray(rng.random((3, 21)), {"attribute": ["a", "b", "c"], **coords}, ("attribute", "pair"))
+    human = rdms[0].drop_vars("attribute")
+    table = structure.test_fit(rdms, human, 99, 0)
+    rdms[1] = 0.5
+    changed = structure.test_fit(rdms, human, 99, 0)
+    assert changed.loc["b"].isna().all() and changed.loc[["a", "c"]].notna().all(axis=None)
+    assert (changed["mantel_p"] == table["mantel_p"]).loc[["a", "c"]].all()
+
+
+def test_a_judge_who_always_says_the_same_is_left_out_everywhere() -> None:
+    rng = np.random.default_rng(0)
+    judgments = xr.DataArray(
+        rng.random((5, 21)), {"judge": [1, 2, 3, 4, 5], **rdm.pair_coords([*"abcdefg"])}, ("judge", "pair")
+    )
+    models = xr.DataArray(rng.random((2, 21)), {"m": [0, 1], **rdm.pair_coords([*"abcdefg"])}, ("m", "pair"))
+    judgments[2] = 5.0
+    assert people.constant_judges(judgments) == [3]
+    assert np.isfinite(structure.noise_ceiling(judgments)).all()
+    xr.testing.assert_allclose(
+        structure.fit_judges(models, judgments), structure.fit_judges(models, judgments[[0, 1, 3, 4]])
+    )
+    assert 0 < structure.mean_reliability(judgments, 20, 0) < 1 or structure.mean_reliability(judgments, 20, 0) < 0
+    fit = structure.bootstrap_fit(models, judgments, 99, 0)
+    assert np.isfinite(fit["ceiling"][0]).all()
+    judgments[:] = 5.0
+    assert np.isnan([*structure.noise_ceiling(judgments), structure.mean_reliability(judgments, 9, 0)]).all()
+
+
+def test_bootstraps_count_the_draws_in_which_there_is_something_to_correlate() -> None:
+    rng = np.random.default_rng(0)
+    three = structure.bootstrap_fit(rng.random((1, 3)), rng.random((4, 3)), 300, 0, "emotions")["fit"][0]
+    p = 6 / 27  # all three emotions are drawn
+    assert abs(three.draws - 300 * p) < 5 * np.sqrt(300 * p * (1 - p)) and np.isfinite(three).all()
+    seven = structure.bootstrap_fit(rng.random((1, 21)), rng.random((4, 21)), 300, 0, "emotions")["fit"][0]
+    assert seven.draws >= 299
+    none = structure.bootstrap_fit(np.ones((1, 21)), rng.random((4, 21)), 30, 0)["fit"][0]
+    assert none.draws == 0 and np.isnan(none[:3]).all()
+
+
+@pytest.mark.parametrize("unit", [0.1, 1 / 3, 1e-9, 7.3])
+def test_the_unit_of_coarse_activations_decides_nothing(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"e{k}" for k in range(9)]
+    whole = rng.integers(0, 9, (3, 9, 2, 20)).astype(float)
+    human = xr.Dataset({"attribute_rdm": (("attribute", "pair"), rng.integers(0, 5, (2, 36)).astype(float))},
+                       coords={"attribute": ["a", "b"], **rdm.pair_coords(names)})  # fmt: skip
+
+    def search(values: np.ndarray) -> xr.Dataset:
+        coords = {"seed": [1, 2, 3], "emotion": names, "layer": [1, 2], "neuron": np.arange(20)}
+        activation = xr.DataArray(values, coords, ("seed", "emotion", "layer", "neuron"), name="activation")
+        return attributes.search_neurons(activation.to_dataset(), human)
+
+    xr.testing.assert_identical(search(whole), search(whole * unit))
+    for distance in rdm.DISTANCES:
+        one, other = (rdm.pattern_rdm(values[0].reshape(9, -1)[:, :3], distance) for values in (whole, whole * unit))
+        assert len(np.unique(one)) == len(np.unique(other))
+
+
+def test_small_differences_of_small_numbers_are_differences() -> None:
+    values = np.array([[1e-5, 3e-40, 1e-40, 0.0]])
+    i, j = np.triu_indices(4, 1)
+    rdms = np.abs(values[:, i] - values[:, j])
+    np.testing.assert_array_equal(level(rdms, values), rdms)
+
+
+def test_words_that_are_not_there_are_no_distance() -> None:
+    table = pd.DataFrame({"split": "train", "text": ["sun rain", "sun wind", "rain wind", "\U0001f600"] * 4})
+    table[[*"abcd"]] = np.tile(np.eye(4, dtype=bool), (4, 1))
+    humans = xr.Dataset(coords=rdm.pair_coords([*"abcd"]))
+    rdms = words.corpus_rdms(table, humans)
+    assert words.undefined_emotions(rdms) == ["d"]
+    assert rdms.tfidf.notnull().values.tolist() == [True, True, False, True, False, False]
+    nothing = words.corpus_rdms(table.assign(text="\U0001f600"), humans)
+    assert words.undefined_emotions(nothing) == [*"abcd"]
+
+
+def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
+    rng = np.random.default_rng(0)
+    model, human, known = (rdm.to_square(rng.random(28)) for _ in range(3))
+    inner = np.ix_(range(7), range(7))
+    i, j = np.triu_indices(7, 1)
+    expected = partial.compare_given(*(square[inner][i, j] for square in (model, human, known)), 99, 0)
+    known[7] = known[:, 7] = np.nan
+    i, j = np.triu_indices(8, 1)
+    assert partial.compare_given(*(square[i, j] for square in (model, human, known)), 99, 0) == expected
+
+
+def test_an_attribute_that_never_varies_has_no_mask_and_no_power() -> None:
+    rank = attributes.rank_neurons(np.array([[0.1, 0.7, 0.3], [np.nan] * 3])).reshape(2, 1, 3)
+    ranks = xr.DataArray(rank, {"attribute": ["a", "b"]}, ("attribute", "layer", "neuron"))
+    mask = attributes.select_neurons(ranks, 2)
+    assert mask.sum(("layer", "neuron")).values.tolist() == [2, 0]
+    assert np.isnan(attributes.overlap(mask).sel(attribute="b")).all()
+    assert np.isnan(lesions.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
+    assert np.isnan(list(power.power_of_masks(0.1, 0.0, 0.0, 4, [4, 8], 0).values())).all()
+    assert np.isnan(power.masks_needed(0.1, np.nan, 0.1))
+    assert np.isnan(list(power.power_of_attributes(np.nan, [14], 0).values())).all()
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def test_an_undefined_quantity_is_kept_with_its_reason_and_no_claim_is_tested_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    ledger = Ledger(data_dir() / "claims.yml", path, "lesions")
+    ledger.record({"a": float("nan")}, undefined="there is no a")
+    with pytest.raises(ClaimError, match="undefined ones with a reason"):
+        ledger.record({"b": float("nan")})
+    with pytest.raises(ClaimError, match="only finite"):
+        ledger.record({"b": float("inf")}, undefined="it is large")
+    ledger.record({"lesions.mask_p": float("nan"), "lesions.paper_p": 0.2}, undefined="there are no masks")
+    ledger.record({"importance.attribute_p_fwe": float("nan")})  # as data/claims.yml says
+    ledger.record({"a": float("nan")}, undefined="there is no a")  # again, the same
+    line = ledger.claim("lesions")
+    assert line.holds == "untested" and "holds not tested" in str(line) and "lesions.mask_p = undefined" in str(line)
+    record = json.loads(path.read_text())
+    assert record["quantities"]["a"] is None and record["undefined"]["a"] == "there is no a"
+    assert "too few attributes" in record["undefined"]["importance.attribute_p_fwe"]
+    assert "NaN" not in path.read_text()
+    merged = {"study": "published", **merge_records([record])}
+    assert all(row["same"] for row in compare_ledgers(merged, merged, declarations()))
+    other = {**merged, "quantities": {**merged["quantities"], "a": 1.0}}
+    for pair in ((merged, other), (other, merged)):
+        row = next(row for row in compare_ledgers(*pair, declarations()) if row["name"] == "a")
+        assert not row["same"] and "undefined" in (row["committed"], row["recomputed"])
+
+
+def test_a_sentence_says_undefined_and_no_condition_on_it_holds() -> None:
+    quantities = {"x": float("nan"), "y": 0.5}
+    assert prose.fill("x = {x:.3f}, y = {y:.1f}", quantities) == "x = undefined, y = 0.5"
+    assert prose.fill("{share:.0%}", quantities, share=float("nan")) == "undefined"
+    for when in ("x < 1", "x >= 1", "x != 1", "not x < 1", "y > x", "x", "not x", "x == x"):
+        assert prose.fill("said", quantities, when) is None
+    assert prose.fill("said", quantities, "x < 1 or y < 1") == "said"

@@ -67,7 +67,7 @@ def save_study(folder: Path, **changes: object) -> Path:
         (folder / name).write_text(text, encoding="utf-8")
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
              "max_position_embeddings": 40, "initializer_range": 0.3}  # fmt: skip
-    save_model(folder / "model", [*words, "positive", "negative"], seed=0, **shape)
+    save_model(folder / "model", [*words, "positive", "negative"], seed=7, **shape)
     where = {name: f"local:{name}" for name in texts}  # from where the study file lies
     fields = {
         "name": "tiny", "title": "A tiny live study", "description": "for tests", "emotions": EMOTIONS,

@@ -211,6 +211,12 @@ def main() -> None:
         what = f"{error.strerror or error}{where}" if isinstance(error, OSError) else error
         typer.echo(f"emonb: {what}", err=True)
         sys.exit(2)
+    except Exception as error:
+        if os.environ.get("EMONB_DEBUG"):
+            raise
+        reason = " ".join(str(error).split()) or "no message"
+        typer.echo(f"emonb: unexpected {type(error).__name__}: {reason}; EMONB_DEBUG=1 shows the traceback", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("emonb: interrupted; finished parts are kept and the same command goes on from there", err=True)
         sys.exit(130)

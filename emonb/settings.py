@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Labels = Annotated[tuple[str, ...], Field(min_length=2)]
 Origin = Literal["released", "computed", "committed"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Comparison = Literal["random", "random_layer", "random_matched", "random_norm"]
 
 
@@ -106,8 +107,8 @@ class SplitSizes(Strict):
 class WorldPlan(Strict):
     """A planted world, where the answer is known: files and backbone named ``planted:`` are made here."""
 
-    seed: int = Field(0, description="of everything in the world")
-    training_seed: int = Field(0, description="of the backbone's training only: another network in the same world")
+    seed: Seed = Field(0, description="of everything in the world")
+    training_seed: Seed = Field(0, description="of the backbone's training only: another network in the same world")
     wiring: Literal["causal", "encoded"] = Field(
         "causal", description="an attribute's neurons decide the verdict, or only describe the prompt"
     )
@@ -126,7 +127,7 @@ class BackboneConfig(Strict):
 
     name: str = Field(min_length=1, description="hub name or local folder, with safetensors weights and a tokenizer")
     revision: str = Field("", description="commit, branch or tag of the hub repository")
-    seed: int = Field(0, description="of the random weights, where they are `untrained`")
+    seed: Seed = Field(0, description="of the random weights, where they are `untrained`")
     verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
     position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -167,7 +168,7 @@ class LesionPlan(Strict):
     draws: int = Field(20, ge=1, description="comparison masks of each kind for every attribute and size")
     comparison: Comparison = Field("random", description="kind the claims compare with")
     measure: Literal["accuracy", "auc"] = Field("accuracy", description="what the claims are about")
-    selection_seeds: tuple[int, ...] | Literal["half"] = Field(
+    selection_seeds: tuple[Seed, ...] | Literal["half"] = Field(
         (),
         description="seeds whose prompts choose the neurons, or the first half of the study's; the others' prompts are "
         "lesioned (none: all do both)",
@@ -175,13 +176,13 @@ class LesionPlan(Strict):
     ablation: Literal["zero", "mean", "resample"] = "zero"
     split: Literal["train", "dev", "test"] = "test"
     examples: int | None = Field(None, ge=2, description="at most so many examples a task")
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Inference(Strict):
     """Sizes and seed of the permutation tests and bootstraps."""
 
-    seed: int = 20230219
+    seed: Seed = 20230219
     permutations: int = Field(9_999, ge=99)
     searchlight_permutations: int = Field(1_000, ge=19)
     bootstraps: int = Field(1_000, ge=99)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from emonb.errors import StudyError
 from emonb.paths import data_dir
@@ -25,6 +25,7 @@ from emonb.settings import (
     Labels,
     LesionPlan,
     Released,
+    Seed,
     Stages,
     Strict,
     Tuning,
@@ -42,11 +43,11 @@ class Study(Strict):
     description: str
     emotions: Labels
     attributes: Labels
-    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="at least two: reliability is between seeds")]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, description="at least two: reliability is between seeds")]
     layers: int = Field(ge=1)
     neurons: int = Field(ge=1, description="FFN neurons per layer")
     prompt_length: int = Field(ge=1, description="soft-prompt vectors")
-    sizes: Annotated[tuple[int, ...], Field(min_length=1, description="numbers of neurons silenced")]
+    sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1, description="numbers of neurons silenced")]
     size: int = Field(description="the size N that single-size figures and tests use; one of `sizes`")
     distance: Literal["correlation", "euclidean"] = "correlation"
     stages: Stages
@@ -56,7 +57,7 @@ class Study(Strict):
     world: WorldPlan | None = None
     tuning: Tuning = Tuning()
     lesions: LesionPlan = LesionPlan()
-    device: str = Field("auto", description="auto, cpu, cuda")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda")
     threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
     edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
@@ -97,6 +98,11 @@ class Study(Strict):
             )
         if self.lesions.comparison not in self.lesions.comparisons:
             raise ValueError(f"lesions.comparison '{self.lesions.comparison}' is not one of lesions.comparisons")
+        if self.stages.lesions == "released" and (self.lesions.measure, self.lesions.comparison) != ("accuracy", "random"):
+            raise ValueError(
+                "released lesions are accuracies under selective and random masks; lesions.measure "
+                f"'{self.lesions.measure}' and lesions.comparison '{self.lesions.comparison}' need computed ones"
+            )
         names = [
             *self.humans.files().values(),
             *self.humans.rating_files().values(),
@@ -234,7 +240,8 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _set(fields: dict[str, Any], key: str, value: Any) -> None:
     if key not in known_parameters():
-        close = difflib.get_close_matches(key, known_parameters(), n=1)
+        same = [name for name in known_parameters() if name.rpartition(".")[2] == key.rpartition(".")[2]]
+        close = same or difflib.get_close_matches(key, known_parameters(), n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known parameters: {', '.join(known_parameters())}"
         raise StudyError(f"unknown parameter '{key}'; {hint}")
     *parents, last = key.split(".")

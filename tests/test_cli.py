@@ -1,9 +1,13 @@
+import ast
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 
 from emonb import cli
+from emonb.study import known_parameters
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
@@ -27,6 +31,15 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "--chapter", "nope"], "unknown chapter 'nope'"),
         (["run", "published", "-p", "size=3000", "--accept"], "--accept is for a whole edition"),
         (["artifact", "published", "masks"], "their masks were not released"),
+        (["run", "published", "-p", "seeds=[1,2,4]"], "no activations were released for seeds 2, 4"),
+        (["run", "published", "-p", "layers=2"], "have 36864 neurons, the study 2 layers of 3072"),
+        (["run", "published", "-p", "lesions.measure=auc"], "released lesions are accuracies"),
+        (["run", "published", "-p", "sizes=[-4,4000]"], "sizes.0: Input should be greater than 0"),
+        (["run", "published", "-p", "seeds=[-1,3]"], "seeds.0: Input should be greater than or equal to 0"),
+        (["run", "published", "-p", "inference.seed=-1"], "inference.seed"),
+        (["run", "published", "-p", "device=gpu"], "device"),
+        (["run", "published", "-p", "tuning.prompt_length=3"], "did you mean 'prompt_length'"),
+        (["trials", "--seeds", "a-b"], "are not a range such as 10-19"),
         (["check", "nope"], "unknown study 'nope'"),
         (["fetch", "published", "--mirror", "/nowhere"], "is not a folder"),
     ],
@@ -59,3 +72,29 @@ def test_claims_as_json_and_as_text(monkeypatch, capsys) -> None:
     _, out, _ = _run(monkeypatch, capsys, "claims")
     assert "structure" in out
     assert "holds:" in out
+
+
+def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys) -> None:
+    def broken() -> None:
+        raise KeyError("a\nb")
+
+    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", broken)
+    code, _, err = _run(monkeypatch, capsys, "claims")
+    assert code == 2 and err == "emonb: unexpected KeyError: 'a\\nb'; EMONB_DEBUG=1 shows the traceback\n"
+    monkeypatch.setenv("EMONB_DEBUG", "1")
+    monkeypatch.setattr("sys.argv", ["emonb", "claims"])
+    with pytest.raises(KeyError):
+        cli.main()
+
+
+def test_parameters_that_messages_name_exist() -> None:
+    sections = {name.partition(".")[0] for name in known_parameters() if "." in name}
+    named = set()
+    for path in Path(cli.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise):
+                texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+                named |= set(re.findall(r"\b([a-z]+\.[a-z_]+)\b", " ".join(texts)))
+    named = {name for name in named if name.partition(".")[0] in sections}
+    assert {"backbone.name", "lesions.measure", "tuning.tokens_per_batch"} <= named
+    assert not {name for name in named if name not in known_parameters() and name != "lesions.comparisons"}

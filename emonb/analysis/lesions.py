@@ -76,7 +76,8 @@ def masks_of(data: xr.Dataset, kind: str, size: int, measure: str = "accuracy") 
     """
     if f"mask_{measure}" in data:
         mine = (data.mask_kind == kind) & (data.mask_size == size)
-        return data[f"mask_{measure}"].values[mine.values].mean((1, 2))
+        values = data[f"mask_{measure}"].values[mine.values].mean((1, 2))
+        return values[~np.isnan(values)]
     return data[measure].sel(kind=kind, size=size).mean(("seed", "emotion")).dropna("attribute").values
 
 

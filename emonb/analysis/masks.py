@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from emonb.analysis.attributes import search_neurons, select_neurons
-from emonb.errors import LabelError
 
 COMPARISONS = ("random", "random_layer", "random_matched", "random_norm")
 
@@ -76,13 +75,11 @@ def draw_masks(
     Returns
     -------
     DataArray of bool, dims (mask, layer, neuron), name ``silenced``
-        Coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``. An attribute whose neurons all have the
-        same rank has no mask.
+        Coordinates ``kind``, ``attribute``, ``size``, ``draw`` along ``mask``. Masks of an
+        attribute whose neurons all have the same rank are empty.
 
     Raises
     ------
-    LabelError
-        No attribute has a mask.
     ValueError
         An unknown kind, or one without the level that it matches on.
     """
@@ -99,8 +96,6 @@ def draw_masks(
         selective = select_neurons(rank, size)
         for attribute in rank.attribute.values:
             chosen = selective.sel(attribute=attribute).transpose("layer", "neuron").to_numpy()
-            if not chosen.any():  # no neuron follows an attribute that does not vary
-                continue
             masks.append(chosen)
             labels.append(("selective", str(attribute), size, 0))
             for kind in comparisons:
@@ -110,8 +105,6 @@ def draw_masks(
                     rng = np.random.default_rng([seed, size, draw, *f"{kind} {attribute}".encode()])
                     masks.append(_draw(kind, chosen, rng, level))
                     labels.append((kind, str(attribute), size, draw))
-    if not masks:
-        raise LabelError("no neuron has a tau with any attribute, so there is nothing to silence: no attribute varies")
     names = ("kind", "attribute", "size", "draw")
     along = {name: ("mask", np.array(column)) for name, column in zip(names, zip(*labels, strict=True), strict=True)}
     coords = {**along, "layer": rank.layer.values, "neuron": rank.neuron.values}

@@ -72,6 +72,17 @@ def is_weights(name: str) -> bool:
     return "/resolve/" in name and not is_local(name)
 
 
+def is_known(name: str) -> bool:
+    """Tell whether there is such a file: listed in the registry, or on your disk."""
+    return Path(name.removeprefix("local:")).is_file() if is_local(name) else name in registry()
+
+
+def find(name: str) -> Path | None:
+    """Where a file lies already, unverified; None if it has to be fetched first."""
+    paths = [Path(name.removeprefix("local:"))] if is_local(name) else [place.abspath / name for place in _places()]
+    return next((path for path in paths if path.is_file()), None)
+
+
 def fingerprint(name: str) -> str:
     """sha256 of a file a study names: the registry's, or the local file's as it is now ("" where none is committed)."""
     if name.startswith("committed:") and not (data_dir() / name.removeprefix("committed:")).is_file():

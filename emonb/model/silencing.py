@@ -96,6 +96,9 @@ def lesion_prompts(
     with limit_threads(threads):
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
     swept = _label_sweep(parts, lesioned, silenced)
+    silences = xr.DataArray(silenced.any(("layer", "neuron")).values, dims="mask")
+    for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
+        swept[name] = swept[name].where(silences)
     return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split)
 
 

@@ -20,6 +20,7 @@ from emonb.book.ledgers import compare_ledgers, declarations, describe_row, merg
 from emonb.errors import StudyError
 from emonb.paths import book_dir, chapters_dir, data_dir
 from emonb.run import notebooks
+from emonb.run.preflight import check_released
 from emonb.run.runs import RECORD, Run
 from emonb.run.stages import stages_of, study_files
 from emonb.study import load_study
@@ -70,6 +71,7 @@ def run_edition(
     unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
+    check_released(run.study)
     sources = {chapter: notebooks.keep_cells(source, run.study) for chapter, source in sources.items()}
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}

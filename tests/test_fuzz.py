@@ -27,7 +27,8 @@ EMOTIONS, ATTRIBUTES, SEEDS = ("anger", "joy", "fear"), ("warm", "odd"), (1, 3)
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 5), st.integers(), st.floats(), st.text(max_size=8),
-    st.sampled_from(["local:x", "local:../../x", "planted:train", "{emotion}", "../..", "anger", "1e400", "\ud800", "~root/x"]),
+    st.sampled_from(["local:x", "local:../../x", "planted:train", "{emotion}", "../..", "anger", "1e400"]),
+    st.sampled_from(["\ud800", "~root/x"]),
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS,

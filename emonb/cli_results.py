@@ -19,7 +19,10 @@ Parameters = Annotated[
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
 ]
 Stage = Annotated[str, typer.Argument(help="prompts, lesions or searchlight_null.", metavar="STAGE")]
-Untrained = Annotated[bool, typer.Option("--untrained", help="Of the same study on the network with random weights.")]
+Baseline = Annotated[
+    str | None,
+    typer.Option(help="Of the same study on a network with random weights, by the baseline's name: untrained, ..."),
+]
 
 
 def artifact(
@@ -27,7 +30,7 @@ def artifact(
     name: Annotated[str, typer.Argument(help="activations, searchlight, masks, lesions, rdms, humans, prompts, ...")],
     parameter: Parameters = None,
     mirror: Mirror = None,
-    untrained: Untrained = False,
+    baseline: Baseline = None,
     from_parts: Annotated[
         bool, typer.Option("--from-parts", help="Join the parts that are there; compute nothing.")
     ] = False,
@@ -48,7 +51,7 @@ def artifact(
         raise StudyError("a result comes --from a research object or --from-parts, not from both")
     if allow_mixed and not from_parts:
         raise StudyError("--allow-mixed is for --from-parts")
-    run = _open(study, parameter, untrained)
+    run = _open(study, parameter, baseline)
     if source is not None:
         typer.echo(pull(run, name, source))
     else:
@@ -61,7 +64,7 @@ def part(
     which: Annotated[str, typer.Argument(help="The I-th of N shares of the stage's units, I from 1.", metavar="I/N")],
     parameter: Parameters = None,
     mirror: Mirror = None,
-    untrained: Untrained = False,
+    baseline: Baseline = None,
 ) -> None:
     """Make one share of a stage's units, as one job of many; what is there is kept.
 
@@ -73,7 +76,7 @@ def part(
     number, slash, of = which.partition("/")
     if not (slash and number.isdecimal() and of.isdecimal()):
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
-    made = make_part(_open(study, parameter, untrained), stage, int(number), int(of))
+    made = make_part(_open(study, parameter, baseline), stage, int(number), int(of))
     typer.echo(f"{stage} {which}: {len(made)} units made")
 
 
@@ -81,13 +84,13 @@ def parts(
     study: StudyName,
     stage: Stage,
     parameter: Parameters = None,
-    untrained: Untrained = False,
+    baseline: Baseline = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False,
 ) -> None:
     """Say how many units a stage has, how many are made, and which are missing; nothing is computed."""
     from emonb.run.parts import count_parts
 
-    found = count_parts(_open(study, parameter, untrained), stage)
+    found = count_parts(_open(study, parameter, baseline), stage)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -108,7 +111,7 @@ def export(
     """
     from emonb.run.export import export_study
 
-    typer.echo(export_study(_open(study, parameter, False), out))
+    typer.echo(export_study(_open(study, parameter), out))
 
 
 def parse(pairs: list[str] | None) -> dict[str, Any]:
@@ -144,8 +147,8 @@ def use_mirror(mirror: Path | None) -> None:
         os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
 
 
-def _open(study: str, parameter: list[str] | None, untrained: bool) -> "Run":
+def _open(study: str, parameter: list[str] | None, baseline: str | None = None) -> "Run":
     from emonb.run.runs import open_run
 
     run = open_run(study, **parse(parameter))
-    return run.untrained() if untrained else run
+    return run if baseline is None else run.untrained(baseline)

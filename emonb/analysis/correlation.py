@@ -13,7 +13,7 @@ def correlate(a: xr.DataArray, b: xr.DataArray, dim: str = "attribute") -> xr.Da
     """Pearson r over the labels of a dimension that both have."""
     both = (a + b).notnull()
     a, b = a.where(both), b.where(both)
-    vary = [xr.apply_ufunc(varies, side, input_core_dims=[[dim]], vectorize=True) for side in (a, b)]
+    vary = [xr.apply_ufunc(varies, side, input_core_dims=[[dim]], vectorize=True, output_dtypes=[bool]) for side in (a, b)]
     return xr.corr(a, b, dim=dim).where(vary[0] & vary[1]).rename("r")
 
 

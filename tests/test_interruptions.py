@@ -28,8 +28,12 @@ def _make(study: str, folder: str) -> None:
     os._exit(0)
 
 
-def _start(study: Path, folder: Path) -> multiprocessing.Process:
-    process = multiprocessing.get_context("fork").Process(target=_make, args=(str(study), str(folder)))
+CLEAN = multiprocessing.get_context("forkserver")  # a fork of this process would have numba's threads in it
+CLEAN.set_forkserver_preload(["emonb.run.runs", "emonb.model.silencing", "emonb.analysis.attributes", "transformers"])
+
+
+def _start(study: Path, folder: Path) -> "multiprocessing.context.ForkServerProcess":
+    process = CLEAN.Process(target=_make, args=(str(study), str(folder)))
     process.start()
     return process
 

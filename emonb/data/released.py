@@ -168,6 +168,8 @@ def _read_lesion(
         entries = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise LabelError(f"{path}: not valid JSON ({error}); {advise(path)}") from None
+    if not isinstance(entries, dict):
+        raise LabelError(f"{path}: expected a JSON object with a number for every mask; {advise(path)}")
     if entries.pop("sentiment", None) != emotion or entries.pop("seed", None) != seed:
         raise LabelError(f"{path}: the file is not about emotion '{emotion}', seed {seed}; {advise(path)}")
     wanted = {f"{name}_{word}{size}": (names[name], size) for name in names for size in sizes}
@@ -177,6 +179,9 @@ def _read_lesion(
             problem = "an entry no size of the study explains" if stem in names else f"the unknown attribute '{stem}'"
             raise LabelError(f"{path}: '{key}' is {problem}; known: {', '.join(names)} x {list(sizes)}")
     check_labels(entries, [*wanted, "best"], "entries", path)
+    wrong = [key for key, value in entries.items() if type(value) not in (int, float) or abs(value) > 1e9]
+    if wrong:
+        raise LabelError(f"{path}: '{wrong[0]}' is not a number of 0 to 1; {advise(path)}")
     values = np.array(list(entries.values()), dtype=np.float64)
     _check_finite(values, path)
     _check_fractions(values, path)

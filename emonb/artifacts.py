@@ -95,9 +95,9 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
         ``path``.
     """
     packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype == bool}
-    with replacing(path) as part:
-        dataset.assign_attrs(checksum=checksum(dataset)).to_netcdf(part, engine="h5netcdf", encoding=packed)
-    return path
+    marked = dataset.assign_attrs(checksum=checksum(dataset))
+    content = marked.to_netcdf(engine="h5netcdf", encoding=packed)  # in memory: HDF5 does not survive a disk that is full
+    return write_bytes(content, path)
 
 
 def read(path: Path) -> xr.Dataset:
@@ -141,7 +141,7 @@ def write_text(text: str, path: Path) -> Path:
     return path
 
 
-def write_bytes(content: bytes, path: Path) -> Path:
+def write_bytes(content: bytes | memoryview, path: Path) -> Path:
     """Write bytes atomically."""
     with replacing(path) as part:
         part.write_bytes(content)

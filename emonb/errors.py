@@ -2,7 +2,11 @@
 
 
 class EmonbError(Exception):
-    """Base of every error this package raises on purpose; the command line prints its message and exits 2."""
+    """Base of every error this package raises on purpose; the command line prints its message, one line, and exits 2."""
+
+    def __init__(self, message: object = "") -> None:
+        text = " ".join(str(message).split())  # what a file or another package says may have line ends
+        super().__init__(text.encode("utf-8", "backslashreplace").decode())
 
 
 class StudyError(EmonbError):

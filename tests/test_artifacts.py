@@ -20,11 +20,13 @@ from emonb.study import load_study
 def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = artifacts.write(xr.Dataset({"a": ("x", [1.0])}), tmp_path / "a.nc")
 
-    def broken(self, *args: object, **kwargs: object) -> None:
-        Path(args[0]).write_bytes(b"half")
+    whole = Path.write_bytes
+
+    def broken(self: Path, content: bytes) -> None:
+        whole(self, bytes(content)[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(KeyboardInterrupt):
         artifacts.write(xr.Dataset({"a": ("x", [2.0])}), path)
     monkeypatch.undo()

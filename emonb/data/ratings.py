@@ -242,7 +242,7 @@ def _read_columns(path: Path, columns: Sequence[str], **options: Any) -> pd.Data
     try:
         return pd.read_csv(io.StringIO(content), usecols=columns, dtype=texts, keep_default_na=False, **options)
     except ValueError:
-        found = pd.read_csv(io.StringIO(content.partition("\n")[0])).columns
+        found = [name.strip().strip('"') for name in content.partition("\n")[0].split(",")]
         missing = ", ".join(name for name in columns if name not in found)
         raise LabelError(f"{path}: {f'no column {missing}' if missing else 'not a readable CSV'}; {advise(path)}") from None
 

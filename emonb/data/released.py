@@ -34,6 +34,9 @@ def read_accuracy(emotions: Sequence[str], seeds: Sequence[int], file: Path) -> 
     table = read_table(file, ["sentiment", "random_seed", "accuracy"])
     _check_fractions(numeric(table[["random_seed", "accuracy"]], file)[:, 1], file)
     check_labels(table["sentiment"].unique(), emotions, "emotions", file)
+    twice = table.index[table.duplicated(["sentiment", "random_seed"])]
+    if len(twice):
+        raise LabelError(f"{file}, line {twice[0]}: an accuracy of this emotion and seed stands above; {advise(file)}")
     wide = table.pivot(index="random_seed", columns="sentiment", values="accuracy")
     check_labels([s for s in wide.index if s in seeds], seeds, "seeds", file)
     values = wide.loc[list(seeds), list(emotions)].to_numpy(np.float64)
@@ -187,7 +190,7 @@ def _check_finite(values: np.ndarray, path: Path) -> None:
 
 
 def _check_fractions(values: np.ndarray, path: Path) -> None:
-    if values.min() < 0 or values.max() > 1:
+    if values.size and (values.min() < 0 or values.max() > 1):
         raise LabelError(
             f"{path}: accuracies must lie in 0..1, found {values.min():.3g} to {values.max():.3g}; {advise(path)}"
         )

@@ -49,7 +49,7 @@ def registry(path: Path | None = None) -> dict[str, Entry]:
         A line that is not a path, a sha256, a number of bytes and perhaps a wheel; names the file and the line.
     """
     entries, path = {}, path or data_dir() / "registry.txt"
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="backslashreplace").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             found = re.fullmatch(r"(\S+)\s+([0-9a-f]{64})\s+(\d+)(?:\s+(wheel:\S+))?", line.strip())
             if found is None:

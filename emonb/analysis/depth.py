@@ -38,8 +38,8 @@ def adjust_for_depth(
     """Compare random and selective masks at one mean layer (analysis of covariance, masks of unequal variance).
 
     Unit of inference: the mask. Population: attributes like these and random masks. Fixed: emotions, seeds. Assumed:
-    accuracy is linear in the mean layer; around the line selective masks are independent and normal, and so are random masks.
-    For all N together accuracy and layer are averaged over the sizes first, as an attribute's masks are nested.
+    accuracy is linear in the mean layer; around the line selective masks are independent and normal, and so are random
+    masks. For all N together accuracy and layer are averaged over the sizes first, as an attribute's masks are nested.
 
     Parameters
     ----------

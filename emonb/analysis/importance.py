@@ -43,12 +43,13 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
 def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArray, n: int, seed: int) -> pd.DataFrame:
     """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
 
-    *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these. Fixed:
-    emotions, seeds, judges. Exchangeability assumed: attributes, which near duplicates (valence and happy-face) are not.
+    *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.
+    Fixed: emotions, seeds, judges. Exchangeability assumed: attributes, which near duplicates (valence and happy-face)
+    are not.
 
-    *Emotions permuted* (``p_emotions``, ``p_emotions_greater``). Unit: the emotion. Population: emotions like these, and with
-    them people's structure. Fixed: attributes with their masks and losses. Exchangeability assumed: emotions' labels in human
-    judgment; how attributes depend on each other is kept.
+    *Emotions permuted* (``p_emotions``, ``p_emotions_greater``). Unit: the emotion. Population: emotions like these,
+    and with them people's structure. Fixed: attributes with their masks and losses. Exchangeability assumed: emotions'
+    labels in human judgment; how attributes depend on each other is kept.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArr
     -------
     DataFrame
         One row an N and one for all: ``value`` (r) with Fisher z intervals, p two-sided and ``p_greater`` as
-        :class:`~emonb.analysis.estimates.Estimate` names them; ``p_emotions``, ``p_emotions_greater``; ``bf``, ``bf_greater``
-        (:func:`~emonb.analysis.bayes.bayes_r`). NaN where all losses are equal.
+        :class:`~emonb.analysis.estimates.Estimate` names them; ``p_emotions``, ``p_emotions_greater``; ``bf``,
+        ``bf_greater`` (:func:`~emonb.analysis.bayes.bayes_r`). NaN where all losses are equal.
     """
     names = loss.attribute.values
     importance = draw_importance(attribute_rdm.sel(attribute=names), human, n, seed)

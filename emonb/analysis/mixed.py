@@ -1,9 +1,9 @@
 """Crossed mixed model of the lesions: masks, attributes, emotions and seeds are random at once.
 
-Fitted by REML with the profiled criterion of lme4 (Bates, Maechler, Bolker & Walker 2015, J Stat Softw 67(1), eq. 41), whose
-size is that of the random effects and not of the observations; degrees of freedom are Satterthwaite's as in lmerTest
-(Kuznetsova, Brockhoff & Christensen 2017, J Stat Softw 82(13)). No library we know of fits crossed effects to 60,000
-observations in Python.
+Fitted by REML with the profiled criterion of lme4 (Bates, Maechler, Bolker & Walker 2015, J Stat Softw 67(1), eq. 41),
+whose size is that of the random effects and not of the observations; degrees of freedom are Satterthwaite's as in
+lmerTest (Kuznetsova, Brockhoff & Christensen 2017, J Stat Softw 82(13)). No library we know of fits crossed effects to
+60,000 observations in Python.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,8 +108,8 @@ def model_lesions(
     """Model all accuracies under selective and random masks at once: kind x N, depth, masks, attributes, emotions, seeds.
 
     Unit of inference: set by the random terms. Sampled: attributes (what an attribute's selective masks share over N),
-    selective and random masks (with variances of their own), emotions and seeds with their difference between the kinds, and
-    prompts (emotion x seed). Fixed: kinds, sizes, depth. Assumed: all terms are normal and independent.
+    selective and random masks (with variances of their own), emotions and seeds with their difference between the
+    kinds, and prompts (emotion x seed). Fixed: kinds, sizes, depth. Assumed: all terms are normal and independent.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def model_lesions(
 
 
 def test_kind(model: Mixed) -> Estimate:
-    """Random - selective, averaged over N (and at one depth, where the model holds depth); as :func:`model_lesions` says."""
+    """Random - selective, averaged over N, and at one depth where the model holds depth (:func:`model_lesions`)."""
     return model.test((model.effects.index == "kind").astype(float))
 
 

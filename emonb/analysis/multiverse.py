@@ -17,8 +17,8 @@ def specify(
 ) -> pd.DataFrame:
     """Run one analysis under every combination of choices.
 
-    A specification is no sample: nothing is inferred from how many pass, and they are far from independent. Unit of inference,
-    population and assumptions are those of ``analyse`` under each choice.
+    A specification is no sample: nothing is inferred from how many pass, and they are far from independent. Unit of
+    inference, population and assumptions are those of ``analyse`` under each choice.
 
     Parameters
     ----------

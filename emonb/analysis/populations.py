@@ -7,6 +7,7 @@ Judd, Westfall & Kenny 2012, J Pers Soc Psychol 103:54). Emotions and seeds are 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,18 +71,18 @@ def compare_fixed(selective: xr.DataArray, random: xr.DataArray, area: bool = Fa
     """
     random = random.sel(attribute=selective.attribute, size=selective["size"])
     gaps = (random.mean(("attribute", "draw")) - selective.mean(("attribute", "draw"))).values
-    errors = [_error_of_mean(random.sel(size=size).transpose("attribute", "draw").values) for size in random["size"].values]
+    errors = [_error_of_mean(random.sel(size=n).transpose("attribute", "draw").values) for n in random["size"].values]
     variance, df = np.array([(error**2, df) for error, df in errors]).T
     per_size = random.sizes["attribute"] * random.sizes["draw"]
-    tests = {int(n): from_t(*row) for n, *row in zip(selective["size"].values, gaps, variance**0.5, df, strict=True)}
-    weights = weigh_sizes(selective["size"].values, area)
+    sizes = selective["size"].values.tolist()
+    tests: dict[Any, Estimate] = {n: from_t(*row) for n, *row in zip(sizes, gaps, variance**0.5, df, strict=True)}
+    weights = weigh_sizes(sizes, area)
     p = np.array([test.p_greater for test in tests.values()])
     tests[ALL] = from_t(float(weights @ gaps), *pool_errors(weights**2 * variance, df))
     spread = np.sqrt(np.r_[variance, variance.mean()] * per_size)
-    n_masks = np.r_[np.full(len(gaps), per_size), per_size * len(gaps)]
-    table = _with_evidence(tests, spread, n_masks)
-    weighted = weights @ scipy.stats.norm.isf(p) / np.sqrt((weights**2).sum())
-    return table.assign(p_combined=[*p, float(scipy.stats.norm.sf(weighted))])
+    table = _with_evidence(tests, spread, per_size * np.r_[np.ones(len(gaps)), len(gaps)])
+    z = weights @ scipy.stats.norm.isf(p) / np.sqrt((weights**2).sum())
+    return table.assign(p_combined=[*p, float(scipy.stats.norm.sf(z))])
 
 
 def compare_sampled(
@@ -89,10 +90,10 @@ def compare_sampled(
 ) -> pd.DataFrame:
     """Test, with attributes sampled, whether selective masks cost more than random ones.
 
-    Unit of inference: the mask (an attribute's, at all N for all N together). Population: attributes like these, and random
-    masks. Fixed: emotions, seeds. Assumed: attributes are exchangeable and independent (here they correlate), mask means
-    near normal. Test: Welch's t of two samples of masks; where every attribute has random masks matched to its own, t of the
-    attributes' differences.
+    Unit of inference: the mask (an attribute's, at all N for all N together). Population: attributes like these, and
+    random masks. Fixed: emotions, seeds. Assumed: attributes are exchangeable and independent (here they correlate),
+    mask means near normal. Test: Welch's t of two samples of masks; where every attribute has random masks matched to
+    its own, t of the attributes' differences.
 
     Parameters
     ----------
@@ -108,14 +109,17 @@ def compare_sampled(
         that of the differences.
     """
     random = random.sel(attribute=selective.attribute, size=selective["size"])
-    weights = xr.DataArray(weigh_sizes(selective["size"].values, area), dims="size", coords={"size": selective["size"]})
-    pairs = {int(n): (selective.sel(size=n), random.sel(size=n)) for n in selective["size"].values}
+    sizes = selective["size"].values.tolist()
+    weights = xr.DataArray(weigh_sizes(sizes, area), {"size": sizes}, ("size",))
+    pairs: dict[Any, tuple[xr.DataArray, xr.DataArray]] = {n: (selective.sel(size=n), random.sel(size=n)) for n in sizes}
     pairs[ALL] = selective.dot(weights, "size"), random.dot(weights, "size")
-    tests, spread, n_masks = {}, [], []
-    for name, (ours, others) in pairs.items():
-        ours = ours.mean("draw").values
+    tests: dict[Any, Estimate] = {}
+    spread, n_masks = [], []
+    for name, (mine, others) in pairs.items():
+        ours = mine.mean("draw").values
         samples = [others.mean("draw").values - ours] if matched else [others.values.ravel(), ours]
-        variances, counts = np.array([sample.var(ddof=1) for sample in samples]), np.array([s.size for s in samples])
+        variances = np.array([sample.var(ddof=1) for sample in samples])
+        counts = np.array([sample.size for sample in samples])
         gap = samples[0].mean() - (0 if matched else samples[1].mean())
         tests[name] = from_t(float(gap), *pool_errors(variances / counts, counts - 1))
         spread.append(np.sqrt(variances @ (counts - 1) / (counts - 1).sum()))
@@ -144,8 +148,8 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     rows = {}
     for name in [*selective["size"].values.tolist(), ALL]:
         ours, others = (x.mean("size") if name == ALL else x.sel(size=name) for x in (selective.mean("draw"), random))
-        others = others.transpose("attribute", "draw").values
-        pool = others if others.shape[1] > 1 else others.reshape(1, -1)  # its own draws, or all masks of the size
+        drawn = others.transpose("attribute", "draw").values
+        pool = drawn if drawn.shape[1] > 1 else drawn.reshape(1, -1)  # its own draws, or all masks of the size
         gap, n = pool.mean(1) - ours.values, pool.shape[1]
         t = gap / (pool.std(1, ddof=1) * np.sqrt(1 + 1 / n))
         p = scipy.stats.t.sf(t, n - 1)
@@ -159,8 +163,8 @@ def find_majority(accuracy: xr.DataArray, comparison: str, n_bootstraps: int, se
     """Share of the emotions whose inference is worse under selective than under random masks, beyond one half.
 
     Unit of inference: the random mask. Population: random masks of these sizes. Fixed: attributes with their selective
-    masks, emotions, seeds. Assumed: random masks of a size are independent draws. Random masks are drawn again with all their
-    emotions; the intervals are percentiles, and p is twice the smaller tail, (b + 1) / (n + 1).
+    masks, emotions, seeds. Assumed: random masks of a size are independent draws. Random masks are drawn again with all
+    their emotions; the intervals are percentiles, and p is twice the smaller tail, (b + 1) / (n + 1).
 
     Parameters
     ----------
@@ -197,7 +201,7 @@ def _error_of_mean(masks: np.ndarray) -> tuple[float, float]:
     return pool_errors(masks.var(1, ddof=1) / draws / n**2, np.full(n, draws - 1))
 
 
-def _with_evidence(tests: dict[object, Estimate], spread: np.ndarray, n_masks: np.ndarray) -> pd.DataFrame:
+def _with_evidence(tests: dict[Any, Estimate], spread: np.ndarray, n_masks: np.ndarray) -> pd.DataFrame:
     """Table of tests with standardised effect and Bayes factors."""
     table = to_table(tests, "N")
     for name, side in (("bf", "two-sided"), ("bf_greater", "greater")):

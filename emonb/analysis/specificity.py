@@ -34,15 +34,18 @@ def test_specificity(
 
     All permutations leave both margins of the losses as they are: the permuted levels have none.
 
-    *Attributes permuted* (the slope's own p). Unit of inference: the attribute with its mask. Population: attributes like these
-    and their masks. Fixed: emotions with all resemblance among them, seeds. Exchangeability assumed: under the null it does
-    not matter which attribute's levels meet which mask.
+    *Attributes permuted* (the slope's own p). Unit of inference: the attribute with its mask. Population: attributes
+    like these and their masks. Fixed: emotions with all resemblance among them, seeds. Exchangeability assumed: under
+    the null it does not matter which attribute's levels meet which mask; masks of close attributes that share neurons
+    make it reject too often (simulated: 4 % without, 14 % with profiles that correlate a fifth as much as levels), and
+    the jackknife interval does not.
 
     *Emotions permuted*: the emotion is the unit, attributes and masks are fixed. Assumes that emotions are exchangeable;
-    families of emotions that suffer together under any mask make it reject too often.
+    families of emotions that suffer together under any mask make it reject too often (simulated: 26 % at .05).
 
-    *Random masks*: the slope that random masks give when an attribute's levels are put to each; attributes, emotions and
-    seeds are fixed, masks are sampled. Assumes that selective masks are no more alike than random ones.
+    *Random masks*: the slope that random masks give when an attribute's levels are put to each; attributes, emotions
+    and seeds are fixed, masks are sampled. Assumes that selective masks are no more alike than random ones, and losses
+    at one N: random masks are independent over N, selective ones nested.
 
     Parameters
     ----------
@@ -57,8 +60,8 @@ def test_specificity(
     Returns
     -------
     Specificity
-        The interval is of the jackknife over attributes and over emotions, their variances added (conservative; Efron & Stein
-        1981), with t on attributes - 1 degrees of freedom.
+        The interval is of the jackknife over attributes and over emotions, their variances added (conservative; Efron &
+        Stein 1981), with t on attributes - 1 degrees of freedom.
 
     Raises
     ------

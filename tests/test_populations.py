@@ -106,7 +106,7 @@ def test_area_weighs_sizes_by_trapezoids() -> None:
 
 def test_the_two_populations_are_calibrated_each_under_its_own_null() -> None:
     rng, fixed, several, sampled = np.random.default_rng(5), [], [], []
-    for _ in range(300):
+    for _ in range(200):
         selective, random = _draw(rng)
         sampled.append(populations.compare_sampled(selective, random).loc["all", "p"])
         centred = selective - selective.mean("attribute")  # these attributes cost what a random mask does
@@ -203,7 +203,7 @@ def test_depth_is_taken_out_exactly_and_agrees_with_a_regression() -> None:
 
 def test_depth_adjusted_test_is_calibrated() -> None:
     rng, found = np.random.default_rng(11), []
-    for _ in range(300):
+    for _ in range(500):
         layer = xr.DataArray(
             7 + rng.normal(size=(14, 1)) @ np.ones((1, 2)),
             {"attribute": ATTRIBUTES, "size": [10, 20]},

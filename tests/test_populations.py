@@ -301,14 +301,14 @@ def test_specificity_finds_a_planted_slope_whatever_the_margins() -> None:
         + xr.DataArray(5.0 * np.arange(14), {"attribute": ATTRIBUTES}, ("attribute",))
         + xr.DataArray(np.arange(20.0), {"emotion": range(20)}, ("emotion",))
     )
-    again = specificity.test_specificity(shifted, level.isel(emotion=slice(None, None, -1)).sel(emotion=range(20)), 499, 0)
+    again = specificity.test_specificity(shifted, level.isel(emotion=slice(None, None, -1)), 499, 0)
     assert again.slope == pytest.approx(found.slope) and np.isnan(again.p_random)
     dummies = pd.get_dummies(
         loss.to_series().reset_index()[["attribute", "emotion"]].astype(str), drop_first=True, dtype=float
     )
     x = np.column_stack([np.ones(280), scipy.stats.zscore(level.values, axis=1).ravel(), dummies])
     assert found.slope.value == pytest.approx(np.linalg.lstsq(x, loss.values.ravel(), rcond=None)[0][1])
-    with pytest.raises(ValueError, match=r"emotion|exact"):
+    with pytest.raises(ValueError, match="same emotions, got 20 and 5"):
         specificity.test_specificity(loss, level.isel(emotion=slice(5)), 9, 0)
     with pytest.raises(ValueError, match="at least as many random masks"):
         specificity.test_specificity(loss, level, 9, 0, random[:5])

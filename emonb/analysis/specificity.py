@@ -68,8 +68,11 @@ def test_specificity(
     ValueError
         Different attributes or emotions in the two tables.
     """
-    loss, level = xr.align(loss.transpose("attribute", "emotion"), level.transpose("attribute", "emotion"), join="exact")
-    values, levels = loss.to_numpy(), level.to_numpy()
+    for dim in ("attribute", "emotion"):
+        if set(loss[dim].values.tolist()) != set(level[dim].values.tolist()):
+            raise ValueError(f"losses and levels must be of the same {dim}s, got {loss.sizes[dim]} and {level.sizes[dim]}")
+    level = level.sel(attribute=loss.attribute, emotion=loss.emotion)
+    values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss, level))
     x = _interaction(scipy.stats.zscore(levels, axis=1))
     y = _interaction(values)
     n, m = y.shape

@@ -92,7 +92,7 @@ def seed_reliability(
         order = rng.permutation(n_seeds)
         halves = []
         for half in (order[: n_seeds // 2], order[n_seeds // 2 : 2 * (n_seeds // 2)]):
-            inner = products[np.ix_(half, range(n), half, range(n))].sum((0, 2))
+            inner = products[half][:, :, half].sum((0, 2))
             length = np.sqrt(np.diag(inner))
             halves.append(1 - inner[i, j] / (length[i] * length[j]))
         found.append(rank_correlation(*halves))

@@ -134,8 +134,10 @@ def fit_within(
 
     Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group.
     """
-    inside = {name: [select_pairs(rdm, some) for rdm in (model, human)] for name, some in groups.items()}
-    return {name: fit_rdms(*pair, n_permutations, seed) for name, pair in inside.items()}
+    return {
+        name: fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
+        for name, some in groups.items()
+    }
 
 
 def correct_for_noise(rho: float, *reliabilities: float) -> float:

@@ -46,11 +46,11 @@ class Found(NamedTuple):
     """Of one comparison by itself."""
     p_fwe: np.ndarray
     """Over all x within one y."""
-    count: np.ndarray
+    beyond: np.ndarray
     """[n_y]: x whose normal score exceeds NORMAL_05."""
-    count_null: np.ndarray
+    beyond_null: np.ndarray
     """[n_y]: mean of the same over relabellings."""
-    count_p: np.ndarray
+    beyond_p: np.ndarray
     """[n_y]: of the count."""
 
 
@@ -88,8 +88,8 @@ def find_neurons(
     -------
     Dataset
         Over (attribute, layer, neuron): ``tau``; ``p``; ``q`` (Benjamini & Hochberg 1995 within the attribute); ``p_fwe``
-        (min-P over neurons within the attribute, Westfall & Young 1993). Over (attribute): ``count``, neurons beyond
-        their own one-sided .05; ``count_null``, its mean over relabellings; ``count_p``, one-sided.
+        (min-P over neurons within the attribute, Westfall & Young 1993). Over (attribute): ``beyond``, neurons beyond
+        their own one-sided .05; ``beyond_null``, its mean over relabellings; ``beyond_p``, one-sided.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def label_neurons(
     named: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         k: (tuple(coords), v.T.reshape(shape)) for k, v in arrays.items()
     }
-    named |= {name: (("attribute",), getattr(found, name)) for name in ("count", "count_null", "count_p")}
+    named |= {name: (("attribute",), getattr(found, name)) for name in ("beyond", "beyond_null", "beyond_p")}
     return xr.Dataset(named, coords=coords)
 
 
@@ -225,7 +225,7 @@ def _add_powers(scores, observed, sums):  # type: ignore[no-untyped-def]
 
 @njit()
 def _normal_score(value, mean, sd, skew):  # type: ignore[no-untyped-def]
-    """Normal score of a Pearson type III variable (Wilson & Hilferty 1931); up to 1 the standard score, which is quicker."""
+    """Normal score of a Pearson type III variable (Wilson & Hilferty 1931); up to 1 the standard score, for speed."""
     if sd <= 0:
         return -np.inf
     z = (value - mean) / sd
@@ -262,7 +262,7 @@ def _digest(scores, observed, mean, sd, skew, exceeded, peaks, counts):  # type:
 
 @njit()
 def _tile(xg, r, yg, yu, c, a, b):  # type: ignore[no-untyped-def]
-    """Discordant comparisons, of words a to b, of rows r .. r+7 with columns c, c+1; beyond the end the last is repeated."""
+    """Discordant comparisons, of words a to b, of rows r .. r+7 with columns c, c+1; the last is repeated."""
     last, end = xg.shape[0] - 1, yg.shape[0] - 1
     x0, x1 = xg[min(r, last), a:b], xg[min(r + 1, last), a:b]
     x2, x3 = xg[min(r + 2, last), a:b], xg[min(r + 3, last), a:b]

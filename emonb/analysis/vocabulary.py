@@ -51,7 +51,7 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
         weights.append(np.array([model.coef_[0] for model in models]))
         scores = np.array([model.decision_function(words) for model in models])  # [classifier, comment]
         profiles.append(scores @ mean.T)
-    rdms = {}
+    rdms: dict[str, tuple[str | tuple[str, str], np.ndarray]] = {}
     for name, vectors in (("weights", weights), ("profiles", profiles)):
         rdms[name] = ("pair", pattern_rdm(np.mean(vectors, axis=0)))
         rdms[f"{name}_draw"] = (("draw", "pair"), np.array([pattern_rdm(one) for one in vectors]))

@@ -16,8 +16,8 @@ def resample_factors(model: Rdm, judgments: Rdm, n_bootstraps: int, seed: int, l
     (Schütt, Kipnis, Diedrichsen & Kriegeskorte 2023, eLife 12:e82566), between that of one factor and that of the plain
     bootstrap; the interval is t on the smaller number less one. *Judges*: the basic interval, because the mean of judges
     drawn with replacement is noisier than the mean of all, so that most draws lie below the estimate, by about as much as
-    that one lies below the fit with all conceivable judges. In simulations of 15 or 61 judges basic intervals held that fit in
-    91 to 98 % of data sets, BCa in 1 to 37 % and percentiles in 0 to 27 %.
+    that one lies below the fit with all conceivable judges. In simulations of 15 or 61 judges basic intervals held that
+    fit in 91 to 98 % of data sets, BCa in 1 to 37 % and percentiles in 0 to 27 %.
 
     Units: the emotion, the judge. Populations: emotions (with these judges), judges (with these emotions), or both.
     Exchangeability assumed: emotions (judges) are independent draws from their population. Pairs of an emotion with itself

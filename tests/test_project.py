@@ -78,3 +78,12 @@ def test_the_readme_says_what_the_ledger_says() -> None:
     assert pages.readme_table(declarations(), read_ledgers()) in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
         assert (ROOT / target).is_file(), target
+
+
+def test_every_fault_in_the_table_names_tests_that_exist() -> None:
+    rows = [line for line in (ROOT / "tests" / "README.md").read_text().splitlines() if line.startswith("|")][2:]
+    for row in rows:
+        named = re.findall(r"`(test_\w+)::(test_\w+)`", row)
+        assert named, row
+        for module, name in named:
+            assert f"def {name}(" in (ROOT / "tests" / f"{module}.py").read_text(), f"{module}::{name}"

@@ -10,20 +10,21 @@ is larger than what varies: otherwise a norm that mixes all dimensions would car
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.model.backbone import Backbone
-from emonb.model.compute import repeatable
+from emonb.model.compute import describe, repeatable
 from emonb.model.tokens import Tokenizer
 from emonb.world.world import COMMON, GROUP, World, squash
 
@@ -225,7 +226,8 @@ def _save(
     for k, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
     tensors["chance"] = chance.get_state()
-    about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state)}
+    how = json.dumps(describe(torch.device("cpu")))
+    about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state), "how": how}
     with replacing(path) as part:
         save_file({name: value.clone() for name, value in tensors.items()}, part, about)
 
@@ -233,11 +235,21 @@ def _save(
 def _load(
     path: Path, model: Any, optimiser: torch.optim.Optimizer, rng: np.random.Generator, chance: torch.Generator
 ) -> int:
-    """Put everything back as :func:`_save` found it; return the number of steps done."""
+    """Put everything back as :func:`_save` found it; return the number of steps done.
+
+    0 where the file is damaged, or was begun with another PyTorch or other threads: then all is done anew.
+    """
     moments: dict[int, dict[str, torch.Tensor]] = {}
-    with safe_open(path, "pt") as file:
-        about = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        logging.getLogger("emonb").warning("%s cannot be read (%s); the training is done anew", path, error)
+        return 0
+    if json.loads(about["how"]) != describe(torch.device("cpu")):
+        logging.getLogger("emonb").warning("%s was begun in another way (%s); it is done anew", path, about["how"])
+        return 0
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     for name in [k for k in tensors if k.startswith("adam.")]:
         _, parameter, what = name.split(".")

@@ -13,7 +13,7 @@ import scipy.stats
 from tqdm import tqdm
 
 from emonb.analysis import inference
-from emonb.analysis.partial import compare_given, partial_correlation
+from emonb.analysis.partial import compare_given, partial_correlation, permute_residuals
 from emonb.analysis.rdm import pair_index, pattern_rdm
 
 N_EMOTIONS, N_SEEDS, N_ATTRIBUTES, N_JUDGES = 27, 12, 14, 61
@@ -74,7 +74,13 @@ def simulate_partial(
     result = compare_given(model, human, covariate, permutations, int(rng.integers(1 << 31)))
     spearman = partial_correlation(*scipy.stats.rankdata([model, human, covariate], axis=1))
     z = np.arctanh(spearman) * np.sqrt(len(model) - 4)
-    return {"valid": result.p, "mantel": result.mantel_p, "study": float(scipy.stats.norm.sf(z))}
+    residuals = permute_residuals(model, human, covariate, permutations, int(rng.integers(1 << 31)))
+    return {
+        "valid": result.p,
+        "residuals": residuals.p_greater,
+        "mantel": result.mantel_p,
+        "study": float(scipy.stats.norm.sf(z)),
+    }
 
 
 TESTS: dict[str, tuple[str, Callable[[np.random.Generator], dict[str, float]]]] = {
@@ -82,11 +88,13 @@ TESTS: dict[str, tuple[str, Callable[[np.random.Generator], dict[str, float]]]] 
     "neuron": ("one neuron and one attribute: Mantel (emotion) | Kendall's p (pair)", simulate_neuron),
     "searchlight": ("any of 100 neurons x 14 attributes: maximum statistic | p N / rank", simulate_searchlight),
     "partial": (
-        "model and humans given the corpus: jackknife (emotion) | partial Mantel | partial correlation's p (pair)",
+        "model and humans given the corpus: jackknife (emotion) | double semi-partialing (emotion) | partial Mantel | "
+        "partial correlation's p (pair)",
         simulate_partial,
     ),
     "partial_close": (
-        "the same, both close to the corpus: jackknife (emotion) | partial Mantel | partial correlation's p (pair)",
+        "the same, both close to the corpus: jackknife (emotion) | double semi-partialing (emotion) | partial Mantel | "
+        "partial correlation's p (pair)",
         partial(simulate_partial, weights=(1.0, 0.7)),
     ),
     "masks": ("selective and random masks: exact permutation (mask) | t test (prompt)", simulate_masks),
@@ -111,8 +119,8 @@ def measure_rates(
     Returns
     -------
     DataFrame
-        One row per kind (``valid``, ``study``, perhaps ``mantel``: approximate) and level: ``rate`` with its 95 %
-        Clopper-Pearson interval, ``n``.
+        One row per kind (``valid``, ``study``, perhaps ``residuals`` and ``mantel``: approximate) and level: ``rate``
+        with its 95 % Clopper-Pearson interval, ``n``.
     """
     description, simulate = TESTS[name]
     children = np.random.SeedSequence([seed, sorted(TESTS).index(name)]).spawn(n)

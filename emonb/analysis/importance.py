@@ -1,9 +1,22 @@
-"""How much attributes matter to people, beside what it would be if raters and judges made no errors."""
+"""Does an attribute's loss grow with its importance to people? Correlation over attributes, tested in two ways.
 
+The loss under the selective masks is taken as it is: subtracting one random mask a cell adds that mask's noise. The
+subtracted one (*drop*) is given beside it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from emonb.analysis.bayes import bayes_r
+from emonb.analysis.estimates import from_r
+from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
+from emonb.analysis.kendall import tau_b
 from emonb.analysis.people import assess_reliability, disattenuate
+from emonb.analysis.populations import ALL
+from emonb.analysis.rdm import pair_values
 from emonb.analysis.structure import mean_reliability
 
 SPLITS = 200  # random halves of the judges, as everywhere in the book
@@ -37,3 +50,118 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
     for name, column in {"corrected": "icc", "low": "high", "high": "low"}.items():
         table[name] = disattenuate(importance, reliability[column].to_xarray(), judges).to_series()
     return table.rename_axis("attribute")
+
+
+def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutations: int, seed: int) -> np.ndarray:
+    """Importance of every attribute to people whose emotions are permuted; first row: not permuted.
+
+    Importance is Kendall's tau-b of the attribute's RDM with the mean human RDM (Li et al., Methods). Relabelling the
+    emotions of the human RDM keeps how the attributes depend on each other.
+
+    Parameters
+    ----------
+    attribute_rdm : DataArray, dims (attribute, pair)
+    human : DataArray, dims (pair,)
+    n_permutations, seed : int
+
+    Returns
+    -------
+    array, shape (1 + n_permutations, n_attributes)
+    """
+    rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
+    n_items = round((1 + np.sqrt(1 + 8 * len(target))) / 2)
+    orders = np.vstack([np.arange(n_items), draw_permutations(n_items, n_permutations, seed)])
+    return np.vstack([tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)])
+
+
+def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArray, n: int, seed: int) -> pd.DataFrame:
+    """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
+
+    *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.
+    Fixed: emotions, seeds, judges. Exchangeability assumed: attributes, which near duplicates (valence and happy-face)
+    are not.
+
+    *Emotions permuted* (``p_emotions``, ``p_emotions_greater``). Unit: the emotion. Population: emotions like these,
+    and with them people's structure. Fixed: attributes with their masks and losses. Exchangeability assumed: emotions'
+    labels in human judgment; how attributes depend on each other is kept.
+
+    Parameters
+    ----------
+    loss : DataArray, dims (attribute, size)
+        Averaged over emotions and seeds; a constant, such as accuracy without a mask, drops out.
+    attribute_rdm : DataArray, dims (attribute, pair)
+    human : DataArray, dims (pair,)
+    n, seed : int
+        Permutations, at least as extreme ones counted as (b + 1) / (n + 1).
+
+    Returns
+    -------
+    DataFrame
+        One row an N and one for all: ``value`` (r) with Fisher z intervals, p two-sided and ``p_greater`` as
+        :class:`~emonb.analysis.estimates.Estimate` names them; ``p_emotions``, ``p_emotions_greater``; ``bf``,
+        ``bf_greater`` (:func:`~emonb.analysis.bayes.bayes_r`). NaN where all losses are equal.
+    """
+    names = loss.attribute.values
+    importance = draw_importance(attribute_rdm.sel(attribute=names), human, n, seed)
+    shuffled = importance[0][np.vstack([np.arange(len(names)), draw_permutations(len(names), n, seed)])]
+    rows = {}
+    for name in [*loss["size"].values.tolist(), ALL]:
+        values = (loss.mean("size") if name == ALL else loss.sel(size=name)).values
+        p, p_greater = _permuted(values, shuffled)
+        p_emotions, p_emotions_greater = _permuted(values, importance)
+        r = _correlate(values, importance[:1])[0]
+        evidence = bayes_r(r, len(names)), bayes_r(r, len(names), "greater")
+        effect = from_r(r, len(names))._replace(p=p, p_greater=p_greater)
+        rows[name] = (*effect, p_emotions, p_emotions_greater, *evidence)
+    columns = [*effect._fields, "p_emotions", "p_emotions_greater", "bf", "bf_greater"]
+    return pd.DataFrame(rows.values(), pd.Index(list(rows), name="N"), columns)
+
+
+def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]) -> pd.Series:
+    """Pearson r over attributes of loss and importance at every N and over all, without these attributes.
+
+    Unit: the attribute; a description, not a test.
+
+    Parameters
+    ----------
+    loss : DataArray, dims (attribute, size)
+    importance : DataArray, dims (attribute,)
+    names : sequence of str
+        Near duplicates, say, on which a correlation may rest.
+    """
+    kept = [name for name in loss.attribute.values if name not in names]
+    loss, importance = loss.sel(attribute=kept), importance.sel(attribute=kept)
+    over_sizes = xr.corr(loss, importance, "attribute").to_series()
+    return pd.Series(
+        [*over_sizes, float(xr.corr(loss.mean("size"), importance))], pd.Index([*over_sizes.index, ALL], name="N")
+    )
+
+
+def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, str, float]]:
+    """Pairs of attributes whose scores correlate more than this in absolute value, the closest first.
+
+    Parameters
+    ----------
+    level : DataArray, dims (attribute, emotion)
+    above : float
+    """
+    r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
+    names = level.attribute.values.astype(str)
+    pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
+    return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
+
+
+def _correlate(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Pearson r of values with each row; NaN where one of both is constant."""
+    a, b = values - values.mean(), rows - rows.mean(1, keepdims=True)
+    norm = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
+    return np.divide(b @ a, norm, out=np.full(len(rows), np.nan), where=norm > 1e-12)
+
+
+def _permuted(values: np.ndarray, importance: np.ndarray) -> tuple[float, float]:
+    """Two-sided and one-sided (greater) p of the first row's correlation among the other rows'."""
+    r = _correlate(values, importance)
+    if np.isnan(r[0]):
+        return np.nan, np.nan
+    n = len(r)
+    return float(1 + (np.abs(r[1:]) >= abs(r[0]) - TIE).sum()) / n, float(1 + (r[1:] >= r[0] - TIE).sum()) / n

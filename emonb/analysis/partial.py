@@ -71,6 +71,51 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     return Partial(rho, rho - half, rho + half, p, mantel_p, n_permutations)
 
 
+class SemiPartial(NamedTuple):
+    """Partial rank correlation of two RDMs, tested by double semi-partialing; unit of inference: the emotion."""
+
+    rho: float
+    p_greater: float
+    """One-sided, residuals of the model's RDM permuted by emotion."""
+    p_two_sided: float
+    n_permutations: int
+
+
+def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> SemiPartial:
+    """Partial rank RSA tested by double semi-partialing (MRQAP; Dekker, Krackhardt & Snijders 2007, Psychometrika 72:563).
+
+    What covariates leave of the *model* RDM is relabelled, and the covariates are taken out of both sides anew (of
+    permuted residuals too), so the statistic is the partial correlation, as :func:`compare_given` has it. Unlike a
+    permutation of the model itself this keeps the covariates' relation to the human RDM out of the null distribution.
+
+    Unit: the emotion. Population: none, the relabellings of these emotions. Exchangeability assumed: the emotions of the
+    model's residuals, once the covariates' ranks, squares and cubes are taken out; this holds approximately, and
+    simulations find the test between .05 and .09 at a nominal .05, the higher the closer covariates are to both sides.
+
+    Parameters
+    ----------
+    model, human : array or DataArray, shape (n_pairs,)
+    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
+    n_permutations, seed : int
+
+    Returns
+    -------
+    SemiPartial
+        A correlation of 0 with p = 1 where the covariates leave nothing of a side.
+    """
+    model, human, covariates = pair_values(model, human, covariates)
+    given = _powers(np.atleast_2d(covariates))
+    ranks, target = scipy.stats.rankdata(model), scipy.stats.rankdata(human)
+    rho = float(_correlate_given(ranks[None], target, given)[0])
+    left = _residuals(ranks[None], given)[0]
+    if np.linalg.norm(left) <= 1e-9 * np.linalg.norm(ranks - ranks.mean()):
+        return SemiPartial(0.0, 1.0, 1.0, n_permutations)
+    orders = draw_permutations(len(to_square(model)), n_permutations, seed)
+    null = _correlate_given(permute_rdm(left, orders), target, given)
+    greater, far = (null >= rho - TIE).sum() + 1, (np.abs(null) >= abs(rho) - TIE).sum() + 1
+    return SemiPartial(rho, float(greater / (n_permutations + 1)), float(far / (n_permutations + 1)), n_permutations)
+
+
 def compare_each(
     model: Rdm, human: Rdm, covariates: xr.DataArray, n_permutations: int, seed: int, n_each: int | None = None
 ) -> pd.DataFrame:

@@ -1,0 +1,119 @@
+"""Does the model's structure follow the attributes that people's does? Two profiles over the attributes, compared."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+import xarray as xr
+
+from emonb.analysis.fits import jackknife_interval, leave_one_out, permutation_p
+from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
+from emonb.analysis.kendall import pack_signs, tau_b
+from emonb.analysis.rdm import pair_values, to_square
+
+
+class Reliance(NamedTuple):
+    """Likeness of the model's profile over the attributes to the human one; unit of inference: the emotion."""
+
+    r: float
+    """Pearson correlation over the attributes of their tau-b with the model RDM and with the human RDM."""
+    low: float
+    """95 % interval, jackknife over emotions."""
+    high: float
+    p_greater: float
+    """One-sided, the model's emotions permuted."""
+    p_two_sided: float
+    n: int
+    """Emotions."""
+    n_attributes: int
+
+
+def compare_profiles(
+    model: xr.DataArray, human: xr.DataArray, attributes: xr.DataArray, n_permutations: int, seed: int
+) -> Reliance:
+    """Correlate over the attributes how well each one's RDM agrees with the model's and with the human RDM.
+
+    Unit: the emotion; the attributes are these ones (fixed), not a sample: they depend on each other, and permuting
+    emotions keeps that. Population: for the interval, emotions of which these are a sample (jackknife, Efron & Stein 1981;
+    t on n - 1 degrees of freedom, cut at 1); for p, the relabellings of these emotions. Exchangeability assumed: under the
+    null the model's labels carry no information about the human RDM nor about any attribute (Mantel 1967). A model that
+    only follows what all attributes share departs from this null too.
+
+    Parameters
+    ----------
+    model, human : DataArray, dims (pair,)
+    attributes : DataArray, dims (attribute, pair)
+    n_permutations, seed : int
+
+    Returns
+    -------
+    Reliance
+
+    Raises
+    ------
+    LabelError
+        RDMs of different pairs.
+    """
+    x, y, rows = pair_values(model, human, attributes)
+    n = len(to_square(x))
+    r = _profile_r(x, y, rows)
+    low, high = jackknife_interval(r, [_profile_r(x[kept], y[kept], rows[:, kept]) for kept in leave_one_out(n)])
+    packed, profile = pack_signs(rows), tau_b(y[None], rows)[0]
+    orders = draw_permutations(n, n_permutations, seed)
+    null = []
+    for start in range(0, n_permutations, 500):  # so many relabelled RDMs at a time, to bound the memory
+        profiles = tau_b(pack_signs(permute_rdm(x, orders[start : start + 500])), packed)
+        null.append(_correlate_rows(profiles, profile))
+    return Reliance(r, low, min(high, 1.0), *permutation_p(np.concatenate(null), r), n, len(rows))
+
+
+def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, seed: int) -> pd.DataFrame:
+    """Which RDMs another one follows: tau-b, emotions permuted, family-wise by min-P (Westfall & Young 1993, alg. 2.8).
+
+    Statistics with wider null distributions would dominate a maximum; p values of each RDM's own null distribution do
+    not. Unit: the emotion. Population: the relabellings of these emotions. Exchangeability assumed: under the null the
+    target's labels carry no information about the RDMs tested; for a family-wise rate with some false nulls, also subset
+    pivotality, that is the p values of true nulls are distributed as if all were true.
+
+    Parameters
+    ----------
+    rdms : DataArray, dims (label, pair)
+        Such as attributes' RDMs.
+    target : DataArray, dims (pair,)
+        A mean human RDM or a model's.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels).
+    """
+    rows, y = pair_values(rdms, target)
+    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    packed, observed = pack_signs(rows), tau_b(rows, y[None])[:, 0]
+    orders = draw_permutations(len(to_square(y)), n_permutations, seed)
+    batches = range(0, n_permutations, 500)
+    null = np.concatenate([tau_b(pack_signs(permute_rdm(y, orders[s : s + 500])), packed) for s in batches])
+    values = np.vstack([observed, null])  # [1 + n_permutations, label]
+    p = (len(values) + 1 - scipy.stats.rankdata(values.round(12), "min", axis=0)) / len(values)
+    order = np.argsort(p[0], kind="stable")  # most significant first
+    least = np.minimum.accumulate(p[:, order[::-1]], axis=1)[:, ::-1]  # of this RDM and those behind it
+    stepwise = (least <= p[0, order] + TIE).mean(0)
+    p_fwe = np.empty(len(rows))
+    p_fwe[order] = np.maximum.accumulate(stepwise)
+    both = [permutation_p(null[:, k], observed[k])[1] for k in range(len(rows))]
+    columns = {"tau": observed, "p_greater": p[0], "p_two_sided": both, "p_fwe": p_fwe}
+    return pd.DataFrame(columns, index=pd.Index(rdms[label].values, name=label))
+
+
+def _profile_r(model: np.ndarray, human: np.ndarray, attributes: np.ndarray) -> float:
+    profiles = tau_b(np.stack([model, human]), attributes)
+    return float(_correlate_rows(profiles[:1], profiles[1])[0])
+
+
+def _correlate_rows(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Pearson correlation of each row with the target; 0 where a row is constant."""
+    rows, target = rows - rows.mean(1, keepdims=True), target - target.mean()
+    size = np.linalg.norm(rows, axis=1) * np.linalg.norm(target)
+    return np.divide(rows @ target, size, out=np.zeros(len(rows)), where=size > 0)

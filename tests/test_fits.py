@@ -1,0 +1,134 @@
+"""Fits with both p values and intervals, within groups, corrected for noise; RDMs centred and cross-validated."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+from scipy.spatial.distance import pdist
+
+from emonb.analysis import crossvalidated, fits
+from emonb.analysis.rdm import pair_coords, pair_index
+from emonb.errors import LabelError
+
+NAMES = [f"e{k}" for k in range(10)]
+
+
+def _rdm(points: np.ndarray, names: list[str] = NAMES) -> xr.DataArray:
+    return xr.DataArray(pdist(points), dims="pair", coords=pair_coords(names))
+
+
+def _activations(values: np.ndarray) -> xr.DataArray:
+    """Values [seed, emotion, neuron] as one layer, emotions in another order than the pairs'."""
+    array = xr.DataArray(values[:, :, None], dims=("seed", "emotion", "layer", "neuron"), coords={"emotion": NAMES})
+    return array.isel(emotion=np.random.default_rng(0).permutation(len(NAMES)))
+
+
+def test_fit_is_scipy_s_and_both_p_approach_those_of_all_permutations() -> None:
+    rng = np.random.default_rng(1)
+    x, y = pdist(rng.normal(size=(5, 2))), pdist(rng.normal(size=(5, 2)))
+    fit = fits.fit_rdms(x, y, 4000, 0)
+    assert fit.rho == pytest.approx(scipy.stats.spearmanr(x, y).statistic)
+    square = np.zeros((5, 5))
+    i, j = pair_index(5)
+    square[i, j] = square[j, i] = x
+    every = [square[np.ix_(o, o)][i, j] for o in map(list, itertools.permutations(range(5)))]
+    null = np.array([scipy.stats.spearmanr(z, y).statistic for z in every])
+    assert fit.p_greater == pytest.approx((null >= fit.rho - 1e-9).mean(), abs=0.03)
+    assert fit.p_two_sided == pytest.approx((abs(null) >= abs(fit.rho) - 1e-9).mean(), abs=0.03)
+
+
+def test_p_of_a_fit_is_calibrated_and_intervals_cover_zero_where_nothing_is_shared() -> None:
+    rng = np.random.default_rng(2)
+    p, covered = [], 0
+    for _ in range(300):
+        points = rng.normal(size=(2, 14, 2))
+        points[:, :, 0] += 2 * rng.choice([-1, 1], (2, 14))  # families of emotions
+        fit = fits.fit_rdms(pdist(points[0]), pdist(points[1]), 99, int(rng.integers(1 << 30)))
+        p.append((fit.p_greater, fit.p_two_sided))
+        covered += fit.low <= 0 <= fit.high
+    for side in np.array(p).T:
+        assert scipy.stats.binomtest(int((side <= 0.05).sum()), 300, 0.05).pvalue > 0.001
+    assert covered > 270
+
+
+def test_two_groups_alone_fit_over_all_pairs_and_within_neither() -> None:
+    rng = np.random.default_rng(3)
+    names = [f"e{k}" for k in range(24)]
+    side = np.repeat([0.0, 1.0], 12)
+    model, human = (_rdm(np.c_[6 * side, rng.normal(size=(24, 3))], names) for _ in range(2))
+    groups = fits.split_at_middle(xr.DataArray(side, {"emotion": names}, ["emotion"]))
+    assert fits.fit_rdms(model, human, 199, 0).rho > 0.7
+    within = fits.fit_within(model, human, groups, 199, 0)
+    for name, some in groups.items():
+        i, j = pair_index(24)
+        kept = np.isin(np.array(names)[i], some) & np.isin(np.array(names)[j], some)
+        assert within[name].rho == pytest.approx(scipy.stats.spearmanr(model[kept], human[kept]).statistic)
+        assert within[name].p_greater > 0.01
+        assert within[name].n == 12
+
+
+def test_groups_that_the_rdm_has_not_are_refused() -> None:
+    with pytest.raises(LabelError, match="has no awe"):
+        fits.select_pairs(_rdm(np.eye(10)), ["e0", "e1", "e2", "awe"])
+    with pytest.raises(LabelError, match="3 emotions have too few pairs"):
+        fits.select_pairs(_rdm(np.eye(10)), NAMES[:3])
+
+
+def test_correction_for_noise_finds_the_correlation_without_it() -> None:
+    rng = np.random.default_rng(4)
+    clean = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 50_000).T
+    noisy = clean + rng.normal(size=clean.shape) * np.array([[1.0], [0.5]])
+    r = np.corrcoef(noisy)[0, 1]
+    assert fits.correct_for_noise(r, 1 / 2, 1 / 1.25) == pytest.approx(0.6, abs=0.02)
+    assert np.isnan(fits.correct_for_noise(0.3, -0.1, 1))
+
+
+def test_a_pattern_common_to_all_emotions_hides_what_centring_shows() -> None:
+    rng = np.random.default_rng(5)
+    signal, common = rng.normal(size=(10, 300)), 20 * rng.normal(size=300)
+    centred = crossvalidated.centred_rdm(_activations((signal + common)[None]), _rdm(np.eye(10)))
+    expected = 1 - np.corrcoef(signal - signal.mean(0))[pair_index(10)]
+    np.testing.assert_allclose(centred, expected, atol=1e-10)
+
+
+def test_crossvalidated_distances_are_those_of_every_two_seeds() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.normal(size=(3, 10, 20)) + 2 * rng.normal(size=(10, 20))
+    made = crossvalidated.crossvalidated_rdms(_activations(values), _rdm(np.eye(10)))
+    i, j = pair_index(10)
+    for p in range(len(i)):
+        d = values[:, i[p]] - values[:, j[p]]
+        expected = np.mean([d[a] @ d[b] for a, b in itertools.permutations(range(3), 2)])
+        assert float(made.euclidean[p]) == pytest.approx(expected)
+
+
+def test_crossvalidated_distances_of_noise_alone_are_zero_on_average_and_plain_ones_are_not() -> None:
+    rng = np.random.default_rng(7)
+    noise = rng.normal(size=(12, 10, 4000))
+    human = _rdm(np.eye(10))
+    with pytest.raises(ValueError, match="do not agree between seeds"):
+        crossvalidated.crossvalidated_rdms(_activations(noise), human)
+    signal = rng.normal(size=(2, 4000))[[0, 0, 0, 0, 0, 1, 1, 1, 1, 1]]  # two groups, nothing within
+    made = crossvalidated.crossvalidated_rdms(_activations(signal + noise), human)
+    same = pdist(signal) == 0
+    for name in ("euclidean", "crossnobis"):
+        size = made[name].values[~same].mean()
+        assert abs(made[name].values[same].mean()) < 0.02 * size
+    assert made.correlation.values[same].mean() == pytest.approx(0, abs=0.02)
+    plain = pdist((signal + noise).mean(0), "sqeuclidean")
+    assert plain[same].mean() > 0.05 * plain[~same].mean()
+
+
+def test_reliability_over_seeds_predicts_how_well_new_seeds_agree() -> None:
+    rng = np.random.default_rng(8)
+    signal = rng.normal(size=(10, 3)) @ rng.normal(size=(3, 200))
+    human, draw = _rdm(np.eye(10)), lambda: _activations(signal + 6 * rng.normal(size=(8, 10, 200)))
+    found, agreement = [], []
+    for _ in range(20):
+        first, second = draw(), draw()
+        found.append(crossvalidated.seed_reliability(first, human, 20, 0, centre=True))
+        rdms = [crossvalidated.centred_rdm(a, human) for a in (first, second)]
+        agreement.append(scipy.stats.spearmanr(*rdms).statistic)
+    assert np.mean(found) == pytest.approx(np.mean(agreement), abs=0.05)

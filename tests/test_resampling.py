@@ -1,0 +1,70 @@
+"""Bootstrap intervals against scipy, against rsatoolbox's formula, and by how often they hold the truth."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from rsatoolbox.util.inference_util import _dual_bootstrap
+from scipy.spatial.distance import pdist
+
+from emonb.analysis import resampling
+
+
+def test_bca_and_basic_equal_scipy_s() -> None:
+    rng = np.random.default_rng(0)
+    data = rng.exponential(size=40)
+    found = scipy.stats.bootstrap((data,), np.mean, n_resamples=2000, method="BCa", rng=rng)
+    without = np.array([np.delete(data, k).mean() for k in range(40)])
+    mine = resampling.bca_interval(data.mean(), found.bootstrap_distribution, without)
+    np.testing.assert_allclose(mine, found.confidence_interval, rtol=0.01)
+    basic = scipy.stats.bootstrap((data,), np.mean, bootstrap_result=found, n_resamples=0, method="basic")
+    mine = resampling.basic_interval(data.mean(), found.bootstrap_distribution)
+    np.testing.assert_allclose(mine, basic.confidence_interval, rtol=0.01)
+
+
+def test_two_factor_variance_is_rsatoolbox_s() -> None:
+    for both, judges, emotions in ((0.03, 0.004, 0.02), (0.011, 0.005, 0.005), (0.05, 0.001, 0.003)):
+        theirs = _dual_bootstrap(np.array([[both], [judges], [emotions]]), 20, 10)
+        assert resampling.two_factor_variance(both, judges, emotions, 20, 10) == pytest.approx(float(theirs[0]), abs=1e-3)
+
+
+def test_intervals_hold_the_truth_and_the_corrected_one_is_not_the_widest() -> None:
+    """New judges and new emotions: the truth is the mean fit over many data sets."""
+    rng = np.random.default_rng(1)
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        points = rng.normal(size=(18, 3))
+        clean = pdist(points)
+        model = pdist(points + rng.normal(size=points.shape))
+        return model, clean + 1.5 * rng.normal(size=(12, len(clean)))
+
+    truth = np.mean([scipy.stats.spearmanr(m, j.mean(0)).statistic for m, j in (draw() for _ in range(2000))])
+    tables = [resampling.resample_factors(*draw(), 60, k) for k in range(60)]
+    inside = np.mean([t.loc["both", "low"] <= truth <= t.loc["both", "high"] for t in tables])
+    assert 0.86 < inside <= 1
+    spread = np.std([t.loc["both", "rho"] for t in tables])
+    sd = np.mean([t.loc["both", "sd"] for t in tables])
+    assert 0.8 < sd / spread < 1.35
+
+
+def test_the_interval_over_judges_holds_the_fit_without_their_noise_and_percentiles_do_not() -> None:
+    rng = np.random.default_rng(2)
+    inside = below = 0
+    for k in range(100):
+        points = rng.normal(size=(12, 2))
+        clean, model = pdist(points), pdist(points + 0.3 * rng.normal(size=points.shape))
+        judges = clean + 1.5 * rng.normal(size=(15, len(clean)))
+        table = resampling.resample_factors(model, judges, 150, k)
+        low, high, rho = table.loc["judges", ["low", "high", "rho"]]
+        truth = scipy.stats.spearmanr(model, clean).statistic
+        inside += low <= truth <= high
+        below += 2 * rho - low < truth  # the upper percentile
+    assert inside > 82
+    assert below > 25
+
+
+def test_missing_judgments_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    clean = pdist(rng.normal(size=(10, 2)))
+    judges = clean + 0.5 * rng.normal(size=(8, len(clean)))
+    judges[0, :5] = np.nan
+    assert np.isfinite(resampling.resample_factors(clean, judges, 40, 0).to_numpy()).all()

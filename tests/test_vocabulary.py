@@ -1,0 +1,91 @@
+"""RDMs of bags of words: what they find, what they ignore, and that they do not measure the size of classes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import xarray as xr
+
+from emonb.analysis import vocabulary
+from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm
+from emonb.analysis.words import corpus_rdms
+
+NAMES = [f"e{k}" for k in range(8)]
+
+
+def _humans() -> xr.Dataset:
+    return xr.Dataset(coords=pair_coords(NAMES))
+
+
+def _comments(rng: np.random.Generator, sizes: np.ndarray, points: np.ndarray, both: float = 0.0) -> pd.DataFrame:
+    """Comments of 12 words, of which the emotion's position [emotion, word] makes some likelier."""
+    likely = np.exp(points)
+    likely /= likely.sum(1, keepdims=True)
+    texts, labels = [], []
+    for k, size in enumerate(sizes):
+        for _ in range(size):
+            texts.append(" ".join(f"w{w:03}" for w in rng.choice(points.shape[1], 12, p=likely[k])))
+            own = np.arange(8) == k
+            if rng.random() < both:
+                own[rng.integers(8)] = True
+            labels.append(own)
+    return pd.DataFrame({"split": "train", "text": texts}).join(pd.DataFrame(labels, columns=NAMES))
+
+
+def test_all_word_rdms_find_the_structure_of_the_words() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 60))
+    comments = _comments(rng, np.full(8, 80), 0.6 * points)
+    truth = pattern_rdm(points - points.mean(0))
+    made = vocabulary.classifier_rdms(comments, _humans(), 2, 0)
+    tfidf = vocabulary.label_rdms(comments, _humans(), 4, 0).tfidf
+    for rdm in (made.weights, made.profiles, tfidf):
+        assert scipy.stats.spearmanr(rdm, truth).statistic > 0.75
+    assert made.weights_draw.sizes == {"draw": 2, "pair": 28}
+
+
+def test_sizes_of_classes_rule_plain_means_and_not_the_words_measured_here() -> None:
+    """Emotions without any structure: what is left is how many comments there are."""
+    rng = np.random.default_rng(1)
+    sizes = np.array([25, 35, 50, 70, 100, 180, 300, 500])
+    comments = _comments(rng, sizes, 2.5 * np.eye(8, 60))  # a word each: all equally far apart
+    plain = corpus_rdms(comments, _humans())[["tfidf"]].to_dataarray("rdm")
+    mine = vocabulary.label_rdms(comments, _humans(), 20, 0)[["tfidf"]].to_dataarray("rdm")
+    assert vocabulary.size_dependence(plain, comments).item() > 0.7
+    assert abs(vocabulary.size_dependence(mine, comments).item()) < 0.5
+
+
+def test_cooccurrence_is_chance_where_labels_are_independent_and_near_where_they_are_not() -> None:
+    rng = np.random.default_rng(2)
+    share = np.array([0.05, 0.1, 0.1, 0.2, 0.2, 0.3, 0.4, 0.4])
+    labels = rng.random((20_000, 8)) < share
+    labels[:, 1] = np.where(rng.random(20_000) < 0.7, labels[:, 0], labels[:, 1])
+    comments = pd.DataFrame({"split": "train", "text": "one two"}, index=range(20_000)).join(
+        pd.DataFrame(labels, columns=NAMES)
+    )
+    comments["text"] = [" ".join(rng.choice([f"w{k}" for k in range(30)], 5)) + f" {' '.join(np.array(NAMES)[own])}"
+                        for own in labels]  # fmt: skip
+    rdm = vocabulary.label_rdms(comments, _humans(), 2, 0).cooccurrence
+    assert int(rdm.values.argmin()) == list(rdm["pair"].values).index("e0|e1")
+    i, j = pair_index(8)
+    apart = (i > 1) & (j > 1)
+    assert abs(rdm.values[apart]).max() < 0.15
+    old = corpus_rdms(comments, _humans()).cooccurrence.values
+    assert abs(scipy.stats.spearmanr(old[apart], (1 / share[i] + 1 / share[j])[apart]).statistic) > 0.7
+
+
+def test_weights_are_scikit_learn_s_and_other_splits_are_not_read() -> None:
+    rng = np.random.default_rng(3)
+    comments = _comments(rng, np.full(8, 20), rng.normal(size=(8, 30)))
+    elsewhere = comments.assign(split="test", text="w000")
+    alone, more = (vocabulary.classifier_rdms(c, _humans(), 1, 5) for c in (comments, pd.concat([comments, elsewhere])))
+    xr.testing.assert_equal(alone, more)
+    np.testing.assert_allclose(alone.weights, alone.weights_draw[0])
+    assert not np.allclose(vocabulary.classifier_rdms(comments, _humans(), 1, 6).weights, alone.weights)
+
+
+def test_an_emotion_without_comments_is_named() -> None:
+    rng = np.random.default_rng(4)
+    comments = _comments(rng, np.array([5] * 7 + [0]), np.zeros((8, 20)))
+    with pytest.raises(ValueError, match="have e7, so there is no task"):
+        vocabulary.classifier_rdms(comments, _humans(), 1, 0)

@@ -64,7 +64,7 @@ def test_six_emotions_a_constant_rater_and_an_attribute_that_never_varies(tmp_pa
     ledger, text = _execute(study, monkeypatch)
     assert "judge 2 are the same" in text
     assert "has the same score on odd" in text
-    assert "No neuron follows odd" in text
+    assert "they have no mask: odd." in text
     undefined = ledger["undefined"]
     assert ledger["quantities"]["attributes.importance.odd"] is None
     assert "the same for every emotion" in undefined["attributes.importance.odd"]
@@ -85,7 +85,7 @@ def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path,
 def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
     study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
     ledger, text = _execute(study, monkeypatch)
-    assert "Masks of warm, fast, odd change no prompt" in text
+    assert "than random ones do: warm, fast, odd." in text
     q = ledger["quantities"]
     assert q["lesions.difference"] == 0 and q["lesions.mask_p"] == 1
     assert q["lesions.paper_p"] is None and q["importance.attribute_p"] is None

@@ -1,8 +1,12 @@
 """A study as a research object, and results taken from one by key and hash."""
 
+import functools
+import http.server
 import json
+import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -10,7 +14,7 @@ from rocrate.rocrate import ROCrate
 
 from emonb import artifacts
 from emonb.errors import ArtifactError, StudyError
-from emonb.run.export import export_study, pull
+from emonb.run.export import _is_ours, export_study, pull
 from emonb.run.runs import Run
 from emonb.study import Study, load_study
 
@@ -83,6 +87,18 @@ def test_a_result_is_taken_by_key_and_hash_and_computed_nowhere(run: Run, tmp_pa
     assert not other._file("prompts").exists()
 
 
+def test_a_result_is_taken_from_an_address_too(run: Run, tmp_path: Path, monkeypatch) -> None:
+    crate = export_study(run, tmp_path / "crate")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(crate))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        other = _elsewhere(run.study, tmp_path / "runs", monkeypatch)
+        monkeypatch.setattr(Run, "make", None)
+        assert pull(other, "masks", f"http://127.0.0.1:{server.server_port}/").is_file()
+        server.shutdown()
+    assert other.load("masks").identical(run.load("masks"))
+
+
 def test_a_crate_reaches_no_file_outside_itself(run: Run, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "crate").mkdir()
@@ -96,3 +112,11 @@ def test_what_was_never_run_cannot_be_exported(tmp_path: Path, monkeypatch) -> N
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
     with pytest.raises(StudyError, match=r"no executed chapters to export; first: emonb run roberta-base"):
         export_study(Run(load_study("roberta-base", seeds=[1, 3]), progress=False))
+
+
+def test_what_is_committed_is_ours_and_what_others_released_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.nc"
+    file.write_bytes(b"x")
+    for name, ours in (("minilm", True), ("published", False)):
+        run = SimpleNamespace(study=load_study(name), has=lambda stage: True, _file=lambda stage: file)
+        assert _is_ours(run, "prompts") is ours, name

@@ -132,7 +132,7 @@ def _is_ours(run: "Run", name: str) -> bool:
     stage = stage_of(name, run.study)
     read = [g for g in stage.given.values() if isinstance(g, File | Files)]
     names = [n for g in read for n in (g.names(run.study).values() if isinstance(g, Files) else [g.name(run.study)])]
-    others = [n for n in names if not n.startswith("planted:")]
+    others = [n for n in names if not n.startswith(("planted:", "committed:"))]
     judged = name == "rdms" and run.study.world is None  # holds the judges' mean judgments
     if others or judged or not stage.stored or not run.has(name):
         return False

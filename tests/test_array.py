@@ -13,8 +13,6 @@ from emonb.paths import data_dir
 from emonb.run.runs import Run
 from emonb.study import load_study
 
-SMALL = {"threads": 1, "seeds": [1, 3], "sizes": [8], "lesions": {"draws": 1},
-         "inference": {"permutations": 99, "searchlight_permutations": 300}}  # fmt: skip
 SBATCH = """#!/bin/bash
 # what sbatch does with these options, here: every task of the array; a job whose dependency failed does not start
 set -e
@@ -68,7 +66,7 @@ def _submit(study: Path, folder: Path) -> None:
 def test_array_script_makes_what_one_process_makes_and_tries_a_failed_share_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = tiny.save_study(tmp_path, **SMALL)
+    study = tiny.save_study(tmp_path, **tiny.SHARED)
     _program(tmp_path, "sbatch", SBATCH)
     _program(tmp_path, "emonb", EMONB)
     _submit(study, tmp_path)

@@ -19,8 +19,6 @@ from emonb.study import load_study
 
 pytest.importorskip("snakemake", reason="the extra 'cluster' is not installed")
 WORKFLOW = data_dir().parent / "workflow"
-SMALL = {"threads": 1, "seeds": [1, 3], "sizes": [8], "lesions": {"draws": 1},
-         "inference": {"permutations": 99, "searchlight_permutations": 300}}  # fmt: skip
 FAILS_ONCE = """#!/bin/bash
 # a share that makes some of its units and then fails, once
 if [ "$1 $3 $4" = "part {stage} 1/2" ] && mkdir "{mark}" 2>/dev/null; then
@@ -35,7 +33,7 @@ class Cluster:
 
     def __init__(self, folder: Path, profile: str, fault: str) -> None:
         self.folder, self.profile, self.mark = folder, profile, folder / "failed"
-        self.study = tiny.save_study(folder, **SMALL)
+        self.study = tiny.save_study(folder, **tiny.SHARED)
         self.program = folder / "emonb"
         self.program.write_text(FAILS_ONCE.format(stage=fault, mark=self.mark, python=sys.executable))
         self.program.chmod(0o755)

@@ -19,6 +19,9 @@ FAMILIES = {
 
 EMOTIONS = [f"emo{k}" for k in range(8)]
 ATTRIBUTES = ["warm", "fast", "odd"]
+SHARED = {"threads": 1, "seeds": [1, 3], "sizes": [8], "lesions": {"draws": 1},
+          "inference": {"permutations": 99, "searchlight_permutations": 300}}  # fmt: skip
+"""Settings of a study whose stages are made in shares, by the workflow and by job arrays."""
 
 
 def save_tokenizer(words: Sequence[str], folder: Path) -> dict[str, int]:

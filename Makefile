@@ -4,15 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: book html test lint check bench env clean
+.PHONY: book html pdf test lint check bench env clean
 
 book: $(STAMP)
 	@$(BIN)/emonb update; same=$$?; $(BIN)/emonb html && exit $$same
 
+html: $(STAMP)
+	$(BIN)/emonb html
+
+pdf: html
+	$(BIN)/emonb pdf
+
 test: $(STAMP) lint
-	$(BIN)/python -m pytest tests emonb --doctest-modules
+	$(BIN)/python -m pytest tests emonb --doctest-modules --ignore tests/test_browser.py
 	$(BIN)/python -m pytest --nbval -p no:xdist book
 	$(BIN)/emonb html --clean
+	$(BIN)/python -m pytest tests/test_browser.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -20,7 +27,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	rm -rf _build/chapters && $(BIN)/jupytext --quiet --to ../../_build/chapters//ipynb book/chapters/*.md
-	$(BIN)/ruff check --line-length 88 --ignore D _build/chapters/*.ipynb
+	$(BIN)/ruff check --line-length 88 --ignore D,I001 _build/chapters/*.ipynb
 	$(BIN)/ruff format --check --line-length 88 _build/chapters/*.ipynb
 
 check: $(STAMP)
@@ -36,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 bench: $(STAMP)
-	for row in searchlight permutations neuron_rdms opening tuning lesions readout scaling chapters; do \
+	for row in searchlight permutations neuron_rdms opening tuning lesions readout minilm scaling chapters; do \
 	  $(BIN)/python benchmarks/$$row.py || exit 1; done
 	for row in tuning lesions readout; do $(BIN)/python benchmarks/$$row.py --dtype bfloat16 || exit 1; done
 	$(BIN)/python benchmarks/table.py

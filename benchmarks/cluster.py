@@ -27,6 +27,7 @@ from emonb.run.stages import stage_of
 
 CARD, PEAK = "H100", 67e12  # float32 operations a second outside the tensor cores (data sheet, SXM), as the study computes
 LOW, MIDDLE, HIGH, START = 0.25, 0.5, 0.75, 60.0
+PRICE = (2.0, 4.0)  # US dollars an hour of such a card, rented: about what was asked for in 2025; assumed, not a quote
 BACKBONES, CARDS = (1, 8), (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -83,14 +84,20 @@ def main() -> None:
     table["efficiency"] = [one[r.backbones, r.share] / r.cards / r.hours for r in table.itertuples()]
     middle = table[table.share == MIDDLE]
     pays = {int(s): int(middle[(middle.backbones == s) & (middle.efficiency >= 0.8)].cards.max()) for s in BACKBONES}
+    cost = [
+        {"cards": n, "share": share, "hours": hours, "dollars": [round(price * n * hours) for price in PRICE]}
+        for n in (1, 8) for share in (LOW, MIDDLE, HIGH)
+        for hours in table.loc[(table.backbones == 1) & (table.cards == n) & (table.share == share), "hours"]
+    ]  # fmt: skip
     result = {
-        "operations": total, "passes": units["passes"], "units": {s: len(units[s]) for s in ("prompts", "lesions")},
+        "operations": total, "cost": cost, "passes": units["passes"],
+        "units": {s: len(units[s]) for s in ("prompts", "lesions")},
         "assumed": {"card": CARD, "peak": PEAK, "share": [LOW, MIDDLE, HIGH], "start_seconds": START},
         "cpu_operations_per_second": measured(), "cards_at_80_percent": pays, "rows": table.to_dict("records"),
     }  # fmt: skip
     Path(__file__).with_name("cluster.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(table)
-    print(json.dumps({k: result[k] for k in ("operations", "passes", "units", "cards_at_80_percent")}, indent=1))
+    print(json.dumps({k: result[k] for k in ("operations", "passes", "units", "cost", "cards_at_80_percent")}, indent=1))
     print(middle.to_string())
     slowest = min(result["cpu_operations_per_second"].values())
     print(f"two cores at the slowest measured rate: {sum(total.values()) / slowest / 86_400:.0f} days")

@@ -51,19 +51,22 @@ def make_comments(n: int, seed: int = 0) -> list[str]:
     return [" ".join(map(str, rng.integers(5, VOCABULARY, k))) for k in lengths]
 
 
-def count_flops(lengths: np.ndarray, kept: float = 1.0) -> float:
+def count_flops(
+    lengths: np.ndarray, kept: float = 1.0, prompt: int = LENGTH, layers: int = LAYERS, width: int = WIDTH
+) -> float:
     """Operations a forward pass cannot do without for comments of these numbers of tokens, padding not counted.
 
     The last layer's queries and FFN are needed at `<mask>` only; ``kept`` is the share of neurons that is not silenced.
+    A layer has four FFN neurons a dimension, as in RoBERTa-base and MiniLM.
     """
-    positions = 1 + LENGTH + np.asarray(lengths, float)
-    square, ffn = 2 * WIDTH**2, 4 * WIDTH * FFN * kept
-    whole = (4 * square + ffn) * positions + 4 * WIDTH * positions**2
-    last = 2 * square * positions + 2 * square + ffn + 4 * WIDTH * positions
-    return float(((LAYERS - 1) * whole + last).sum())
+    positions = 1 + prompt + np.asarray(lengths, float)
+    square, ffn = 2 * width**2, 16 * width**2 * kept
+    whole = (4 * square + ffn) * positions + 4 * width * positions**2
+    last = 2 * square * positions + 2 * square + ffn + 4 * width * positions
+    return float(((layers - 1) * whole + last).sum())
 
 
-def find_bound(device: str, dtype: str) -> tuple[float, str]:
+def find_bound(device: str, dtype: str, width: int = WIDTH) -> tuple[float, str]:
     """Operations a second of the card's data sheet, or of this machine's best matrix product, and which of them."""
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
@@ -71,7 +74,7 @@ def find_bound(device: str, dtype: str) -> tuple[float, str]:
         if known is not None:
             return known, f"bfloat16 peak of {name}"
     best = 0.0
-    for rows, inner, columns in ((2_048, WIDTH, FFN), (2_048, FFN, WIDTH), (4_096, 4_096, 4_096)):
+    for rows, inner, columns in ((2_048, width, 4 * width), (2_048, 4 * width, width), (4_096, 4_096, 4_096)):
         x = torch.randn(rows, inner, device=device, dtype=getattr(torch, dtype))
         w = torch.randn(columns, inner, device=device, dtype=getattr(torch, dtype))
         times = []

@@ -16,7 +16,7 @@ _PUBLIC = {
     "list_studies": "study",
     "open_run": "run.runs",
     "Run": "run.runs",
-    "Ledger": "book.claims",
+    "Ledger": "book.ledger",
     "EmonbError": "errors",
 }
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -128,32 +128,75 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
+def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None) -> None:
+    """Print the whole book, built if it is not, as one PDF; needs Chromium."""
+    from emonb.book.html import build_html
+    from emonb.book.pdf import print_book
+
+    page = paths.data_dir().parent / "_build" / "html" / "index.html"
+    page = page if page.is_file() else build_html()
+    typer.echo(print_book(page.parent, (out or page.parents[1] / "emonb.pdf").absolute()))
+
+
+@app.command()
 def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> None:
     """Re-execute a committed edition in a clean run directory; say claim by claim what came out; exit 1 on a difference."""
-    from emonb.book.ledgers import describe_row
     from emonb.run import editions
 
     use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
-    typer.echo(f"{'quantity or verdict':58} {'committed':>12} {'recomputed':>12} {'tolerance':>10}  same")
-    for row in rows:
-        typer.echo(describe_row(row))
-    different = sum(not row["same"] for row in rows)
-    typer.echo(f"{len(rows) - different} of {len(rows)} the same")
-    raise typer.Exit(1 if different else 0)
+    _tell_rows(rows)
+
+
+@app.command("spot-check")
+def spot(
+    study: StudyName,
+    prompts: Annotated[int, typer.Option(min=0, help="Prompts to tune again, from their first vectors.")] = 2,
+    masks: Annotated[int, typer.Option(min=0, help="Masks to silence again, under one seed's prompts.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Draws which.")] = 0,
+    parameter: Parameters = None,
+    mirror: Mirror = None,
+) -> None:
+    """Make a random few of a study's committed prompts and lesions again, from nothing; exit 1 where one is not the same.
+
+    Another processor rounds otherwise: how far apart is near enough is said for each number (emonb/run/spot.py).
+    """
+    from emonb.run.runs import Run
+    from emonb.run.spot import spot_check
+    from emonb.study import load_study
+
+    use_mirror(mirror)
+    run = Run(load_study(study, **parse(parameter)), progress=False)
+    _tell_rows(spot_check(run, prompts, masks, seed, log=_progress))
 
 
 @app.command()
 def trials(
     seeds: Annotated[str, typer.Option(help="World seeds, e.g. 10-19 or 10,11.")] = "10-19",
     world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file; default controls.json in the run directory.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file, added to; default trials.json in the run directory.")] = None,
 ) -> None:
     """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
     from emonb.run import worlds
 
-    rows = worlds.run_trials(read_seeds(seeds), tuple(world or worlds.WORLDS), log=_progress)
-    typer.echo(worlds.write_trials(rows, out or paths.runs_dir() / "controls.json"))
+    path = out or paths.runs_dir() / "trials.json"
+    for seed in read_seeds(seeds):
+        for name in world or worlds.WORLDS:  # written as they come
+            worlds.write_trials(worlds.run_trials([seed], [name], log=_progress), path)
+    typer.echo(path)
+
+
+@app.command()
+def instrument(
+    simulations: Annotated[int, typer.Option("-n", min=1, help="Simulated data sets a cell of the design.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="JSON file; default instrument.json in the run directory.")] = None,
+) -> None:
+    """Measure how often the rule says yes, no and undecided of simulated studies whose answer is known; resumable."""
+    from emonb.run.instrument import simulate, write_rates
+
+    rows = simulate(simulations, seed, log=_progress)
+    typer.echo(write_rates(rows, out or paths.runs_dir() / "instrument.json"))
 
 
 @app.command()
@@ -179,11 +222,11 @@ def calibrate(
 
 @app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
-    """Print the committed ledger: each claim's two verdicts in each edition; with --json also every quantity."""
-    from emonb.book.criteria import shown
-    from emonb.book.ledgers import read_ledgers
+    """Print the committed ledger: each claim's verdicts and effect in each edition; with --json also every quantity."""
+    from emonb.book.cards import describe_effect
+    from emonb.book.ledgers import declarations, read_ledgers
 
-    ledgers = read_ledgers()
+    ledgers, declared = read_ledgers(), declarations()
     if not ledgers:
         raise EmonbError(f"no committed edition under {paths.book_dir()}; run one: emonb run control")
     if as_json:
@@ -191,11 +234,9 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
         return
     for edition, ledger in ledgers.items():
         typer.echo(f"{edition} ({len(ledger['quantities'])} quantities)")
-        for name, verdict in ledger["claims"].items():
-            typer.echo(
-                f"  {name:12} reproduced: {shown(verdict['reproduced']):10} holds: {shown(verdict['holds']):10} "
-                f"unit: {verdict['unit']}"
-            )
+        for name, entry in ledger["claims"].items():
+            effect = describe_effect(declared.claim(name), entry)
+            typer.echo(f"  {name:16} holds: {entry['holds']:10} reproduced: {entry['reproduced']:11} {effect}")
         for name, reason in ledger.get("undefined", {}).items():
             typer.echo(f"  {name} is undefined: {reason}")
 
@@ -220,6 +261,18 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("emonb: interrupted; finished parts are kept and the same command goes on from there", err=True)
         sys.exit(130)
+
+
+def _tell_rows(rows: list[dict[str, Any]]) -> None:
+    """Print a comparison; exit 1 where something differs."""
+    from emonb.book.ledgers import describe_row
+
+    typer.echo(f"{'quantity or verdict':58} {'committed':>12} {'recomputed':>12} {'tolerance':>10}  same")
+    for row in rows:
+        typer.echo(describe_row(row))
+    different = sum(not row["same"] for row in rows)
+    typer.echo(f"{len(rows) - different} of {len(rows)} the same")
+    raise typer.Exit(1 if different else 0)
 
 
 def _progress(line: str) -> None:

@@ -114,6 +114,16 @@ class WorldPlan(Strict):
     )
     labels: Literal["own", "pooled"] = Field("own", description="pooled: labels permuted over all comments")
     voiced: int = Field(8, ge=1, description="attributes that texts voice and judges use; the others are silent")
+    judged: int | None = Field(None, ge=1, description="attributes judges use, where they use more than texts voice")
+    correlation: float = Field(
+        0.0, ge=0, lt=1, description="largest share of an attribute's variance that others have in common (0: none planned)"
+    )
+    names: int = Field(
+        0,
+        ge=0,
+        description="cues that are an emotion's name, which the network has met; a comment's other cues say nothing",
+    )
+    depth: int = Field(1, ge=1, le=2, description="layers; with two, neurons of the first serve every attribute")
     comments: SplitSizes = SplitSizes()
     raters: int = Field(12, ge=2)
     judges: int = Field(60, ge=2)
@@ -184,6 +194,11 @@ class Inference(Strict):
 
     seed: Seed = 20230219
     permutations: int = Field(9_999, ge=99)
-    searchlight_permutations: int = Field(1_000, ge=19)
+    searchlight_permutations: int = Field(
+        2_000,
+        ge=19,
+        description="relabellings; a family-wise p is exact with any number, and false discovery rates come from tails "
+        "(10,000 take about four times as long)",
+    )
     bootstraps: int = Field(1_000, ge=99)
     alpha: float = Field(0.05, gt=0, lt=1)

@@ -120,6 +120,13 @@ class Study(Strict):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     @property
+    def kind(self) -> Literal["published", "live", "planted"]:
+        """Where its network comes from: planted with its world, tuned and read by us, or released by others."""
+        if self.world is not None:
+            return "planted"
+        return "published" if self.stages.prompts == "released" else "live"
+
+    @property
     def selection_seeds(self) -> tuple[int, ...]:
         """Seeds whose prompts choose the neurons that are lesioned under the other seeds' prompts; none: all do both."""
         given = self.lesions.selection_seeds

@@ -18,8 +18,8 @@ Arrays = dict[str, "np.ndarray"]
 Make = Callable[[Any, Path | None], tuple[Arrays, dict[str, str]]]
 """Makes one unit. Gets the unit and a file for a checkpoint; gives arrays, and what must be the same for the same bits."""
 
-MASKS_A_PART, PERMUTATIONS_A_PART = 8, 250
-"""They change no result, for a mask's batches are its own, and permutations are counted in whole numbers."""
+MASKS_A_PART = 8
+"""Changes no result, for a mask's batches are its own."""
 
 
 class Work(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emonb import cli
+from emonb.book.ledgers import declarations
 from emonb.study import known_parameters
 
 
@@ -67,7 +68,7 @@ def test_claims_as_json_and_as_text(monkeypatch, capsys) -> None:
     code, out, _ = _run(monkeypatch, capsys, "claims", "--json")
     editions = json.loads(out)["editions"]
     assert code == 0
-    assert set(editions["published"]["claims"]) == {"structure", "attributes", "lesions", "importance"}
+    assert set(editions["published"]["claims"]) == {claim.id for claim in declarations().claims}
     assert all(isinstance(v, float) for v in editions["published"]["quantities"].values())
     _, out, _ = _run(monkeypatch, capsys, "claims")
     assert "structure" in out

@@ -133,3 +133,19 @@ def test_lesions_belong_to_masks_by_their_neurons(tmp_path: Path) -> None:
     other.silenced[0, 0, 0] = ~other.silenced[0, 0, 0]
     with pytest.raises(StudyError, match="1 of the study's 12 masks are not among the 12 that were lesioned"):
         read(other)
+
+
+def test_doses_come_back_for_the_attributes_asked_for_and_no_other_comparison(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    dims, axes = ("mask", "dose", "seed", "emotion"), {"dose": [0.0, 1.0, 2.0], "seed": SEEDS, "emotion": EMOTIONS}
+    labels = {"kind": ("mask", ["selective", "random"] * 2), "attribute": ("mask", ["warm", "warm", "odd", "odd"])}
+    arrays = {name: (dims, rng.random((4, 3, 2, 3))) for name in ("accuracy", "auc")}
+    arrays |= {f"only_{name}": (("mask", "seed", "emotion"), rng.random((4, 2, 3))) for name in ("accuracy", "auc")}
+    made = xr.Dataset(arrays, {**axes, **labels}, {"split": "test", "size": 8})
+    files = {"dose": committed.write_dose(made, RECIPE, tmp_path, LOG)}
+    xr.testing.assert_equal(committed.read_dose(["odd", "warm"], "random", files, RECIPE), made)
+    some = committed.read_dose(["odd"], "random", files, RECIPE)
+    xr.testing.assert_equal(some, made.isel(mask=[2, 3]))
+    assert some.attrs == {"split": "test", "size": 8, "device": "cpu"}
+    with pytest.raises(StudyError, match="has doses of selective, random, not of random_matched"):
+        committed.read_dose(["odd"], "random_matched", files, RECIPE)

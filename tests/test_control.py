@@ -10,9 +10,9 @@ import torch
 import xarray as xr
 import yaml
 
-from emonb.analysis import attributes
+from emonb.analysis import neurons
 from emonb.analysis.inference import compare_masks
-from emonb.analysis.lesions import masks_of
+from emonb.analysis.populations import mask_means
 from emonb.analysis.rdm import pair_index
 from emonb.book.truth import Grade, grade
 from emonb.data import goemotions, humans
@@ -206,7 +206,7 @@ def test_wiring_neurons_see_their_own_attribute_only() -> None:
     _, after = backbone.forward(prompts, flipped, read=True)
     change = (before - after).abs().mean((0, 1))
     group = list(WORLD.groups()[WORLD.attributes[changed_attribute]])
-    others = owned_neurons(WORLD).clone()
+    others = owned_neurons(WORLD)[-1].clone()
     others[group] = False
     assert change[group].mean() > 5 * change[others].mean()  # what is left passes through the layer norm
 
@@ -235,6 +235,18 @@ def test_grades_of_known_cases() -> None:
     graded = grade("neurons", xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
     assert graded.quantities["truth.voiced_found"] == 8 and graded.quantities["truth.silent_found"] == 0
     assert graded.quantities["truth.order"] > 0.99 and graded.quantities["truth.precision"] == 1
+    assert "AUC" not in graded.table
+    least = np.arange(256) % 2 * 0.5  # what puts neurons in order that were not found
+    scored = xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords)
+    own = grade("own", scored.assign_coords(score=(scored.dims, exact + least)), truth)
+    for name, n in ((name, round(GROUP * truth.importance[name])) for name in names):
+        wired = np.zeros(256, bool)
+        wired[list(truth.neurons[name])] = True
+        mine = (exact[names.index(name), 0] + least)[:, None]
+        area = ((mine[wired] > mine[~wired].T) + 0.5 * (mine[wired] == mine[~wired].T)).mean()
+        assert float(own.table.loc[name, "AUC"]) == pytest.approx(area, abs=5e-4)
+        assert own.table.loc[name, "recall"] == f"{n / GROUP:.3f}"
+    assert own.quantities["truth.own.precision"] == 1 and 0.5 < own.quantities["truth.own.auc"] < 1
     everything = grade("neurons", xr.DataArray(~exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
     assert everything.quantities["truth.silent_found"] == 6 and everything.quantities["truth.order"] < 0
     shuffled = names[::-1]  # by name, whatever the order
@@ -250,7 +262,7 @@ def test_only_the_ledger_is_told_the_truth() -> None:
         for p in package.rglob("*.py")
         if re.search(r"\btruth\(|Truth\b|_truth\b", p.read_text())
     }
-    assert users == {"book/claims", "book/pages", "book/truth", "run/runs", "world/files", "world/world"}
+    assert users == {"book/instrument", "book/ledger", "book/truth", "run/runs", "world/files", "world/world"}
     lines = [line for line in (package / "run" / "runs.py").read_text().splitlines() if "truth" in line]
     assert len(lines) == 2 and "read_truth(" in lines[0] and "Ledger(" in lines[1]
     for chapter in (data_dir().parent / "book" / "chapters").glob("*.md"):
@@ -282,7 +294,9 @@ def _without_world(folder: Path) -> Path:
 
 def test_companions_differ_from_the_control_in_one_thing() -> None:
     control = load_study("control").model_dump()
-    expected = {"control-encoded": {"world"}, "control-untrained": {"backbone"}, "control-null": {"world"}}
+    worlds = ("encoded", "null", "correlated", "valence", "knowing")
+    expected = {f"control-{name}": {"world"} for name in worlds} | {"control-untrained": {"backbone"}}
+    expected["control-deep"] = {"world", "layers", "sizes", "size"}
     for name, fields in expected.items():
         other = load_study(name).model_dump()
         differ = {k for k in control if control[k] != other[k]}
@@ -325,7 +339,8 @@ def _found(run: Run) -> dict[str, float]:
 
 def _lesion_p(run: Run) -> float:
     data = run.load("lesions")
-    groups = (masks_of(data, kind, 12, "auc") for kind in ("selective", "random_matched"))
+    kinds = ("selective", "random_matched")
+    groups = (mask_means(data, kind, [12], "auc").values.ravel() for kind in kinds)
     return compare_masks(*groups, 1_999, 0)[1]
 
 
@@ -336,12 +351,8 @@ def test_the_instrument_finds_what_is_planted(run: Run) -> None:
 
 
 def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = attributes.mantel_test
-
-    def flipped(neurons, attributes, *args, **kwargs):
-        return real(-neurons, attributes, *args, **kwargs)
-
-    monkeypatch.setattr(attributes, "mantel_test", flipped)
+    real = neurons.average_neuron_rdms
+    monkeypatch.setattr(neurons, "average_neuron_rdms", lambda activation: -real(activation))
     broken = Run(run.study, progress=False)
     monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if "searchlight" in name else ""))
     found = _found(broken)

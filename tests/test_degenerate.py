@@ -7,14 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import odd
-import pandas as pd
 import pytest
 import xarray as xr
 
-from emonb.analysis import attributes, correlation, inference, lesions, partial, people, power, rdm, structure, words
+from emonb.analysis import (
+    attributes,
+    correlation,
+    inference,
+    lesions,
+    partial,
+    people,
+    populations,
+    power,
+    rdm,
+    structure,
+)
 from emonb.analysis.ties import level
 from emonb.book import prose
-from emonb.book.claims import Ledger
+from emonb.book.ledger import Ledger
 from emonb.book.ledgers import compare_ledgers, declarations, merge_records
 from emonb.errors import ClaimError
 from emonb.paths import chapters_dir, data_dir
@@ -77,7 +87,7 @@ def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path,
     study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", equal_kappa=True)
     ledger, text = _execute(study, monkeypatch)
     assert "do not tell fear from others" in text
-    assert ledger["quantities"]["structure.corpus.partial_rho"] is not None  # of the five other emotions
+    assert ledger["quantities"]["words.partial.rho"] is not None  # of the five other emotions
     assert "raters agree equally" in ledger["undefined"]["prompts.kappa.r"]
     assert ledger["quantities"]["prompts.kappa.n"] == 6
 
@@ -87,10 +97,11 @@ def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, m
     ledger, text = _execute(study, monkeypatch)
     assert "than random ones do: warm, fast, odd." in text
     q = ledger["quantities"]
-    assert q["lesions.difference"] == 0 and q["lesions.mask_p"] == 1
-    assert q["lesions.paper_p"] is None and q["importance.attribute_p"] is None
-    assert ledger["claims"]["importance"]["holds"] == "untested"
-    assert ledger["claims"]["lesions"]["holds"] == "no"
+    assert q["lesions.fixed.value"] == 0 and q["lesions.fixed.p"] is None
+    assert q["lesions.prompts.p"] is None and q["importance.loss.p"] is None and q["specificity.p"] is None
+    for claim in ("lesions", "lesions-general", "specificity", "importance"):
+        assert ledger["claims"][claim]["holds"] == "not tested"
+    assert ledger["claims"]["majority"]["holds"] == "no" and q["lesions.majority.share"] == 0  # no emotion is worse
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.7])
@@ -100,9 +111,9 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
     q = ledger["quantities"]
     assert q["prompts.accuracy"] == pytest.approx(accuracy)
     assert q["prompts.kappa.r"] is None and "equally accurate" in text
-    assert q["lesions.difference"] == 0 and q["lesions.paper_p"] is None
-    assert q["lesions.power.14"] is None and "do not differ from each other" in ledger["undefined"]["lesions.power.14"]
-    assert ledger["claims"]["importance"]["holds"] == "untested"
+    assert q["lesions.fixed.value"] == 0 and q["lesions.prompts.p"] is None and q["lesions.sampled.detectable"] is None
+    assert "masks do not differ" in ledger["undefined"]["lesions.sampled.detectable"]
+    assert ledger["claims"]["lesions"]["holds"] == ledger["claims"]["importance"]["holds"] == "not tested"
 
 
 # ---------------------------------------------------------------- single statistics
@@ -203,17 +214,6 @@ def test_small_differences_of_small_numbers_are_differences() -> None:
     np.testing.assert_array_equal(level(rdms, values), rdms)
 
 
-def test_words_that_are_not_there_are_no_distance() -> None:
-    table = pd.DataFrame({"split": "train", "text": ["sun rain", "sun wind", "rain wind", "\U0001f600"] * 4})
-    table[[*"abcd"]] = np.tile(np.eye(4, dtype=bool), (4, 1))
-    humans = xr.Dataset(coords=rdm.pair_coords([*"abcd"]))
-    rdms = words.corpus_rdms(table, humans)
-    assert words.undefined_emotions(rdms) == ["d"]
-    assert rdms.tfidf.notnull().values.tolist() == [True, True, False, True, False, False]
-    nothing = words.corpus_rdms(table.assign(text="\U0001f600"), humans)
-    assert words.undefined_emotions(nothing) == [*"abcd"]
-
-
 def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     rng = np.random.default_rng(0)
     model, human, known = (rdm.to_square(rng.random(28)) for _ in range(3))
@@ -222,19 +222,31 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     expected = partial.compare_given(*(square[inner][i, j] for square in (model, human, known)), 99, 0)
     known[7] = known[:, 7] = np.nan
     i, j = np.triu_indices(8, 1)
-    assert partial.compare_given(*(square[i, j] for square in (model, human, known)), 99, 0) == expected
+    gaps = [square[i, j] for square in (model, human, known)]
+    assert partial.compare_given(*gaps, 99, 0) == expected
+    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.rho)
+    known[:] = np.nan
+    nothing = [square[i, j] for square in (model, human, known)]
+    assert np.isnan(partial.permute_residuals(*nothing, 99, 0)[:3]).all()
 
 
-def test_an_attribute_that_never_varies_has_no_mask_and_no_power() -> None:
+def test_an_attribute_that_never_varies_has_no_mask_and_no_test() -> None:
     rank = attributes.rank_neurons(np.array([[0.1, 0.7, 0.3], [np.nan] * 3])).reshape(2, 1, 3)
     ranks = xr.DataArray(rank, {"attribute": ["a", "b"]}, ("attribute", "layer", "neuron"))
     mask = attributes.select_neurons(ranks, 2)
     assert mask.sum(("layer", "neuron")).values.tolist() == [2, 0]
     assert np.isnan(attributes.overlap(mask).sel(attribute="b")).all()
     assert np.isnan(lesions.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
-    assert np.isnan(list(power.power_of_masks(0.1, 0.0, 0.0, 4, [4, 8], 0).values())).all()
-    assert np.isnan(power.masks_needed(0.1, np.nan, 0.1))
-    assert np.isnan(list(power.power_of_attributes(np.nan, [14], 0).values())).all()
+    accuracy = np.full((2, 2, 1, 2, 3), 0.7)
+    accuracy[:, 1] = np.nan
+    labels = {"kind": ["selective", "random"], "attribute": ["a", "b"], "size": [2], "seed": [1, 3], "emotion": list("xyz")}
+    data = xr.Dataset({"accuracy": (tuple(labels), accuracy)}, labels)
+    selective, random = (populations.mask_means(data, kind, [2]) for kind in labels["kind"])
+    assert selective.attribute.values.tolist() == ["a"]
+    for table in (populations.compare_fixed(selective, random), populations.compare_sampled(selective, random)):
+        assert (table.value == 0).all() and table[["p", "low", "high90", "bf", "d"]].isna().all(axis=None)
+    assert populations.find_outlying(selective, random).p.isna().all()
+    assert np.isnan(power.detectable_difference(0.0, 3))
 
 
 # ---------------------------------------------------------------- the ledger
@@ -248,14 +260,15 @@ def test_an_undefined_quantity_is_kept_with_its_reason_and_no_claim_is_tested_on
         ledger.record({"b": float("nan")})
     with pytest.raises(ClaimError, match="only finite"):
         ledger.record({"b": float("inf")}, undefined="it is large")
-    ledger.record({"lesions.mask_p": float("nan"), "lesions.paper_p": 0.2}, undefined="there are no masks")
-    ledger.record({"importance.attribute_p_fwe": float("nan")})  # as data/claims.yml says
+    fields = ("value", "low", "high", "low90", "high90", "p")
+    ledger.record({f"lesions.fixed.{name}": float("nan") for name in fields}, undefined="there are no masks")
+    ledger.record({"importance.loss.p": float("nan")})  # as data/claims.yml says
     ledger.record({"a": float("nan")}, undefined="there is no a")  # again, the same
-    line = ledger.claim("lesions")
-    assert line.holds == "untested" and "holds not tested" in str(line) and "lesions.mask_p = undefined" in str(line)
+    card = ledger.claim("lesions")
+    assert card.entry["holds"] == "not tested" and "holds not tested" in str(card) and "not computed" in str(card)
     record = json.loads(path.read_text())
     assert record["quantities"]["a"] is None and record["undefined"]["a"] == "there is no a"
-    assert "too few attributes" in record["undefined"]["importance.attribute_p_fwe"]
+    assert "too few attributes" in record["undefined"]["importance.loss.p"]
     assert "NaN" not in path.read_text()
     merged = {"study": "published", **merge_records([record])}
     assert all(row["same"] for row in compare_ledgers(merged, merged, declarations()))

@@ -131,6 +131,11 @@ def test_a_network_with_neurons_cut_out_equals_one_with_silent_neurons(family: s
             added = None if values is None else values[p, :, None] * (1 - keep)[:, None]
             plain, _ = _plain(b, prompt[p], ids[k], keep[:, None], added)
             torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
+    for dose in (0.5, 2.0):
+        scaled, _ = b.forward(prompt[mine], tokens, lesion=b.scale(silenced, dose))
+        factors = torch.where(silenced, dose, 1.0)[None]
+        torch.testing.assert_close(scaled, b.forward(prompt[mine], tokens, factors)[0], atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(scaled, b.forward(prompt[mine], tokens)[0], atol=1e-3)
     with pytest.raises(ValueError, match="cannot be read or multiplied"):
         b.forward(prompt[mine], tokens, read=True, lesion=b.cut(silenced))
 
@@ -361,7 +366,7 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     masks = draw_masks(_rank(), [60], ["random"], 3, 0)
     arguments = (b, p, masks, _rows(b, tasks, p), 200)
     whole = silencing.sweep_lesions(*arguments, group=2, progress=False)
-    run, calls = silencing._Sweep.run, []
+    run, calls = silencing.Sweep.run, []
 
     def interrupted(self, silenced, replacement):
         calls.append(1)
@@ -369,7 +374,7 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
             raise KeyboardInterrupt
         return run(self, silenced, replacement)
 
-    monkeypatch.setattr(silencing._Sweep, "run", interrupted)
+    monkeypatch.setattr(silencing.Sweep, "run", interrupted)
     parts = Parts("lesions", list(name_groups(8, 2)), {"key": "k"}, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)

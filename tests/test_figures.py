@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import xarray as xr
 
-from emonb.book import figures
+from emonb.analysis import activations
+from emonb.analysis.prompts import CHANCE, mean_accuracy, not_learned
+from emonb.book import figures, figures_network, figures_people
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -49,3 +52,36 @@ def test_names_cover_neither_each_other_nor_their_points_and_every_picture_is_th
     assert not [1 for box in boxes for point in points if box.contains(*point)]
     again = [text.get_position() for text in second.axes[0].texts if text.get_text()]
     assert again == [text.get_position() for text in texts]
+
+
+def test_every_judge_and_every_pair_is_a_dot_and_their_means_are_written() -> None:
+    with_others, two = pd.Series([0.2, 0.8, np.nan]), np.array([0.1, 0.3, 0.5])
+    ax = figures_people.draw_judges(with_others, two).axes[0]
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == [[0.2, 0.8], [0.1, 0.3, 0.5]]
+    assert [text.get_text() for text in ax.texts] == ["0.50", "0.30"]
+
+
+def test_prompts_that_did_not_learn_are_crossed() -> None:
+    coords = {"seed": [1, 3, 5], "emotion": ["awe", "joy"]}
+    accuracy = xr.DataArray([[0.9, 0.6], [0.8, 0.62], [0.55, 0.61]], coords)
+    failed = not_learned(accuracy)
+    assert failed.sel(emotion="awe").values.tolist() == [False, False, True] and not failed.sel(emotion="joy").any()
+    ax = figures_network.draw_prompts(accuracy, failed, CHANCE).axes[0]
+    crosses = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "x"])
+    dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
+    assert crosses.tolist() == [0.55] and sorted(dots) == [0.6, 0.61, 0.62, 0.8, 0.9]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["joy", "awe"]
+    mean = mean_accuracy(accuracy)
+    ends = scipy.stats.ttest_1samp(accuracy.mean("seed"), 0).confidence_interval()
+    np.testing.assert_allclose([mean.value, mean.low, mean.high], [accuracy.mean(), *ends])
+
+
+def test_shares_of_layers_are_bars_in_per_cent() -> None:
+    values = xr.DataArray(np.zeros((2, 3, 2, 4)), dims=("seed", "emotion", "layer", "neuron")).assign_coords(layer=[1, 2])
+    values = values.assign_coords(neuron=range(4))
+    values[:, :, 0, 1], values[:, :, 1, 2] = [0, 1, 2], [0, 2, 4]
+    carried = activations.variance_carried(values)
+    assert carried[1, 1] == pytest.approx(0.2) and carried[2, 2] == pytest.approx(0.8) and carried.sum() == pytest.approx(1)
+    ax = figures_network.draw_layer_shares(carried.groupby("layer").sum(), "share").axes[0]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([20, 80])

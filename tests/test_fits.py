@@ -69,6 +69,13 @@ def test_two_groups_alone_fit_over_all_pairs_and_within_neither() -> None:
         assert within[name].n == 12
 
 
+def test_a_table_of_fits_has_the_two_sided_p() -> None:
+    rng = np.random.default_rng(11)
+    fit = fits.fit_rdms(pdist(rng.normal(size=(8, 2))), pdist(rng.normal(size=(8, 2))), 99, 0)
+    table = fits.to_table({"raw": fit})
+    assert table.loc["raw"].to_dict() == {"rho": fit.rho, "low": fit.low, "high": fit.high, "p": fit.p_two_sided}
+
+
 def test_groups_that_the_rdm_has_not_are_refused() -> None:
     with pytest.raises(LabelError, match="has no awe"):
         fits.select_pairs(_rdm(np.eye(10)), ["e0", "e1", "e2", "awe"])
@@ -108,8 +115,8 @@ def test_crossvalidated_distances_of_noise_alone_are_zero_on_average_and_plain_o
     rng = np.random.default_rng(7)
     noise = rng.normal(size=(12, 10, 4000))
     human = _rdm(np.eye(10))
-    with pytest.raises(ValueError, match="do not agree between seeds"):
-        crossvalidated.crossvalidated_rdms(_activations(noise), human)
+    alone = crossvalidated.crossvalidated_rdms(_activations(noise), human)
+    assert alone.euclidean.notnull().all() and alone.correlation.isnull().any()  # patterns that do not agree over seeds
     signal = rng.normal(size=(2, 4000))[[0, 0, 0, 0, 0, 1, 1, 1, 1, 1]]  # two groups, nothing within
     made = crossvalidated.crossvalidated_rdms(_activations(signal + noise), human)
     same = pdist(signal) == 0
@@ -119,6 +126,37 @@ def test_crossvalidated_distances_of_noise_alone_are_zero_on_average_and_plain_o
     assert made.correlation.values[same].mean() == pytest.approx(0, abs=0.02)
     plain = pdist((signal + noise).mean(0), "sqeuclidean")
     assert plain[same].mean() > 0.05 * plain[~same].mean()
+
+
+def test_a_single_seed_and_a_network_that_reads_nothing_have_no_such_rdms() -> None:
+    rng, human = np.random.default_rng(9), _rdm(np.eye(10))
+    one = _activations(rng.normal(size=(1, 10, 30)))
+    assert crossvalidated.crossvalidated_rdms(one, human).to_array().isnull().all()
+    assert np.isnan(crossvalidated.seed_reliability(one, human, 5, 0))
+    nothing = _activations(np.zeros((3, 10, 30)))
+    assert crossvalidated.centred_rdm(nothing, human).isnull().all()
+    assert np.isnan(crossvalidated.seed_reliability(nothing, human, 5, 0))
+    fit = fits.fit_rdms(crossvalidated.centred_rdm(nothing, human), human, 99, 0)
+    assert np.isnan(fit[:5]).all() and fit.n == 10
+    few = fits.fit_within(human, human, {"pleasant": NAMES[:3]}, 99, 0)["pleasant"]
+    assert np.isnan(few[:5]).all() and few.n == 3
+
+
+def test_fit_without_noise_is_near_that_of_the_clean_patterns_or_above() -> None:
+    rng, rows = np.random.default_rng(10), []
+    for _ in range(20):
+        signal = rng.normal(size=(10, 3)) @ rng.normal(size=(3, 200))
+        people = _activations((signal + 2 * rng.normal(size=signal.shape))[None])
+        human = crossvalidated.centred_rdm(people, _rdm(np.eye(10)))
+        noisy = _activations(signal + 9 * rng.normal(size=(8, 10, 200)))
+        centred, clean = (crossvalidated.centred_rdm(a, human) for a in (noisy, _activations(signal[None])))
+        rdms = xr.Dataset({"human": human, "model": centred.expand_dims(distance=["correlation"])})
+        found = crossvalidated.fit_without_noise(rdms, noisy, 1.0, 20, 0)
+        fit = [fits.rank_correlation(rdm.values, human.values) for rdm in (clean, centred)]
+        rows.append([*fit, found["centred.without_noise"]])
+    true, seen, corrected = np.mean(rows, axis=0)
+    assert seen < true - 0.1
+    assert true - 0.02 < corrected < true + 0.12  # it takes noise to be additive, and corrects a little too much
 
 
 def test_reliability_over_seeds_predicts_how_well_new_seeds_agree() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from emonb.data.goemotions import Task
 from emonb.errors import StudyError
 from emonb.model.backbone import Backbone, open_backbone
+from emonb.model.centroids import embed_emotions
 from emonb.model.tuning import tune_tasks
 from emonb.settings import BackboneConfig, Tuning
 
@@ -143,3 +145,21 @@ def test_prompts_start_from_common_words_drawn_with_their_seed(encoder: Path) ->
     for seed, start in starts.items():
         for emotion in ("p", "q"):
             np.testing.assert_allclose(tuned.sel(seed=seed, emotion=emotion), start.numpy(), atol=1e-9)
+
+
+def test_an_emotions_embedding_is_the_mean_of_its_first_training_comments_one_by_one(encoder: Path) -> None:
+    texts = ["the fine", "very very bad !", "a positive", "bad", "fine fine fine", "the bad the bad the bad"]
+    comments = pd.DataFrame({"split": ["train"] * 5 + ["test"], "text": texts})
+    comments["joy"], comments["ire"] = [True, False, True, True, True, True], [False, True, False, True, False, True]
+    config, tuning = BackboneConfig(name=str(encoder), head="words"), Tuning(examples=4, max_length=6, tokens_per_batch=64)
+    found = embed_emotions(comments, ["joy", "ire"], config, tuning, "cpu")
+    own, tokens = (
+        transformers.BertModel.from_pretrained(encoder).eval(),
+        transformers.AutoTokenizer.from_pretrained(encoder),
+    )
+    with torch.no_grad():
+        each = [own(**tokens(t, return_tensors="pt", truncation=True, max_length=6)).last_hidden_state[0] for t in texts]
+    each = [(hidden.mean(0) / hidden.mean(0).norm()).numpy() for hidden in each]
+    for emotion, rows in (("joy", [0, 2]), ("ire", [1, 3])):  # half of four examples are of the emotion
+        np.testing.assert_allclose(found.embedding.sel(emotion=emotion), np.mean([each[k] for k in rows], 0), atol=1e-5)
+    assert found.comments.values.tolist() == [2, 2]

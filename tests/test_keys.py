@@ -16,7 +16,6 @@ from emonb.run.given import Stage, Unkeyed, Work
 from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, LIVE, STAGES, stage_of, stages_of
 from emonb.study import Study, load_study
-from emonb.units import InTurn
 
 PACKAGE = Path(artifacts.__file__).parent
 MODULES = {".".join(["emonb", *p.relative_to(PACKAGE).with_suffix("").parts]) for p in PACKAGE.rglob("*.py")}
@@ -35,7 +34,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, set
     ran: dict[str, set[str]] = defaultdict(set)
     for name in stages_of(run.study):
         stage = stage_of(name, run.study)
-        arguments = {a: InTurn() if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
+        arguments = {a: None if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
         function = stage.function()
 
         def note(frame, event, argument, name=name):
@@ -114,7 +113,8 @@ def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
         if isinstance(given, Unkeyed)
     }
     assert unkeyed == {"device", "threads", "progress"}
-    assert {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)} == {"prompts", "lesions"}
+    live = {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)}
+    assert live == {"prompts", "lesions", "dose"}
     assert {name for table in (STAGES, LIVE) for name, s in table.items() if s.units} == {
         g.stage for table in (STAGES, LIVE) for s in table.values() for g in s.given.values() if isinstance(g, Work)
     }
@@ -122,10 +122,11 @@ def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
 
 def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
     control = Run(load_study("control"))
+    swept = {"masks", "lesions", "dose", "specifications"}
     for field, value, changed in (
-        ("tuning.epochs", 5, {"prompts", "activations", "rdms", "searchlight", "searchlight_null", "masks", "lesions"}),
-        ("lesions.draws", 5, {"masks", "lesions"}),
-        ("lesions.examples", 12, {"lesions"}),
+        ("tuning.epochs", 5, {"prompts", "activations", "rdms", "searchlight", "searchlight_null", "own_neurons", *swept}),
+        ("lesions.draws", 5, swept),
+        ("lesions.examples", 12, {"lesions", "dose", "specifications"}),
         ("inference.permutations", 99, set()),
         ("device", "cuda", set()),
         ("title", "another", set()),

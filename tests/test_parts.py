@@ -167,9 +167,9 @@ def test_every_stage_with_units_says_their_names_without_computing(whole: dict) 
     for name in ("control", "roberta-base", "published"):
         study = load_study(name)
         units = {stage: made.units(study) for stage, made in stages_of(study).items() if made.units}
-        assert set(units) == ({"searchlight_null"} if name == "published" else set(IN_PARTS))
+        assert set(units) == ({"searchlight_null"} if name == "published" else {*IN_PARTS, "dose"})
         assert all(len(set(names)) == len(names) for names in units.values())
-    assert len(units["searchlight_null"]) == 4
+    assert len(units["searchlight_null"]) == 9
     assert len(stages_of(load_study("roberta-base"))["lesions"].units(load_study("roberta-base"))) == 1 + 748
 
 

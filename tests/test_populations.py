@@ -156,12 +156,42 @@ def _lesions(rng: np.random.Generator, effect: float = 0.0, sizes: tuple[int, ..
     return xr.DataArray(y, coords, tuple(coords))
 
 
+def _by_emotion(accuracy: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    data = accuracy.to_dataset(name="accuracy")
+    first, second = (populations.mask_means(data, kind, [10, 20], by_emotion=True) for kind in ("selective", "random"))
+    return first, second
+
+
 def test_majority_counts_emotions_and_draws_masks() -> None:
-    accuracy = _lesions(np.random.default_rng(8), effect=0.3)
-    found = populations.find_majority(accuracy, "random", 499, 0)
+    found = populations.find_majority(*_by_emotion(_lesions(np.random.default_rng(8), effect=0.3)), 499, 0)
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5) and found.p == pytest.approx(2 / 500)
-    none = populations.find_majority(_lesions(np.random.default_rng(9), effect=-0.3), "random", 499, 0)
+    none = populations.find_majority(*_by_emotion(_lesions(np.random.default_rng(9), effect=-0.3)), 499, 0)
     assert none.value == -0.5 and none.p_greater == 1.0
+
+
+@pytest.mark.parametrize("draws", [1, 4])
+def test_majority_is_calibrated_whether_masks_are_one_sample_or_matched(draws: int) -> None:
+    """Every mask moves all emotions together, so that by chance all of them are worse, or none."""
+    rng, p = np.random.default_rng(30), []
+    coords = {"attribute": ATTRIBUTES, "size": [10], "emotion": range(9)}
+    for k in range(200):
+        level = rng.normal(size=(14, 1, 1, 1)) * (draws > 1)  # of an attribute's masks, selective and matched alike
+        masks = level + rng.normal(size=(14, 1, draws, 1)) + 0.3 * rng.normal(size=(14, 1, draws, 9))
+        random = xr.DataArray(masks, {**coords, "draw": range(draws)}, ("attribute", "size", "draw", "emotion"))
+        selective = xr.zeros_like(random.isel(draw=[0])) + level.mean()
+        p.append(populations.find_majority(selective, random, 199, k).p)
+    _rejects(p)
+
+
+def test_every_kind_of_mask_is_compared_by_every_measure() -> None:
+    accuracy = _lesions(np.random.default_rng(14))
+    data = xr.Dataset({"accuracy": accuracy, "auc": accuracy**2})
+    table = populations.compare_kinds(data, [10, 20])
+    assert table.index.tolist() == list(itertools.product(["random"], ["accuracy", "auc"], ["fixed", "sampled"]))
+    selective, random = (populations.mask_means(data, kind, [10, 20], "auc") for kind in ("selective", "random"))
+    expected = populations.compare_sampled(selective, random).loc["all", ["value", "low", "high", "p"]]
+    assert table.loc[("random", "auc", "sampled")].tolist() == pytest.approx(expected.tolist())
+    assert populations.compare_kinds(data[["accuracy"]], [10]).index.tolist() == table.index.tolist()[:2]
 
 
 def test_masks_of_live_and_released_lesions_are_laid_out_alike() -> None:
@@ -244,6 +274,16 @@ def test_mixed_model_agrees_with_statsmodels() -> None:
     )
     assert mine.effects["intercept"] == pytest.approx(oracle.params["Intercept"], rel=1e-3)
     assert test.df == pytest.approx(96 - 8 - 6, abs=1.5)  # balanced: x is tested within both
+
+
+def test_what_cannot_be_modelled_is_undefined_and_masks_that_are_missing_are_left_out() -> None:
+    accuracy = _lesions(np.random.default_rng(31))
+    assert np.isnan(mixed.test_lesions(xr.full_like(accuracy, 0.7), "random")).all()
+    assert np.isnan(mixed.test_lesions(accuracy.isel(seed=[0]), "random")).all()
+    gone = accuracy.where(accuracy.attribute != "a1")
+    kept = mixed.test_lesions(accuracy.drop_sel(attribute="a1"), "random")
+    assert mixed.test_lesions(gone, "random") == pytest.approx(kept)
+    assert kept == pytest.approx(mixed.test_kind(mixed.model_lesions(accuracy.drop_sel(attribute="a1"), "random")))
 
 
 def test_mixed_model_of_balanced_masks_is_a_t_test_of_masks() -> None:
@@ -337,17 +377,19 @@ def test_importance_is_tau_and_loss_is_tested_by_both_permutations() -> None:
     rdms, human = _people(np.random.default_rng(18))
     drawn = importance.draw_importance(rdms, human, 30, 0)
     weight = [scipy.stats.kendalltau(row, human.values).statistic for row in rdms.values]
-    assert drawn[0] == pytest.approx(weight) and drawn.shape == (31, 14)
+    assert drawn[0].values == pytest.approx(weight) and drawn.shape == (31, 14)
     loss = xr.DataArray(
         np.outer(drawn[0], [1, 0]) + 0.0, {"attribute": ATTRIBUTES, "size": [10, 20]}, ("attribute", "size")
     )
     loss[:, 0] += 0.05 * np.random.default_rng(0).normal(size=14)
-    table = importance.test_loss(loss, rdms.isel(attribute=slice(None, None, -1)), human, 299, 1)
+    drawn = importance.draw_importance(rdms.isel(attribute=slice(None, None, -1)), human, 299, 1)
+    table = importance.test_loss(loss, drawn, 1)
+    drawn = drawn.sel(attribute=ATTRIBUTES)
     r = scipy.stats.pearsonr(loss[:, 0], drawn[0]).statistic
     assert table.loc[10, "value"] == pytest.approx(r) and table.loc["all", "value"] == pytest.approx(r)
     assert table.loc[10, "p"] == pytest.approx(1 / 300) and table.loc[10, "p_emotions"] < 0.05
     assert table.loc[20].isna().all()  # a constant loss relates to nothing
-    without = importance.leave_out(loss, xr.DataArray(drawn[0], {"attribute": ATTRIBUTES}, ("attribute",)), ["a0", "a1"])
+    without = importance.leave_out(loss, drawn[0], ["a0", "a1"])
     assert without[10] == pytest.approx(np.corrcoef(loss[2:, 0], drawn[0][2:])[0, 1])
 
 
@@ -356,7 +398,8 @@ def test_importance_is_calibrated_in_both_ways() -> None:
     for k in range(200):
         rdms, human = _people(rng)
         loss = xr.DataArray(rng.normal(size=(14, 1)), {"attribute": ATTRIBUTES, "size": [10]}, ("attribute", "size"))
-        tests.append(importance.test_loss(loss, rdms, human, 199, k).loc[10, ["p", "p_emotions"]])
+        drawn = importance.draw_importance(rdms, human, 199, k)
+        tests.append(importance.test_loss(loss, drawn, k).loc[10, ["p", "p_emotions"]])
     table = pd.DataFrame(tests).astype(float)
     _rejects(table.p.tolist(), 0.09)
     _rejects(table.p_emotions.tolist(), 0.09)
@@ -391,7 +434,9 @@ def test_specification_curve_runs_each_sensible_combination_once() -> None:
     curve = multiverse.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse, lambda e: e.low > 0)
     assert sorted(seen) == sorted(itertools.product([10, 20, 30], [False, True]))
     assert curve.value.tolist() == [-5, 5, 10, 20, 30] and multiverse.share_passing(curve) == 0.8
-    by = multiverse.share_by_choice(curve, ["size", "subtract"])
-    assert by.loc[("subtract", True), "passes"] == 0.5 and by.loc[("size", 10), "median"] == 2.5
+    both = pd.concat([curve.assign(claim="a"), curve.assign(claim="b", passes=False, subtract="")])
+    by = multiverse.share_by_option(both, ["size", "subtract"], "claim")
+    assert by.loc["subtract: True", "a"] == 0.5 and np.isnan(by.loc["subtract: True", "b"])
+    assert by.loc["size: 10"].tolist() == [curve[curve["size"] == 10].passes.mean(), 0]
     with pytest.raises(ValueError, match="makes sense"):
         multiverse.specify({"size": [1]}, lambda size: None, bool)

@@ -34,11 +34,11 @@ def test_structure_centred_crossvalidated_and_within_pleasant_and_unpleasant(run
 def test_reliance_is_that_of_people(run: Run) -> None:
     rdms = run.load("rdms")
     found = reliance.compare_profiles(rdms.model.sel(distance="correlation"), rdms.human, rdms.attribute_rdm, 2999, 0)
-    assert found.r == pytest.approx(0.862, abs=5e-4)
+    assert found.value == pytest.approx(0.862, abs=5e-4)
     assert found.p_greater == pytest.approx(0.0014, abs=0.0015)
     centred = crossvalidated.centred_rdm(run.load("activations").activation, run.load("humans"))
     same = reliance.compare_profiles(centred, rdms.human, rdms.attribute_rdm, 999, 0)
-    assert same.r == pytest.approx(0.977, abs=1e-3)
+    assert same.value == pytest.approx(0.977, abs=1e-3)
     followed = [reliance.step_down(rdms.attribute_rdm, r, 2999, 0)["p_fwe"] < 0.05 for r in (rdms.human, centred)]
     assert followed[0].sum() == 7 and (followed[0] == followed[1]).all()
 

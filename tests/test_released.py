@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from emonb.analysis import lesions, rdm, words
+from emonb.analysis import lesions
 from emonb.data import checks, goemotions, humans, released
 from emonb.errors import LabelError
 from emonb.study import Study
@@ -186,15 +186,10 @@ def train(tmp_path: Path) -> Path:
     return path
 
 
-def test_corpus_rdms(tiny_study: Study, train: Path) -> None:
+def test_comments_have_their_labels_and_neutral_ones_none(tiny_study: Study, train: Path) -> None:
     comments = goemotions.read_goemotions(tiny_study.emotions, {"train": train})
     assert comments["glee"].sum() == 2
     assert not comments.iloc[6, 2:].any()  # neutral
-    order = ["gloom", "calm", "pique", "dread", "glee"]
-    made = words.corpus_rdms(comments, xr.Dataset(coords=rdm.pair_coords(order)))
-    labels = comments.loc[comments.iloc[:, 2:].any(axis=1), ["calm", "glee"]].to_numpy(float)
-    assert float(made.cooccurrence.sel(pair="calm|glee")) == pytest.approx(1 - np.corrcoef(labels.T)[0, 1])
-    assert 0 < float(made.tfidf.sel(pair="gloom|dread")) < float(made.tfidf.sel(pair="calm|dread"))
 
 
 def test_label_ids_mean_what_is_declared_and_nothing_else(tiny_study: Study, train: Path) -> None:

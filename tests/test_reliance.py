@@ -44,13 +44,13 @@ def test_profile_correlation_and_its_p_are_those_of_every_relabelling() -> None:
     def profile(rdm: np.ndarray) -> list[float]:
         return [scipy.stats.kendalltau(rdm, a).statistic for a in attributes.values]
 
-    assert found.r == pytest.approx(np.corrcoef(profile(model), profile(human))[0, 1])
+    assert found.value == pytest.approx(np.corrcoef(profile(model), profile(human))[0, 1])
     square = np.zeros((5, 5))
     square[i, j] = square[j, i] = model
     every = [profile(square[np.ix_(o, o)][i, j]) for o in map(list, itertools.permutations(range(5)))]
     null = np.array([np.corrcoef(p, profile(human))[0, 1] for p in every])
-    assert found.p_greater == pytest.approx((null >= found.r - 1e-9).mean(), abs=0.03)
-    assert found.p_two_sided == pytest.approx((abs(null) >= abs(found.r) - 1e-9).mean(), abs=0.03)
+    assert found.p_greater == pytest.approx((null >= found.value - 1e-9).mean(), abs=0.03)
+    assert found.p == pytest.approx((abs(null) >= abs(found.value) - 1e-9).mean(), abs=0.03)
 
 
 def test_same_reliance_is_found_and_the_opposite_is_not() -> None:
@@ -60,10 +60,10 @@ def test_same_reliance_is_found_and_the_opposite_is_not() -> None:
     human, alike, other = (_weighted(attributes, w, rng) for w in (weights, weights, weights[::-1]))
     same = reliance.compare_profiles(alike, human, attributes, 199, 0)
     opposite = reliance.compare_profiles(other, human, attributes, 199, 0)
-    assert (same.r > 0.7, same.p_greater, same.p_two_sided) == (True, 1 / 200, 1 / 200)
-    assert opposite.low < opposite.r < opposite.high < 0
+    assert (same.value > 0.7, same.p_greater, same.p) == (True, 1 / 200, 1 / 200)
+    assert -1 < opposite.low < opposite.low90 < opposite.value < opposite.high90 < opposite.high < 0
     assert opposite.p_greater > 0.5
-    assert same.low < same.r <= same.high
+    assert same.low < same.value < same.high < 1
 
 
 def test_reliance_is_calibrated_with_dependent_attributes_and_families_of_emotions() -> None:
@@ -78,7 +78,7 @@ def test_reliance_is_calibrated_with_dependent_attributes_and_families_of_emotio
         found = reliance.compare_profiles(
             _rdm(np.abs(model[:, FIRST] - model[:, SECOND]).mean(0)), human, attributes, 99, 5
         )
-        p.append((found.p_greater, found.p_two_sided))
+        p.append((found.p_greater, found.p))
     for side in np.array(p).T:
         assert scipy.stats.binomtest(int((side <= 0.05).sum()), 100, 0.05).pvalue > 0.001
 

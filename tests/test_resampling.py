@@ -39,10 +39,10 @@ def test_intervals_hold_the_truth_and_the_corrected_one_is_not_the_widest() -> N
 
     truth = np.mean([scipy.stats.spearmanr(m, j.mean(0)).statistic for m, j in (draw() for _ in range(2000))])
     tables = [resampling.resample_factors(*draw(), 60, k) for k in range(60)]
-    inside = np.mean([t.loc["both", "low"] <= truth <= t.loc["both", "high"] for t in tables])
+    inside = np.mean([t["both"].low <= truth <= t["both"].high for t in tables])
     assert 0.86 < inside <= 1
-    spread = np.std([t.loc["both", "rho"] for t in tables])
-    sd = np.mean([t.loc["both", "sd"] for t in tables])
+    spread = np.std([t["both"].value for t in tables])
+    sd = np.mean([(t["both"].high90 - t["both"].low90) / 2 / scipy.stats.t.isf(0.05, 11) for t in tables])
     assert 0.8 < sd / spread < 1.35
 
 
@@ -54,7 +54,7 @@ def test_the_interval_over_judges_holds_the_fit_without_their_noise_and_percenti
         clean, model = pdist(points), pdist(points + 0.3 * rng.normal(size=points.shape))
         judges = clean + 1.5 * rng.normal(size=(15, len(clean)))
         table = resampling.resample_factors(model, judges, 150, k)
-        low, high, rho = table.loc["judges", ["low", "high", "rho"]]
+        low, high, rho = table["judges"].low, table["judges"].high, table["judges"].value
         truth = scipy.stats.spearmanr(model, clean).statistic
         inside += low <= truth <= high
         below += 2 * rho - low < truth  # the upper percentile
@@ -67,4 +67,41 @@ def test_missing_judgments_are_left_out() -> None:
     clean = pdist(rng.normal(size=(10, 2)))
     judges = clean + 0.5 * rng.normal(size=(8, len(clean)))
     judges[0, :5] = np.nan
-    assert np.isfinite(resampling.resample_factors(clean, judges, 40, 0).to_numpy()).all()
+    found = resampling.resample_factors(clean, judges, 40, 0)
+    assert all(np.isfinite([*estimate.evidence().values()][:5]).all() for estimate in found.values())
+
+
+def test_interval_and_p_agree_and_a_fit_stays_within_one() -> None:
+    rng = np.random.default_rng(4)
+    clean = pdist(rng.normal(size=(10, 2)))
+    judges = clean + 0.2 * rng.normal(size=(6, len(clean)))
+    found = resampling.resample_factors(clean, judges, 60, 0)["both"]
+    assert found.low < found.low90 < found.value <= found.high90 <= found.high <= 1
+    noise = [resampling.resample_factors(rng.random(45), judges, 60, k)["both"] for k in range(30)]
+    assert all((e.p < 0.05) == (not e.low <= 0 <= e.high) for e in noise)
+
+
+def test_a_difference_of_fits_is_paired_and_turns_its_sign() -> None:
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(16, 3))
+    clean = pdist(points)
+    judges = clean + rng.normal(size=(12, len(clean)))
+    good, bad = pdist(points + 0.5 * rng.normal(size=points.shape)), rng.random(len(clean))
+    found = resampling.resample_factors(good, judges, 200, 0, minus=bad)
+    fits = [scipy.stats.spearmanr(x, judges.mean(0)).statistic for x in (good, bad)]
+    assert found["both"].value == pytest.approx(fits[0] - fits[1])
+    assert found["both"].low > 0 and found["both"].p < 0.05
+    turned = resampling.resample_factors(bad, judges, 200, 0, minus=good)["both"]
+    assert (turned.value, turned.low90) == (pytest.approx(-found["both"].value), pytest.approx(-found["both"].high90))
+    same = resampling.resample_factors(good, judges, 50, 0, minus=good + 1)["both"]
+    assert same.value == 0 and np.isnan(same.p)  # nothing varies
+    near = pdist(points + 0.5 * rng.normal(size=points.shape))
+    apart = [resampling.resample_factors(good, judges, 200, 1, minus=x)["both"] for x in (near, bad)]
+    assert apart[0].high - apart[0].low < apart[1].high - apart[1].low
+
+
+def test_nothing_is_estimated_where_nothing_varies() -> None:
+    judges = np.random.default_rng(6).random((5, 21))
+    for model in (np.ones(21), np.full(21, np.nan)):
+        found = resampling.resample_factors(model, judges, 30, 0)
+        assert all(np.isnan(estimate[:6]).all() for estimate in found.values())

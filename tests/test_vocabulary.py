@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 import scipy.stats
 import xarray as xr
+from scipy.spatial.distance import pdist
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from emonb.analysis import vocabulary
 from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm
-from emonb.analysis.words import corpus_rdms
 
 NAMES = [f"e{k}" for k in range(8)]
 
@@ -49,8 +49,9 @@ def test_sizes_of_classes_rule_plain_means_and_not_the_words_measured_here() -> 
     rng = np.random.default_rng(1)
     sizes = np.array([25, 35, 50, 70, 100, 180, 300, 500])
     comments = _comments(rng, sizes, 2.5 * np.eye(8, 60))  # a word each: all equally far apart
-    plain = corpus_rdms(comments, _humans())[["tfidf"]].to_dataarray("rdm")
     mine = vocabulary.label_rdms(comments, _humans(), 20, 0)[["tfidf"]].to_dataarray("rdm")
+    means = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(comments["text"]).T @ comments[NAMES].to_numpy(float)
+    plain = mine.copy(data=pdist(np.asarray(means).T, "cosine")[None])
     assert vocabulary.size_dependence(plain, comments).item() > 0.7
     assert abs(vocabulary.size_dependence(mine, comments).item()) < 0.5
 
@@ -70,7 +71,7 @@ def test_cooccurrence_is_chance_where_labels_are_independent_and_near_where_they
     i, j = pair_index(8)
     apart = (i > 1) & (j > 1)
     assert abs(rdm.values[apart]).max() < 0.15
-    old = corpus_rdms(comments, _humans()).cooccurrence.values
+    old = pattern_rdm(labels[labels.any(1)].T.astype(float))  # 1 - correlation of labels
     assert abs(scipy.stats.spearmanr(old[apart], (1 / share[i] + 1 / share[j])[apart]).statistic) > 0.7
 
 
@@ -84,8 +85,37 @@ def test_weights_are_scikit_learn_s_and_other_splits_are_not_read() -> None:
     assert not np.allclose(vocabulary.classifier_rdms(comments, _humans(), 1, 6).weights, alone.weights)
 
 
-def test_an_emotion_without_comments_is_named() -> None:
+def test_emotions_without_words_or_comments_are_at_no_distance_and_change_nothing_for_others() -> None:
     rng = np.random.default_rng(4)
-    comments = _comments(rng, np.array([5] * 7 + [0]), np.zeros((8, 20)))
-    with pytest.raises(ValueError, match="have e7, so there is no task"):
-        vocabulary.classifier_rdms(comments, _humans(), 1, 0)
+    comments = _comments(rng, np.full(8, 30), rng.normal(size=(8, 40)), both=0.2)
+    whole = vocabulary.word_rdms(comments, _humans(), 7)
+    assert list(whole) == ["classifier", "profiles", "tfidf", "cooccurrence"]
+    assert whole.to_array().notnull().all() and vocabulary.undefined_emotions(whole) == []
+    silent = comments.assign(text=comments["text"].mask(comments["e6"], "\U0001f600"), e7=False)
+    made = vocabulary.word_rdms(silent, _humans(), 7)
+    assert vocabulary.undefined_emotions(made) == ["e6", "e7"]
+    i, j = pair_index(8)
+    for rdm in made.values():
+        np.testing.assert_array_equal(rdm.isnull(), (i > 5) | (j > 5))
+    others = xr.Dataset(coords=pair_coords(NAMES[:6]))
+    left = vocabulary.label_rdms(silent, others, vocabulary.SPLITS, 7)
+    np.testing.assert_allclose(made.tfidf[~made.tfidf.isnull()], left.tfidf)
+    np.testing.assert_allclose(made.cooccurrence[~made.cooccurrence.isnull()], left.cooccurrence)
+    nothing = vocabulary.word_rdms(comments.assign(text="\U0001f600"), _humans(), 7)
+    assert vocabulary.undefined_emotions(nothing) == NAMES
+
+
+def test_single_labels_say_nothing_about_similarity() -> None:
+    rng = np.random.default_rng(5)
+    comments = _comments(rng, np.full(8, 20), rng.normal(size=(8, 30)))
+    assert list(vocabulary.label_rdms(comments, _humans(), 2, 0)) == ["tfidf"]
+
+
+def test_centroids_are_compared_by_name_and_centred_over_emotions() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(8, 12)) + 3 * rng.normal(size=12)  # all share much
+    shuffled = xr.DataArray(values[::-1], {"emotion": NAMES[::-1]}, ["emotion", "dimension"])
+    found = vocabulary.centroid_rdms(shuffled, _humans())
+    i, j = pair_index(8)
+    for name, rows in (("plain", values), ("centred", values - values.mean(0))):
+        np.testing.assert_allclose(found[name], 1 - np.corrcoef(rows)[i, j])

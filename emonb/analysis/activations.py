@@ -26,6 +26,15 @@ def layer_quantiles(
     return table
 
 
+def variance_carried(activations: xr.DataArray) -> pd.Series:
+    """Share of each neuron in the variance between emotions of the seed means; indexed by layer and neuron, sum 1.
+
+    Shares are in raw units, on which a Euclidean distance depends; NaN where no neuron differs.
+    """
+    variance = activations.mean("seed").var("emotion")
+    return (variance / variance.sum()).transpose("layer", "neuron").to_series().rename("share")
+
+
 def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     """How alike an emotion's vectors of different seeds are, against vectors of other emotions.
 

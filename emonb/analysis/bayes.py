@@ -74,11 +74,15 @@ def _noncentral(t: float, df: float, shift: np.ndarray) -> np.ndarray:
     >>> bool(np.isclose(_noncentral(2.0, 13, np.array([1.5]))[0], expected))
     True
     """
+    reached = shift**2 * df / (df + t**2) < 1400  # beyond, the density is zero in double precision
+    shift = shift[reached]
     x = shift * t / np.sqrt(df + t**2)
     z, gamma = x**2 / 2, scipy.special.gammaln
     even = scipy.special.hyp1f1(-df / 2, 0.5, -z)  # Kummer's transformation takes exp(z) out of both
     odd = np.exp(gamma(df / 2 + 1) - gamma((df + 1) / 2)) * scipy.special.hyp1f1((1 - df) / 2, 1.5, -z)
-    return np.exp(z - shift**2 / 2) * (even + np.sqrt(2) * x * odd)
+    ratio = np.zeros(len(reached))
+    ratio[reached] = np.exp(z - shift**2 / 2) * (even + np.sqrt(2) * x * odd)
+    return ratio
 
 
 @lru_cache

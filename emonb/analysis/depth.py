@@ -12,6 +12,7 @@ import xarray as xr
 
 from emonb.analysis.estimates import from_t, pool_errors, to_table
 from emonb.analysis.populations import ALL
+from emonb.analysis.ties import varies
 
 
 def mask_depth(masks: xr.Dataset, kind: str, sizes: Sequence[int]) -> xr.DataArray:
@@ -70,9 +71,10 @@ def adjust_for_depth(
         n, x0, spread = len(y), float(at.mean()), float(((x - x.mean()) ** 2).sum())
         slope = float((x - x.mean()) @ y / spread) if spread > 1e-12 else np.nan
         fitted = y.mean() + slope * (x0 - x.mean())
-        residual = float(((y - y.mean() - slope * (x - x.mean())) ** 2).sum() / (n - 2))
+        residual = float(((y - y.mean() - slope * (x - x.mean())) ** 2).sum() / (n - 2)) if n > 2 else np.nan
+        residual = residual if varies(y) else 0.0
         variances = [residual * (1 / n + (x0 - x.mean()) ** 2 / spread) if spread > 1e-12 else np.nan]
-        variances.append(other.var(ddof=1) / other.size)
+        variances.append(other.var(ddof=1) / other.size if varies(other) else 0.0)
         tests[name] = from_t(
             float(other.mean() - fitted), *pool_errors(np.array(variances), np.array([n - 2, other.size - 1]))
         )

@@ -1,6 +1,6 @@
 """An effect as every claim needs it: its value, a 95 % and a 90 % interval, and p with its side named."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +20,24 @@ class Estimate(NamedTuple):
     high90: float
     p: float
     """Two-sided."""
-    p_greater: float
+    p_greater: float = float("nan")
     """One-sided: the effect is above zero."""
-    t: float
-    df: float
+    t: float = float("nan")
+    df: float = float("nan")
+
+    def evidence(self) -> dict[str, float]:
+        """What a verdict is made of (:func:`emonb.book.verdict.decide`): the value, both intervals, and the two-sided p."""
+        return {name: getattr(self, name) for name in ("value", "low", "high", "low90", "high90", "p")}
+
+
+def from_interval(value: float, interval: Callable[[float], tuple[float, float]], p: float) -> Estimate:
+    """Estimate whose intervals come from a function of their level, and whose two-sided p from a test of its own.
+
+    >>> from_interval(0.5, lambda level: (0.5 - level, 0.5 + level), p=0.02).low90
+    -0.4
+    """
+    (low, high), (low90, high90) = interval(0.95), interval(0.90)
+    return Estimate(*(float(number) for number in (value, low, high, low90, high90, p)))
 
 
 def from_t(value: float, error: float, df: float) -> Estimate:

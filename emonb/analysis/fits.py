@@ -1,14 +1,19 @@
 """A fit of two RDMs with its interval and both p values; fits within groups of emotions; fits corrected for noise."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from emonb.analysis.correlation import correlate_rows
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
 from emonb.analysis.rdm import Rdm, pair_index, pair_labels, pair_values, to_square
 from emonb.errors import LabelError
+
+_NONE: tuple[float, float, float, float, float] = (float("nan"),) * 5
 
 
 class Fit(NamedTuple):
@@ -43,10 +48,13 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
     Returns
     -------
     Fit
+        All but ``n`` NaN where a side does not vary, or is not defined for every pair.
     """
     x, y = pair_values(model, human)
     n = len(to_square(x))
     rho = rank_correlation(x, y)
+    if np.isnan([rho, *x, *y]).any():
+        return Fit(*_NONE, n)
     low, high = jackknife_interval(rho, [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)])
     ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
     target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
@@ -55,8 +63,8 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman correlation of two vectors."""
-    return float(np.corrcoef(scipy.stats.rankdata(x), scipy.stats.rankdata(y))[0, 1])
+    """Spearman correlation of two vectors where the first is defined; NaN where one of them does not vary there."""
+    return float(correlate_rows(x[None], y, "rho")[0])
 
 
 def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
@@ -132,12 +140,21 @@ def fit_within(
 ) -> dict[str, Fit]:
     """Fit of two RDMs within each group of emotions, over pairs inside it (:func:`fit_rdms`).
 
-    Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group.
+    Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group. A group of
+    fewer than four emotions has no fit (NaN).
     """
     return {
-        name: fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
+        name: Fit(*_NONE, len(some))
+        if len(some) < 4
+        else fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
         for name, some in groups.items()
     }
+
+
+def to_table(found: Mapping[str, Fit], name: str = "way") -> pd.DataFrame:
+    """Fits as a table: one row a fit; columns rho, low, high, and p (two-sided)."""
+    table = pd.DataFrame(found.values(), pd.Index(list(found), name=name), Fit._fields)
+    return table.rename(columns={"p_two_sided": "p"})[["rho", "low", "high", "p"]]
 
 
 def correct_for_noise(rho: float, *reliabilities: float) -> float:

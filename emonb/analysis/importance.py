@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from emonb.analysis.bayes import bayes_r
+from emonb.analysis.correlation import correlate
 from emonb.analysis.estimates import from_r
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
 from emonb.analysis.kendall import tau_b
@@ -18,6 +19,7 @@ from emonb.analysis.people import assess_reliability, disattenuate
 from emonb.analysis.populations import ALL
 from emonb.analysis.rdm import pair_values
 from emonb.analysis.structure import mean_reliability
+from emonb.analysis.ties import varies
 
 SPLITS = 200  # random halves of the judges, as everywhere in the book
 
@@ -52,7 +54,7 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
     return table.rename_axis("attribute")
 
 
-def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutations: int, seed: int) -> np.ndarray:
+def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutations: int, seed: int) -> xr.DataArray:
     """Importance of every attribute to people whose emotions are permuted; first row: not permuted.
 
     Importance is Kendall's tau-b of the attribute's RDM with the mean human RDM (Li et al., Methods). Relabelling the
@@ -66,15 +68,16 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
 
     Returns
     -------
-    array, shape (1 + n_permutations, n_attributes)
+    DataArray, dims (draw, attribute)
     """
     rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
     n_items = round((1 + np.sqrt(1 + 8 * len(target))) / 2)
     orders = np.vstack([np.arange(n_items), draw_permutations(n_items, n_permutations, seed)])
-    return np.vstack([tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)])
+    drawn = [tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)]
+    return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
 
 
-def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArray, n: int, seed: int) -> pd.DataFrame:
+def test_loss(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
     """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
 
     *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.
@@ -89,10 +92,10 @@ def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArr
     ----------
     loss : DataArray, dims (attribute, size)
         Averaged over emotions and seeds; a constant, such as accuracy without a mask, drops out.
-    attribute_rdm : DataArray, dims (attribute, pair)
-    human : DataArray, dims (pair,)
-    n, seed : int
-        Permutations, at least as extreme ones counted as (b + 1) / (n + 1).
+    drawn : DataArray, dims (draw, attribute)
+        Importance, and under it as it is with permuted emotions (:func:`draw_importance`). As many permutations of the
+        attributes; at least as extreme ones count as (b + 1) / (n + 1).
+    seed : int
 
     Returns
     -------
@@ -102,8 +105,9 @@ def test_loss(loss: xr.DataArray, attribute_rdm: xr.DataArray, human: xr.DataArr
         ``bf_greater`` (:func:`~emonb.analysis.bayes.bayes_r`). NaN where all losses are equal.
     """
     names = loss.attribute.values
-    importance = draw_importance(attribute_rdm.sel(attribute=names), human, n, seed)
-    shuffled = importance[0][np.vstack([np.arange(len(names)), draw_permutations(len(names), n, seed)])]
+    importance = drawn.sel(attribute=names).transpose("draw", "attribute").to_numpy()
+    orders = draw_permutations(len(names), len(importance) - 1, seed)
+    shuffled = importance[0][np.vstack([np.arange(len(names)), orders])]
     rows = {}
     for name in [*loss["size"].values.tolist(), ALL]:
         values = (loss.mean("size") if name == ALL else loss.sel(size=name)).values
@@ -131,9 +135,9 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
     """
     kept = [name for name in loss.attribute.values if name not in names]
     loss, importance = loss.sel(attribute=kept), importance.sel(attribute=kept)
-    over_sizes = xr.corr(loss, importance, "attribute").to_series()
+    over_sizes = correlate(loss, importance).to_series()
     return pd.Series(
-        [*over_sizes, float(xr.corr(loss.mean("size"), importance))], pd.Index([*over_sizes.index, ALL], name="N")
+        [*over_sizes, float(correlate(loss.mean("size"), importance))], pd.Index([*over_sizes.index, ALL], name="N")
     )
 
 
@@ -145,7 +149,8 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
     level : DataArray, dims (attribute, emotion)
     above : float
     """
-    r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
+    with np.errstate(invalid="ignore"):  # an attribute that is the same for every emotion resembles none
+        r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
     names = level.attribute.values.astype(str)
     pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
     return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
@@ -154,6 +159,7 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
 def _correlate(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Pearson r of values with each row; NaN where one of both is constant."""
     a, b = values - values.mean(), rows - rows.mean(1, keepdims=True)
+    a = a if varies(values) else np.zeros_like(a)
     norm = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
     return np.divide(b @ a, norm, out=np.full(len(rows), np.nan), where=norm > 1e-12)
 

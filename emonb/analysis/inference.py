@@ -4,7 +4,6 @@ RDM entries share emotions and prompts share masks, so neither is a sample. Ever
 with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import ArrayLike
 from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 from emonb.analysis.ties import ROUNDING, varies
-from emonb.units import PERMUTATIONS_A_PART, Arrays, InTurn, Work, name_blocks
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
@@ -57,14 +55,12 @@ def mantel_test(
     n_permutations: int,
     seed: int,
     chunk: int = 50,
-    progress: bool = False,
     device: str = "cpu",
-    work: Work | None = None,
 ) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
     The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and
-    among those of ``x`` is kept. Works for one pair of RDMs and for 36,864 neurons x 14 attributes.
+    among those of ``x`` is kept.
 
     Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information about ``x``, so every
     relabelling is equally likely. Unit of inference: the emotion.
@@ -77,13 +73,9 @@ def mantel_test(
     n_permutations, seed : int
     chunk : int
         Permutations handled at a time; bounds the memory.
-    progress : bool
-        Show a progress bar.
     device : str
         ``cuda`` multiplies signs on a GPU; anything else counts bits (``auto`` too, which spares an analysis the import
         of PyTorch). Scores are integers: the results are the same.
-    work : Work, optional
-        Where blocks of permutations are counted and kept; here and in memory if not given.
 
     Returns
     -------
@@ -107,16 +99,9 @@ def mantel_test(
     null = _make_tau(x[order], y, device)
     permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
 
-    def count(block: slice, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
-        exceeded, top = np.zeros((len(x), len(y)), np.int64), []
-        mine = permutations[block]
-        for start in range(0, len(mine), chunk):
-            top.append(null.add(permute_rdm(y, mine[start : start + chunk]), exceeded))  # [chunk, n_y, n_pairs]
-        return {"exceeded": exceeded, "top": np.concatenate(top)}, {}  # whole numbers: the same wherever they are counted
-
-    parts = (work or InTurn()).each(name_blocks(n_permutations, PERMUTATIONS_A_PART), lambda: count, progress)
-    exceeded = np.sum([part["exceeded"] for part in parts], axis=0)
-    null_max = np.concatenate([part["top"] for part in parts])
+    exceeded = np.zeros((len(x), len(y)), np.int64)
+    starts = range(0, n_permutations, chunk)
+    null_max = np.concatenate([null.add(permute_rdm(y, permutations[s : s + chunk]), exceeded) for s in starts])
     back = np.argsort(order)
     observed, exceeded = null.observed[back], exceeded[back]
     sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))

@@ -1,11 +1,13 @@
 """Where the emotions lie among each other: maps and trees of an RDM."""
 
 import numpy as np
+import xarray as xr
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import orthogonal_procrustes
+from scipy.stats import rankdata
 from sklearn.manifold import ClassicalMDS
 
-from emonb.analysis.rdm import to_square
+from emonb.analysis.rdm import pair_labels, to_square
 
 
 def map_emotions(rdm: np.ndarray) -> np.ndarray:
@@ -23,6 +25,25 @@ def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     rotation, scale = orthogonal_procrustes(points, target)
     size = (points**2).sum()
     return points @ rotation * (scale / size if size > 0 else 1.0)
+
+
+def mean_distances(rdm: xr.DataArray) -> xr.DataArray:
+    """How far each emotion lies from all others: mean percentile of its distances among all distances; dims (emotion,).
+
+    >>> from emonb.analysis.rdm import pair_coords
+    >>> near = xr.DataArray([1.0, 2.0, 3.0], dims="pair", coords=pair_coords(["joy", "love", "awe"]))
+    >>> mean_distances(near).to_series().round(1).to_dict()
+    {'joy': 33.3, 'love': 50.0, 'awe': 66.7}
+    """
+    square = to_square(100 * (rankdata(rdm) - 0.5) / rdm.size)
+    return xr.DataArray(square.sum(1) / (len(square) - 1), {"emotion": pair_labels(rdm)}, ["emotion"])
+
+
+def find_outlier(rdm: xr.DataArray, other: xr.DataArray) -> tuple[str, float, float]:
+    """The emotion that one RDM sets furthest from all others, and how far both RDMs do (:func:`mean_distances`)."""
+    far, there = mean_distances(rdm), mean_distances(other)
+    name = str(far.emotion.values[far.values.argmax()])
+    return name, float(far.max()), float(there.sel(emotion=name))
 
 
 def cluster(rdm: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import scipy.sparse
 import xarray as xr
 
 from emonb.analysis.estimates import Estimate, from_t
+from emonb.analysis.ties import varies
 
 
 class Mixed(NamedTuple):
@@ -167,6 +168,24 @@ def model_lesions(
 def test_kind(model: Mixed) -> Estimate:
     """Random - selective, averaged over N, and at one depth where the model holds depth (:func:`model_lesions`)."""
     return model.test((model.effects.index == "kind").astype(float))
+
+
+def test_lesions(
+    accuracy: xr.DataArray, comparison: str, depth: xr.DataArray | None = None, middle: float = 0.0, sampled: bool = True
+) -> Estimate:
+    """Fit the model of :func:`model_lesions` to the attributes that have masks, and test the kinds (:func:`test_kind`).
+
+    Returns
+    -------
+    Estimate
+        NaN where nothing varies, there are fewer than two attributes, emotions or seeds, or too few for one degree of
+        freedom.
+    """
+    known = accuracy.sel(kind=["selective", comparison]).dropna("size", how="all").dropna("attribute", how="any")
+    if min(known.sizes[name] for name in ("attribute", "emotion", "seed")) < 2 or not varies(known.values):
+        return Estimate(*[float("nan")] * 9)
+    test = test_kind(model_lesions(known, comparison, depth, middle, sampled))
+    return test if test.df >= 1 else Estimate(test.value, *[float("nan")] * 8)
 
 
 def _levels(table: pd.DataFrame, columns: Sequence[str], rows: np.ndarray | None = None) -> scipy.sparse.spmatrix:

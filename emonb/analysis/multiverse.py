@@ -64,9 +64,26 @@ def share_passing(curve: pd.DataFrame) -> float:
     return float(curve["passes"].mean())
 
 
-def share_by_choice(curve: pd.DataFrame, choices: Sequence[str]) -> pd.DataFrame:
-    """Share that passes and median effect under every option of every choice; index (choice, option)."""
-    parts = {
-        name: curve.groupby(name, sort=False).agg(passes=("passes", "mean"), median=("value", "median")) for name in choices
-    }
-    return pd.concat(parts, names=["choice", "option"])
+def share_by_option(curves: pd.DataFrame, choices: Sequence[str], by: str) -> pd.DataFrame:
+    """Share that passes under every option of every choice, one column a claim.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From :func:`specify`, several below each other; "" where a claim has no such choice.
+    choices : sequence of str
+    by : str
+        Column that tells them apart.
+
+    Returns
+    -------
+    DataFrame
+        Index "choice: option", numbers first; NaN where a claim has no such option.
+    """
+    parts = []
+    for name in choices:
+        mine = curves[curves[name] != ""]
+        part = mine.groupby([name, by], sort=False)["passes"].mean().unstack()
+        part = part.loc[sorted(part.index, key=lambda option: (not str(option).isdigit(), len(str(option)), str(option)))]
+        parts.append(part.set_axis([f"{name}: {option}" for option in part.index]))
+    return pd.concat(parts)

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.inference import benjamini_hochberg
-from emonb.analysis.neurons import N_MOMENTS, Found, label_neurons, permute_scores
+from emonb.analysis.neurons import label_neurons
+from emonb.analysis.normal_scores import N_MOMENTS, Found, permute_scores
 from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_index, pair_labels
 from emonb.errors import LabelError
 
@@ -47,35 +47,34 @@ def find_own_neurons(
     Returns
     -------
     Dataset
-        As :func:`emonb.analysis.neurons.find_neurons`, with ``rho`` in place of ``tau``, and over (attribute)
-        ``predicted``: the share of the scores' variance that the others account for.
+        As :func:`emonb.analysis.neurons.find_neurons`, with ``rho`` in place of ``tau`` and nothing parametric, and over
+        (attribute) ``predicted``: the share of the scores' variance that the others account for. Where that is all of it
+        (as with no more emotions than attributes), or nothing varies, nothing is defined.
 
     Raises
     ------
     LabelError
         The two are about different emotions.
-    ValueError
-        Not more emotions than attributes, so that the others predict every attribute; an attribute they predict fully.
     """
     activation = order_emotions(activations.activation, humans.attribute_rdm)
     emotions, names = pair_labels(humans.attribute_rdm), humans.attribute_rdm.attribute.values
     if set(humans.score.attribute.values) != set(names):
         raise LabelError("scores and RDMs are of different attributes; both must come from one study")
     scores = humans.score.sel(emotion=emotions, attribute=names).transpose("attribute", "emotion").to_numpy()
-    if len(names) >= len(emotions):
-        raise ValueError(f"{len(names)} attributes of {len(emotions)} emotions leave nothing to rotate; use fewer")
     x = _unit(_ranks(average_neuron_rdms(activation)))
     streams = np.random.SeedSequence(seed).spawn(len(names))
     rho, found, predicted = [], [], []
     for k, stream in enumerate(streams):
         turned, share = rotate_scores(scores[k], np.delete(scores, k, axis=0), rotations + N_MOMENTS, stream)
         observed = x @ _rdm_ranks(scores[k][None]).T
-        found.append(permute_scores(lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress))
-        rho.append(observed)
+        result = permute_scores(lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress)
+        if not share < 1:  # but for rounding, all surrogates are the scores
+            result = result._replace(score=np.full_like(result.score, -np.inf), beyond=np.zeros_like(result.beyond))
+        found.append(result)
+        rho.append(np.where(np.isfinite(result.score), observed, np.nan))
         predicted.append(share)
     together = Found(*(np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)))
-    arrays = {"rho": np.concatenate(rho, axis=1), "p": together.p, "p_fwe": together.p_fwe}
-    arrays["q"] = np.stack([benjamini_hochberg(p) for p in together.p.T], axis=1)
+    arrays = {"rho": np.concatenate(rho, axis=1), "mean": together.mean, "sd": together.sd}
     labelled = label_neurons(arrays, together, activation, humans.attribute_rdm)
     return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=rotations)
 
@@ -97,21 +96,17 @@ def rotate_scores(
     surrogates : array, shape (n, n_emotions)
         With the same mean, variance and linear regression on the others.
     predicted : float
-        Share of the variance that the others account for.
-
-    Raises
-    ------
-    ValueError
-        The others predict the scores fully.
+        Share of the variance that the others account for; where it is 1, or the scores do not vary (NaN), all surrogates
+        are the scores themselves.
     """
     design = np.vstack([np.ones(len(score)), others]).T
-    basis, size, _ = np.linalg.svd(design / np.abs(design).max(0), full_matrices=True)
+    basis, size, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(0), 1e-300), full_matrices=True)
     rank = int((size > 1e-10 * size[0]).sum())
     free = basis[:, rank:]  # directions orthogonal to the others and to a constant
     left = free @ (free.T @ score)
     length, spread = np.linalg.norm(left), np.linalg.norm(score - score.mean())
-    if length <= 1e-9 * spread:
-        raise ValueError("the other attributes predict an attribute's scores fully, so none of it can be its own")
+    if length <= 1e-9 * spread or spread == 0:
+        return np.tile(score, (n, 1)), 1.0 if spread else float("nan")
     direction = np.random.default_rng(seed).normal(size=(n, free.shape[1]))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return score - left + length * direction @ free.T, float(1 - (length / spread) ** 2)

@@ -8,7 +8,9 @@ import scipy.optimize
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
+from emonb.analysis.estimates import Estimate, from_t, to_table
+from emonb.analysis.fits import permutation_p
+from emonb.analysis.inference import draw_permutations, permute_rdm
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
 from emonb.analysis.ties import varies
 
@@ -57,18 +59,40 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     """
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
-    if n < 4 or not varies(model) or not varies(human):
-        none = float("nan")
-        return Partial(none, none, none, none, none, n_permutations)
-    rho = _partial_rho(model, human, covariates)
-    error = _jackknife_error(model, human, covariates, n)
-    half = float(scipy.stats.t.isf(0.025, n - 1)) * error
-    p = float(scipy.stats.t.sf(rho / error, n - 1)) if error > 0 else 1.0
-
+    found = estimate_given(model, human, covariates)
+    rho = found.value
+    if np.isnan(rho):
+        return Partial(rho, rho, rho, rho, rho, n_permutations)
+    if np.isnan(found.low):
+        return Partial(rho, rho, rho, 1.0, 1.0, n_permutations)
     given, ranks = _powers(covariates), _ranks(model)
     null = _correlate_given(permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), _ranks(human), given)
-    mantel_p = float(((null >= rho - TIE).sum() + 1) / (n_permutations + 1)) if error > 0 else 1.0
-    return Partial(rho, rho - half, rho + half, p, mantel_p, n_permutations)
+    return Partial(rho, found.low, found.high, found.p_greater, permutation_p(null, rho)[0], n_permutations)
+
+
+def estimate_given(model: Rdm, human: Rdm, covariates: Rdm) -> Estimate:
+    """Partial rank correlation with what the jackknife over emotions says of it (see :func:`compare_given`).
+
+    Unit: the emotion; population: emotions of which these are a sample.
+
+    Parameters
+    ----------
+    model, human, covariates
+        As for :func:`compare_given`.
+
+    Returns
+    -------
+    Estimate
+        A correlation of 0 of which nothing else is known (NaN) where the covariates leave nothing of a side; all NaN where
+        a side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are
+        left out.
+    """
+    model, human, covariates = _defined(model, human, covariates)
+    n = to_square(model).shape[0]
+    if n < 4 or not varies(model) or not varies(human):
+        return Estimate(*[float("nan")] * 9)
+    rho, error = _partial_rho(model, human, covariates), _jackknife_error(model, human, covariates, n)
+    return from_t(rho, error, n - 1)
 
 
 class SemiPartial(NamedTuple):
@@ -101,10 +125,13 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     Returns
     -------
     SemiPartial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side.
+        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
+        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
     """
-    model, human, covariates = pair_values(model, human, covariates)
-    given = _powers(np.atleast_2d(covariates))
+    model, human, covariates = _defined(model, human, covariates)
+    if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):
+        return SemiPartial(float("nan"), float("nan"), float("nan"), n_permutations)
+    given = _powers(covariates)
     ranks, target = scipy.stats.rankdata(model), scipy.stats.rankdata(human)
     rho = float(_correlate_given(ranks[None], target, given)[0])
     left = _residuals(ranks[None], given)[0]
@@ -112,33 +139,26 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
         return SemiPartial(0.0, 1.0, 1.0, n_permutations)
     orders = draw_permutations(len(to_square(model)), n_permutations, seed)
     null = _correlate_given(permute_rdm(left, orders), target, given)
-    greater, far = (null >= rho - TIE).sum() + 1, (np.abs(null) >= abs(rho) - TIE).sum() + 1
-    return SemiPartial(rho, float(greater / (n_permutations + 1)), float(far / (n_permutations + 1)), n_permutations)
+    return SemiPartial(rho, *permutation_p(null, rho), n_permutations)
 
 
-def compare_each(
-    model: Rdm, human: Rdm, covariates: xr.DataArray, n_permutations: int, seed: int, n_each: int | None = None
-) -> pd.DataFrame:
-    """Compare model and human given each covariate by itself, and given all of them (:func:`compare_given`).
+def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray) -> pd.DataFrame:
+    """Compare model and human given each covariate by itself, and given all of them (:func:`estimate_given`).
 
     Parameters
     ----------
     model, human : array or DataArray, shape (n_pairs,)
     covariates : DataArray, dims (label, pair)
-    n_permutations, seed : int
-    n_each : int, optional
-        Permutations where a single covariate is given; as many as for all if left out.
 
     Returns
     -------
     DataFrame
-        One row a covariate, and ``all``; columns as :class:`Partial` has them.
+        One row a covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
     """
     label = next(str(dim) for dim in covariates.dims if dim != "pair")
-    rows = {name: (covariates.sel({label: name}), n_each or n_permutations) for name in covariates[label].values}
-    rows["all"] = (covariates, n_permutations)
-    results = {name: compare_given(model, human, given, n, seed) for name, (given, n) in rows.items()}
-    return pd.DataFrame(results.values(), pd.Index(results, name=label), Partial._fields)
+    given = {str(name): covariates.sel({label: name}) for name in covariates[label].values}
+    found = {name: estimate_given(model, human, some) for name, some in [*given.items(), ("all", covariates)]}
+    return to_table(found, label).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
 
 
 def partial_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:

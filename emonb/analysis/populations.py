@@ -7,6 +7,7 @@ Judd, Westfall & Kenny 2012, J Pers Soc Psychol 103:54). Emotions and seeds are 
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,42 @@ import xarray as xr
 
 from emonb.analysis.bayes import bayes_t
 from emonb.analysis.estimates import Estimate, from_t, pool_errors, to_table
+from emonb.analysis.ties import ROUNDING, varies
 
 ALL = "all"  # the row that speaks for all sizes N together
 
 
-def mask_means(data: xr.Dataset, kind: str, sizes: Sequence[int], measure: str = "accuracy") -> xr.DataArray:
-    """Mean accuracy (or ``auc``) over emotions and seeds of every mask of a kind; dims (attribute, size, draw).
+def mask_means(
+    data: xr.Dataset, kind: str, sizes: Sequence[int], measure: str = "accuracy", by_emotion: bool = False
+) -> xr.DataArray:
+    """Mean accuracy (or ``auc``) over seeds and emotions of every mask of a kind; dims (attribute, size, draw).
 
-    Released lesions have one mask a cell, live ones many random draws.
+    Parameters
+    ----------
+    data : Dataset
+        Released lesions, with one mask a cell, or live ones, with many random draws.
+    kind : str
+    sizes : sequence of int
+    measure : {'accuracy', 'auc'}
+    by_emotion : bool
+        Keep the emotions, as a fourth dimension.
+
+    Returns
+    -------
+    DataArray
+        Without the attributes that have no mask.
     """
+    over = ["seed"] if by_emotion else ["seed", "emotion"]
     if f"mask_{measure}" not in data:
-        mean = data[measure].sel(kind=kind, size=list(sizes)).mean(("seed", "emotion")).drop_vars("kind")
-        return mean.expand_dims(draw=[0]).transpose("attribute", "size", "draw")
-    mine = (data.mask_kind == kind).values
-    values = data[f"mask_{measure}"].mean(("seed", "emotion")).values[mine]
-    along = [data[f"mask_{name}"].values[mine] for name in ("attribute", "size", "draw")]
-    cells = pd.Series(values, pd.MultiIndex.from_arrays(along, names=["attribute", "size", "draw"])).to_xarray()
-    return cells.sel(attribute=data.attribute.values, size=list(sizes))
+        mean = data[measure].sel(kind=kind, size=list(sizes)).mean(over).drop_vars("kind").expand_dims(draw=[0])
+    else:
+        mine = data[f"mask_{measure}"].isel(mask=(data.mask_kind == kind).values).mean(over)
+        names = ("attribute", "size", "draw")
+        index = pd.MultiIndex.from_arrays([mine[f"mask_{name}"].values for name in names], names=names)
+        mine = mine.drop_vars([f"mask_{name}" for name in ("kind", *names) if f"mask_{name}" in mine.coords])
+        mean = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+        mean = mean.sel(attribute=data.attribute.values, size=list(sizes))
+    return mean.transpose("attribute", "size", "draw", ...).dropna("attribute", how="any")
 
 
 def weigh_sizes(sizes: Sequence[int], area: bool = False) -> np.ndarray:
@@ -118,7 +138,7 @@ def compare_sampled(
     for name, (mine, others) in pairs.items():
         ours = mine.mean("draw").values
         samples = [others.mean("draw").values - ours] if matched else [others.values.ravel(), ours]
-        variances = np.array([sample.var(ddof=1) for sample in samples])
+        variances = np.array([_variance(sample) for sample in samples])
         counts = np.array([sample.size for sample in samples])
         gap = samples[0].mean() - (0 if matched else samples[1].mean())
         tests[name] = from_t(float(gap), *pool_errors(variances / counts, counts - 1))
@@ -132,7 +152,8 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
 
     Unit of inference: the random mask. Population: all random masks of the kind and size; what is tested is whether one
     attribute's mask is a further draw from it (predictive t: the distance over s sqrt(1 + 1/n)). Fixed: attributes,
-    emotions, seeds. Assumed: random masks' means are normal with one variance.
+    emotions, seeds. Assumed: random masks' means are normal with one variance; where an attribute has several draws, it is
+    compared with its own, and only the variance is common to all.
 
     Parameters
     ----------
@@ -150,55 +171,101 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
         ours, others = (x.mean("size") if name == ALL else x.sel(size=name) for x in (selective.mean("draw"), random))
         drawn = others.transpose("attribute", "draw").values
         pool = drawn if drawn.shape[1] > 1 else drawn.reshape(1, -1)  # its own draws, or all masks of the size
-        gap, n = pool.mean(1) - ours.values, pool.shape[1]
-        t = gap / (pool.std(1, ddof=1) * np.sqrt(1 + 1 / n))
-        p = scipy.stats.t.sf(t, n - 1)
+        gap, n, df = pool.mean(1) - ours.values, pool.shape[1], pool.size - len(pool)
+        spread = np.sqrt(np.mean([_variance(row) for row in pool]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(spread > 0, gap / (spread * np.sqrt(1 + 1 / n)), np.nan)
+        p = scipy.stats.t.sf(t, df)
         for a, holm in enumerate(_holm(p)):
             rows[name, str(ours.attribute.values[a])] = (gap[a], t[a], p[a], holm)
     index = pd.MultiIndex.from_tuples(rows, names=["N", "attribute"])
     return pd.DataFrame(list(rows.values()), index, ["value", "t", "p", "p_holm"])
 
 
-def find_majority(accuracy: xr.DataArray, comparison: str, n_bootstraps: int, seed: int) -> Estimate:
+def find_majority(selective: xr.DataArray, random: xr.DataArray, n_bootstraps: int, seed: int) -> Estimate:
     """Share of the emotions whose inference is worse under selective than under random masks, beyond one half.
 
     Unit of inference: the random mask. Population: random masks of these sizes. Fixed: attributes with their selective
-    masks, emotions, seeds. Assumed: random masks of a size are independent draws. Random masks are drawn again with all
-    their emotions; the intervals are percentiles, and p is twice the smaller tail, (b + 1) / (n + 1).
+    masks, emotions, seeds. Assumed: random masks of a size differ from their mean (an attribute's own where it has
+    several draws) as independent draws from one distribution. What they differ by, over all emotions at once, is drawn
+    again, and widened as t is against a normal distribution, since its spread is estimated; the intervals are
+    percentiles, and p is twice the smaller tail, (b + 1) / (n + 1).
 
     Parameters
     ----------
-    accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
-    comparison : str
-        Kind of random mask.
+    selective, random : DataArray, dims (attribute, size, draw, emotion)
+        From :func:`mask_means`, by emotion.
     n_bootstraps, seed : int
 
     Returns
     -------
     Estimate
-        ``value``: share of emotions minus .5, the mean difference of an emotion being over attributes and sizes. No t.
+        ``value``: share of emotions minus .5, the mean difference of an emotion being over attributes and sizes. No t;
+        NaN without two masks.
     """
     rng = np.random.default_rng(seed)
-    both = accuracy.dropna("size", how="any").mean("seed").transpose("kind", "size", "attribute", "emotion")
-    selective = both.sel(kind="selective").mean(("size", "attribute")).values
-    masks = both.sel(kind=comparison).values  # [size, attribute, emotion]
-    value = float((masks.mean((0, 1)) > selective).mean() - 0.5)
-    drawn = np.zeros((n_bootstraps, masks.shape[2]))
-    for row in masks:
-        counts = rng.multinomial(len(row), np.full(len(row), 1 / len(row)), n_bootstraps)
-        drawn += counts @ row / len(row) / len(masks)
-    shares = (drawn > selective).mean(1) - 0.5
-    low, low90, high90, high = np.quantile(shares, [0.025, 0.05, 0.95, 0.975])
-    below, above = ((tail.sum() + 1) / (n_bootstraps + 1) for tail in (shares <= 0, shares >= 0))
-    return Estimate(value, low, high, low90, high90, float(min(1, 2 * min(below, above))), float(below), np.nan, np.nan)
+    random = random.sel({name: selective[name] for name in ("attribute", "size", "emotion")})
+    masks = random.transpose("size", "attribute", "draw", "emotion").values
+    gap = masks.mean((0, 1, 2)) - selective.mean(("size", "attribute", "draw")).values
+    gap = np.where(abs(gap) > ROUNDING * np.abs(masks).max(initial=0), gap, 0.0)
+    value, draws, n = float((gap > 0).mean() - 0.5), masks.shape[2], masks.shape[1] * masks.shape[2]
+    if n < 2:
+        return Estimate(value, *[float("nan")] * 8)
+    middle = masks.mean((1, 2) if draws == 1 else 2, keepdims=True)
+    residuals = (masks - middle) * np.sqrt(n / (n - 1) if draws == 1 else draws / (draws - 1))
+    shift = np.zeros((n_bootstraps, masks.shape[3]))
+    for rows in residuals.reshape(len(masks), n, -1):
+        shift += rng.multinomial(n, np.full(n, 1 / n), n_bootstraps) @ rows / n / len(masks)
+    df = len(masks) * (n - (1 if draws == 1 else masks.shape[1]))
+    shift *= np.sqrt(df / rng.chisquare(df, (n_bootstraps, 1)))
+    shares = (gap + shift > 0).mean(1) - 0.5
+    low, low90, high90, high = (float(end) for end in np.quantile(shares, [0.025, 0.05, 0.95, 0.975]))
+    below, above = (float((tail.sum() + 1) / (n_bootstraps + 1)) for tail in (shares <= 0, shares >= 0))
+    return Estimate(value, low, high, low90, high90, min(1.0, 2 * min(below, above)), below)
+
+
+def compare_kinds(data: xr.Dataset, sizes: Sequence[int], measures: Sequence[str] = ("accuracy", "auc")) -> pd.DataFrame:
+    """Selective masks against every kind of random mask, by every measure there is, over all N, for both populations.
+
+    Parameters
+    ----------
+    data : Dataset
+        Released lesions have one kind, and no AUC.
+    sizes : sequence of int
+    measures : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        Index (comparison, measure, population); ``value``, ``low``, ``high``, ``p`` (two-sided) of :func:`compare_fixed`
+        and :func:`compare_sampled`.
+    """
+    kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
+    for kind, measure in product(kinds, [name for name in measures if name in data]):
+        selective, random = (mask_means(data, name, sizes, measure) for name in ("selective", kind))
+        rows[kind, measure, "fixed"] = compare_fixed(selective, random).loc[ALL]
+        rows[kind, measure, "sampled"] = compare_sampled(selective, random, is_matched(kind)).loc[ALL]
+    return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis(["comparison", "measure", "population"])
+
+
+def is_matched(kind: str) -> bool:
+    """Tell whether random masks of a kind are matched to an attribute's own mask (:mod:`emonb.analysis.masks`)."""
+    return kind != "random"
 
 
 def _error_of_mean(masks: np.ndarray) -> tuple[float, float]:
     """Standard error of the mean of masks [attribute, draw] and its degrees of freedom."""
     n, draws = masks.shape
     if draws == 1:
-        return float(masks.std(ddof=1) / np.sqrt(n)), n - 1.0
-    return pool_errors(masks.var(1, ddof=1) / draws / n**2, np.full(n, draws - 1))
+        return float(np.sqrt(_variance(masks.ravel()) / n)), n - 1.0
+    return pool_errors(np.array([_variance(row) for row in masks]) / draws / n**2, np.full(n, draws - 1))
+
+
+def _variance(values: np.ndarray) -> float:
+    """Variance of a sample; 0 where it varies by no more than rounding, NaN where it is no sample."""
+    if len(values) < 2:
+        return float("nan")
+    return float(values.var(ddof=1)) if varies(values) else 0.0
 
 
 def _with_evidence(tests: dict[Any, Estimate], spread: np.ndarray, n_masks: np.ndarray) -> pd.DataFrame:
@@ -207,7 +274,8 @@ def _with_evidence(tests: dict[Any, Estimate], spread: np.ndarray, n_masks: np.n
     for name, side in (("bf", "two-sided"), ("bf_greater", "greater")):
         rows = zip(table.t, n_masks, table.df, strict=True)
         table[name] = [bayes_t(t, n, df, side) for t, n, df in rows]
-    return table.assign(d=table.value.values / spread)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return table.assign(d=np.where(spread > 0, table.value.values / spread, np.nan))
 
 
 def _holm(p: np.ndarray) -> np.ndarray:

@@ -1,44 +1,29 @@
 """Does the model's structure follow the attributes that people's does? Two profiles over the attributes, compared."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from emonb.analysis.estimates import Estimate, from_interval
 from emonb.analysis.fits import jackknife_interval, leave_one_out, permutation_p
 from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
 from emonb.analysis.kendall import pack_signs, tau_b
 from emonb.analysis.rdm import pair_values, to_square
 
-
-class Reliance(NamedTuple):
-    """Likeness of the model's profile over the attributes to the human one; unit of inference: the emotion."""
-
-    r: float
-    """Pearson correlation over the attributes of their tau-b with the model RDM and with the human RDM."""
-    low: float
-    """95 % interval, jackknife over emotions."""
-    high: float
-    p_greater: float
-    """One-sided, the model's emotions permuted."""
-    p_two_sided: float
-    n: int
-    """Emotions."""
-    n_attributes: int
+_LARGEST = 1 - 1e-12  # correlation whose z is still a number
 
 
 def compare_profiles(
     model: xr.DataArray, human: xr.DataArray, attributes: xr.DataArray, n_permutations: int, seed: int
-) -> Reliance:
-    """Correlate over the attributes how well each one's RDM agrees with the model's and with the human RDM.
+) -> Estimate:
+    """Correlate (Pearson) over the attributes how well each one's RDM agrees with the model's and with the human RDM.
 
     Unit: the emotion; the attributes are these ones (fixed), not a sample: they depend on each other, and permuting
-    emotions keeps that. Population: for the interval, emotions of which these are a sample (jackknife, Efron & Stein 1981;
-    t on n - 1 degrees of freedom, cut at 1); for p, the relabellings of these emotions. Exchangeability assumed: under the
-    null the model's labels carry no information about the human RDM nor about any attribute (Mantel 1967). A model that
-    only follows what all attributes share departs from this null too.
+    emotions keeps that. Population: for the interval, emotions of which these are a sample (jackknife of Fisher's z, as a
+    correlation ends at 1; Efron & Stein 1981; t on n - 1 degrees of freedom); for p, the relabellings of these emotions.
+    Exchangeability assumed: under the null the model's labels carry no information about the human RDM nor about any
+    attribute (Mantel 1967). A model that follows what all attributes share departs from this null too.
 
     Parameters
     ----------
@@ -48,7 +33,8 @@ def compare_profiles(
 
     Returns
     -------
-    Reliance
+    Estimate
+        All NaN where one of the RDMs does not vary.
 
     Raises
     ------
@@ -56,16 +42,25 @@ def compare_profiles(
         RDMs of different pairs.
     """
     x, y, rows = pair_values(model, human, attributes)
-    n = len(to_square(x))
+    rows = rows[np.ptp(rows, axis=1) > 0]
+    if not (np.ptp(x) and np.ptp(y) and len(rows) > 1):
+        return Estimate(*[float("nan")] * 7)
     r = _profile_r(x, y, rows)
-    low, high = jackknife_interval(r, [_profile_r(x[kept], y[kept], rows[:, kept]) for kept in leave_one_out(n)])
+    without = [_profile_r(x[kept], y[kept], rows[:, kept]) for kept in leave_one_out(len(to_square(x)))]
+    z, *z_without = np.arctanh(np.clip([r, *without], -_LARGEST, _LARGEST))
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = np.tanh(jackknife_interval(z, z_without, level))
+        return float(low), float(high)
+
     packed, profile = pack_signs(rows), tau_b(y[None], rows)[0]
-    orders = draw_permutations(n, n_permutations, seed)
+    orders = draw_permutations(len(to_square(x)), n_permutations, seed)
     null = []
     for start in range(0, n_permutations, 500):  # so many relabelled RDMs at a time, to bound the memory
         profiles = tau_b(pack_signs(permute_rdm(x, orders[start : start + 500])), packed)
         null.append(_correlate_rows(profiles, profile))
-    return Reliance(r, low, min(high, 1.0), *permutation_p(np.concatenate(null), r), n, len(rows))
+    p_greater, p = permutation_p(np.concatenate(null), r)
+    return from_interval(r, interval, p)._replace(p_greater=p_greater)
 
 
 def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, seed: int) -> pd.DataFrame:
@@ -87,10 +82,15 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     Returns
     -------
     DataFrame
-        One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels).
+        One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels). NaN
+        where an RDM is constant.
     """
-    rows, y = pair_values(rdms, target)
     label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    names = pd.Index(rdms[label].values, name=label)
+    defined = (rdms.max("pair") > rdms.min("pair")) & bool(target.max() > target.min())
+    rows, y = pair_values(rdms.isel({label: np.flatnonzero(defined)}), target)
+    if not len(rows):
+        return pd.DataFrame(np.nan, names, ["tau", "p_greater", "p_two_sided", "p_fwe"])
     packed, observed = pack_signs(rows), tau_b(rows, y[None])[:, 0]
     orders = draw_permutations(len(to_square(y)), n_permutations, seed)
     batches = range(0, n_permutations, 500)
@@ -104,7 +104,7 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     p_fwe[order] = np.maximum.accumulate(stepwise)
     both = [permutation_p(null[:, k], observed[k])[1] for k in range(len(rows))]
     columns = {"tau": observed, "p_greater": p[0], "p_two_sided": both, "p_fwe": p_fwe}
-    return pd.DataFrame(columns, index=pd.Index(rdms[label].values, name=label))
+    return pd.DataFrame(columns, names[defined.to_numpy()]).reindex(names)
 
 
 def _profile_r(model: np.ndarray, human: np.ndarray, attributes: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from emonb.analysis.estimates import Estimate, from_t
 from emonb.analysis.inference import TIE, draw_permutations
+from emonb.analysis.ties import varies
 
 
 class Specificity(NamedTuple):
@@ -76,6 +77,7 @@ def test_specificity(
     values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss, level))
     x = _interaction(scipy.stats.zscore(levels, axis=1))
     y = _interaction(values)
+    y = y if varies(y, scale=np.abs(values).max()) else np.zeros_like(y)
     n, m = y.shape
     slope, scale = float((x * y).sum() / (x**2).sum()), (x**2).sum()
     products = x @ y.T / scale  # [attribute of the levels, mask]
@@ -90,6 +92,8 @@ def test_specificity(
     ]
     variance = (n - 1) * np.var(left[:n]) + (m - 1) * np.var(left[n:])
     p, p_greater = _two_sided(by_attribute, slope)
+    if not y.any() or not x.any():  # nothing that is lost, or nothing it could go with
+        return Specificity(from_t(slope, 0.0, n - 1), *[float("nan")] * 3)
     estimate = from_t(slope, float(np.sqrt(variance)), n - 1)._replace(p=p, p_greater=p_greater)
     r = float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
     p_random = np.nan
@@ -119,7 +123,7 @@ def _interaction(table: np.ndarray) -> np.ndarray:
 
 def _slope(loss: np.ndarray, level: np.ndarray) -> float:
     x = _interaction(scipy.stats.zscore(level, axis=1))
-    return float((x * loss).sum() / (x**2).sum())
+    return float((x * loss).sum() / (x**2).sum()) if len(x) > 1 else float("nan")
 
 
 def _two_sided(null: np.ndarray, observed: float) -> tuple[float, float]:

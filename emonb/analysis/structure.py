@@ -1,5 +1,6 @@
 """Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -7,10 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from emonb.analysis.correlation import correlate_rows, mean_of_defined, standard_ranks
+from emonb.analysis.estimates import Estimate
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
-from emonb.analysis.partial import compare_given
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.resampling import resample_factors
 from emonb.analysis.ties import varies
 
 
@@ -229,66 +231,15 @@ def bootstrap_fit(
     }
 
 
-def resample_fit(models: xr.DataArray, judgments: Rdm, n_bootstraps: int, seed: int) -> pd.DataFrame:
-    """Bootstrap intervals (:func:`bootstrap_fit`) of Spearman over emotions, over judges, and over both at once.
+def compare_networks(
+    trained: xr.DataArray, others: Mapping[str, xr.DataArray], judgments: xr.DataArray, bootstraps: int, seed: int
+) -> dict[str, Estimate]:
+    """By how much the RDM (pair) of a trained network fits people better than those of networks that were not trained.
 
-    Parameters
-    ----------
-    models : DataArray, dims (label, pair)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-    n_bootstraps, seed : int
-
-    Returns
-    -------
-    DataFrame
-        Index (resampled, model); columns as :class:`Interval` has them. Models are the labels, ``ceiling`` the upper noise
-        ceiling, and ``difference`` the first minus the second where there are two.
+    Difference in Spearman with the mean human RDM; interval and p for other emotions and other judges
+    (:func:`emonb.analysis.resampling.resample_factors`), every draw serving both networks.
     """
-    label = next(str(dim) for dim in models.dims if dim != "pair")
-    rows: dict[tuple[str, str], Interval] = {}
-    for over in ("emotions", "judges", "both"):
-        draws = bootstrap_fit(models, judgments, n_bootstraps, seed, over)
-        named = [*zip(models[label].values, draws["fit"], strict=True), ("ceiling", draws["ceiling"][0])]
-        rows |= {(over, str(name)): interval for name, interval in named}
-        if len(draws["fit"]) == 2:
-            rows[over, "difference"] = draws["difference"][1]
-    return pd.DataFrame(rows.values(), pd.MultiIndex.from_tuples(rows, names=["resampled", "model"]), Interval._fields)
-
-
-def test_networks(
-    trained: xr.DataArray,
-    untrained: xr.DataArray,
-    human: xr.DataArray,
-    judgments: Rdm,
-    given: xr.DataArray,
-    permutations: int,
-    seed: int,
-    bootstraps: int,
-) -> pd.Series:
-    """What a trained network has that an untrained one, tuned in the same way, has not.
-
-    Parameters
-    ----------
-    trained, untrained, human : DataArray, dims (pair,)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-    given : DataArray, dims (label, pair)
-        Other RDMs to take into account, together with the untrained network's.
-    permutations, seed, bootstraps : int
-
-    Returns
-    -------
-    Series
-        Of the untrained network ``rho``, ``tau`` and its ``mantel_p``; ``gain`` (difference in Spearman, trained minus
-        untrained) with ``gain.low`` and ``gain.high`` (95 %, bootstrap over emotions and judges); and of the trained one,
-        given all others, ``partial_rho``, ``partial_low``, ``partial_high``, ``partial_p``, ``partial_mantel_p``.
-    """
-    alone = mantel_test(untrained, human, permutations, seed)
-    pair = bootstrap_fit(np.stack(pair_values(trained, untrained)), judgments, bootstraps, seed, "both")
-    gain = pair["difference"][1]
-    beyond = compare_given(trained, human, np.vstack(pair_values(given, untrained)), permutations, seed)._asdict()
-    numbers = {"rho": pair["fit"][1].value, "tau": alone.statistic[0, 0], "mantel_p": alone.p[0, 0]}
-    numbers |= {"gain": gain.value, "gain.low": gain.low, "gain.high": gain.high}
-    return pd.Series(numbers | {f"partial_{name}": beyond[name] for name in ("rho", "low", "high", "p", "mantel_p")})
+    return {name: resample_factors(trained, judgments, bootstraps, seed, other)["both"] for name, other in others.items()}
 
 
 def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:

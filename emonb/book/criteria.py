@@ -1,13 +1,13 @@
-"""Criteria: conditions on recorded quantities, and what follows where a quantity is missing or undefined."""
+"""What a study states about its own data: numbers printed in it, or that only its released files give."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Verdict = Literal["yes", "no", "untested"]
 Quantities = Mapping[str, float | None]
+Reproduced = Literal["yes", "no", "not tested", "not printed"]
 
 
 def known(quantities: Quantities, name: str) -> float | None:
@@ -22,57 +22,53 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Criterion(Strict):
-    """One condition on a quantity: equal within a tolerance, above, or below; a bound may name another quantity."""
+class Statement(Strict):
+    """One number that the study states: a quantity equals it, lies above or below it."""
 
     quantity: str
     equals: float | None = None
     within: float = Field(0.0, ge=0)
-    above: float | str | None = None
-    below: float | str | None = None
-    because: str = ""
+    above: float | None = None
+    below: float | None = None
+    source: Literal["printed", "released"] = Field(description="printed in an abstract, or only in the released files")
+    where: str
 
     @model_validator(mode="after")
-    def _one_bound(self) -> "Criterion":
+    def _one_bound(self) -> "Statement":
         if all(bound is None for bound in (self.equals, self.above, self.below)):
-            raise ValueError(f"criterion on {self.quantity} needs equals, above or below")
+            raise ValueError(f"the statement on {self.quantity} needs equals, above or below")
         return self
 
-    def resolve(self, quantities: Quantities) -> tuple[float | None, float | None, float | None]:
-        """Value and both bounds as numbers, where they are known."""
-        above, below = (known(quantities, b) if isinstance(b, str) else b for b in (self.above, self.below))
-        return known(quantities, self.quantity), above, below
-
-    def judge(self, quantities: Quantities) -> Verdict:
-        """Judge the condition; 'untested' when a quantity it needs was not computed, or is not defined."""
-        value, above, below = self.resolve(quantities)
-        unknown = (above is None and self.above is not None) or (below is None and self.below is not None)
-        if value is None or unknown:
-            return "untested"
+    def judge(self, quantities: Quantities) -> Literal["yes", "no", "not tested"]:
+        """Tell whether the quantity is as stated; 'not tested' when it was not computed, or is not defined."""
+        value = known(quantities, self.quantity)
+        if value is None:
+            return "not tested"
         met = (
             (self.equals is None or abs(value - self.equals) <= self.within)
-            and (above is None or value > above)
-            and (below is None or value < below)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
         )
         return "yes" if met else "no"
 
     def describe(self) -> str:
-        """Read the condition as text."""
-        parts = [f"= {self.equals:g} ± {self.within:g}"] if self.equals is not None else []
-        parts += [f"> {self.above}"] if self.above is not None else []
-        parts += [f"< {self.below}"] if self.below is not None else []
-        return f"{self.quantity} {' and '.join(parts)}"
+        """Read the statement as text.
+
+        >>> Statement(quantity="q", equals=14, source="printed", where="abstract").describe()
+        '14'
+        """
+        parts = [f"{self.equals:g}" + (f" ± {self.within:g}" if self.within else "")] if self.equals is not None else []
+        parts += [f"above {self.above:g}"] if self.above is not None else []
+        parts += [f"below {self.below:g}"] if self.below is not None else []
+        return " and ".join(parts)
 
 
-def judge(criteria: tuple[Criterion, ...], quantities: Quantities) -> Verdict:
-    """Judge all criteria together: 'no' if any fails, else 'untested' if any was not computed, else 'yes'."""
-    verdicts = {criterion.judge(quantities) for criterion in criteria}
-    return "no" if "no" in verdicts else "untested" if "untested" in verdicts else "yes"
-
-
-def shown(verdict: str) -> str:
-    """A verdict as it is read."""
-    return "not tested" if verdict == "untested" else verdict
+def judge(statements: Iterable[Statement], quantities: Quantities) -> Reproduced:
+    """Judge statements together: 'no' if any fails, else 'not tested' if any was not computed; 'not printed' if none is."""
+    verdicts = {statement.judge(quantities) for statement in statements}
+    if not verdicts:
+        return "not printed"
+    return "no" if "no" in verdicts else "not tested" if "not tested" in verdicts else "yes"
 
 
 def describe(quantities: Quantities, name: str) -> str:

@@ -14,12 +14,8 @@ from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from scipy.cluster.hierarchy import dendrogram
-from scipy.stats import rankdata
 
-from emonb.analysis import maps
-from emonb.analysis.rdm import to_square
-from emonb.analysis.ties import varies
+from emonb.book import svg
 
 SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
 sns.set_theme(
@@ -27,8 +23,9 @@ sns.set_theme(
     style="ticks",
     palette="colorblind",
     font_scale=0.85,
-    rc={"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False},
+    rc={"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, **svg.WRITER},
 )
+svg.show_svg()
 
 
 def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
@@ -50,22 +47,7 @@ def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
     ax.text(3.3, -0.22, "tuned, one prompt an emotion and seed", ha="center", fontsize=8, color=SELECTIVE)
     ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.35, 2.45))
     ax.axis("off")
-    return _done(fig)
-
-
-def draw_points(values: xr.DataArray, label: str, sample: str, xlabel: str, reference: float | None = None) -> Figure:
-    """Draw one row per label, its samples as small dots and their mean as a large one; sorted by mean."""
-    mean = values.mean(sample)
-    order = mean[label].values[np.argsort(mean.values)]
-    fig, ax = plt.subplots(figsize=(7, 0.24 * len(order) + 0.9))
-    for y, name in enumerate(order):
-        row = values.sel({label: name}).values
-        ax.plot(row, np.full(row.shape, y), ".", color=RANDOM, alpha=0.45, ms=5)
-        ax.plot(row.mean(), y, "o", color=INTACT, ms=5)
-    if reference is not None:
-        ax.axvline(reference, color=FAINT, lw=1, ls="--")
-    ax.set(yticks=range(len(order)), yticklabels=order, xlabel=xlabel, ylabel="")
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_scatter(x: xr.DataArray, y: xr.DataArray, label: str, xlabel: str, ylabel: str) -> Figure:
@@ -75,7 +57,7 @@ def draw_scatter(x: xr.DataArray, y: xr.DataArray, label: str, xlabel: str, ylab
     ax.plot(x, y, "o", color=RANDOM, ms=5)
     name_points(ax, x.values, y.values, list(x[label].values))
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = None) -> Figure:
@@ -92,54 +74,7 @@ def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = N
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
     ax.set(xlabel="layer", ylabel=ylabel, xticks=ticks)
     ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
-    return _done(fig)
-
-
-def draw_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
-    """Draw RDMs side by side as rank percentiles, items in one order."""
-    fig, axes = plt.subplots(1, len(rdms), figsize=(4 * len(rdms), 4.4), layout="constrained")
-    for ax, (title, rdm) in zip(np.atleast_1d(axes), rdms.items(), strict=True):
-        square = to_square(100 * (rankdata(rdm) - 0.5) / len(rdm))
-        np.fill_diagonal(square, np.nan)
-        image = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
-        first = ax is np.atleast_1d(axes)[0]
-        ax.set(title=title, xticks=range(len(labels)), yticks=range(len(labels)) if first else [])
-        ax.set_xticklabels(labels, rotation=90, fontsize=6.5)
-        if first:
-            ax.set_yticklabels(labels, fontsize=6.5)
-    fig.colorbar(image, ax=axes, label="dissimilarity (percentile)", shrink=0.6)
-    return _done(fig)
-
-
-def draw_maps(rdms: Mapping[str, np.ndarray], labels: Sequence[str], groups: np.ndarray) -> Figure:
-    """Draw two-dimensional maps (classical scaling of rank percentiles), later ones rotated onto the first.
-
-    Ranks keep a few outlying items from squeezing all others into one corner. Items are coloured by group.
-    """
-    fig, axes = plt.subplots(len(rdms), 1, figsize=(7.4, 4.8 * len(rdms)), layout="constrained")
-    first = None
-    colours = sns.color_palette("colorblind")
-    for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
-        points = maps.map_emotions(rankdata(rdm) / len(rdm))
-        points = points if first is None else maps.align_map(points, first)
-        first = points if first is None else first
-        for group in np.unique(groups):
-            inside = groups == group
-            ax.plot(*points[inside].T, "os^Dv"[group % 5], color=colours[group % 10], ms=5)
-        name_points(ax, points[:, 0], points[:, 1], labels)
-        ax.set(title=title, xlabel="dimension 1 (a.u.)", ylabel="dimension 2 (a.u.)")
-    return _done(fig)
-
-
-def draw_trees(rdms: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
-    """Draw average-linkage dendrograms side by side."""
-    fig, axes = plt.subplots(1, len(rdms), figsize=(4.2 * len(rdms), 5.2))
-    fig.set_layout_engine("constrained", w_pad=0.15)
-    for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
-        dendrogram(maps.cluster(rdm), labels=list(labels), orientation="left", ax=ax, color_threshold=0,
-                   above_threshold_color="black", leaf_font_size=8)  # fmt: skip
-        ax.set(title=title, xlabel="mean dissimilarity at which branches join")
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_layers(
@@ -158,7 +93,7 @@ def draw_layers(
     ax.set(xlabel="layer", ylabel=ylabel, xticks=fit.layer.values)
     ax.set_ylim(bottom=min(0, float(fit.min()) - 0.02))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_matrix(
@@ -176,7 +111,7 @@ def draw_matrix(
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
     ax.tick_params(axis="x", rotation=90)
     ax.tick_params(axis="y", rotation=0)
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: float | None = 0.0) -> Figure:
@@ -196,52 +131,7 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     ax.invert_yaxis()
     if len(groups) > 1:
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return _done(fig)
-
-
-def draw_sizes(accuracy: xr.DataArray, baseline: float, ylabel: str, comparison: str = "random") -> Figure:
-    """Draw accuracy against the number of silenced neurons: each mask a point, each kind's mean a line."""
-    fig, ax = plt.subplots(figsize=(7, 3.8))
-    steps = np.diff(accuracy["size"].values)
-    aside = 0.12 * float(steps.min()) if len(steps) else 0.0
-    for kind, colour, marker, shift in ((comparison, RANDOM, "s", -aside), ("selective", SELECTIVE, "o", aside)):
-        rows = accuracy.sel(kind=kind).dropna("size", how="all")
-        for attribute in rows.attribute.values:
-            ax.plot(rows["size"] + shift, rows.sel(attribute=attribute), marker, color=colour, alpha=0.35, ms=4)
-        label = f"{kind.replace('_', ', ')} masks ({rows.sizes['attribute']})"
-        ax.plot(rows["size"], rows.mean("attribute"), color=colour, lw=2, label=label)
-    ax.axhline(baseline, color=INTACT, ls="--", lw=1, label="intact model")
-    if float(accuracy.min()) < 0.75:  # else the line would only squeeze the points
-        ax.axhline(0.5, color=FAINT, lw=1, label="chance")
-    ax.set(xlabel="silenced neurons N", ylabel=ylabel, xticks=accuracy["size"].values)
-    ax.tick_params(axis="x", rotation=45)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return _done(fig)
-
-
-def draw_panels(drop: xr.DataArray, importance: xr.DataArray, titles: Mapping[int, str], measured: str) -> Figure:
-    """Draw drop against importance, one panel a size, one point an attribute, with the least-squares line."""
-    sizes = list(titles)
-    columns = min(4, len(sizes))
-    rows = -(-len(sizes) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(2.1 * columns, 2.3 * rows), sharex=True, sharey=True, layout="constrained", squeeze=False
-    )
-    for ax, size in zip(axes.flat, sizes, strict=False):
-        x, y = importance.values, drop.sel(size=size, attribute=importance.attribute).values
-        ax.plot(x, y, "o", color=RANDOM, ms=4)
-        known = np.isfinite(x + y)
-        if varies(x[known]):
-            slope, intercept = np.polyfit(x[known], y[known], 1)
-            ends = np.array([x[known].min(), x[known].max()])
-            ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
-        ax.axhline(0, color=FAINT, lw=0.8)
-        ax.set_title(titles[size], fontsize=9)
-    for ax in list(axes.flat)[len(sizes) :]:
-        ax.axis("off")
-    fig.supxlabel("importance in human similarity (Kendall tau-b)", fontsize=10)
-    fig.supylabel(f"drop against random mask ({measured})", fontsize=10)
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float | None = None) -> Figure:
@@ -257,7 +147,7 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
         ax.axhline(reference, color=RANDOM, ls="--", lw=1, label="chance")
     ax.set(xlabel=xlabel, ylabel=ylabel, xticks=table.index)
     ax.legend(loc="upper left", bbox_to_anchor=(1.08, 1))
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> Figure:
@@ -275,7 +165,7 @@ def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> F
     ax.set_xlim(min((paper for paper, _ in rows.values()), default=0.01) ** 1.2, 3)  # room for the leftmost label
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
-    return _done(fig)
+    return finish(fig)
 
 
 def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
@@ -293,7 +183,7 @@ def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Fig
         ax.set(xlabel=label, yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5))
     for ax in list(axes.flat)[len(columns) :]:
         ax.set_visible(False)
-    return _done(fig)
+    return finish(fig)
 
 
 def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
@@ -307,6 +197,7 @@ def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) ->
                 arrowprops=line)  # fmt: skip
 
 
-def _done(fig: Figure) -> Figure:
+def finish(fig: Figure) -> Figure:
+    """Close a figure, so that a notebook shows it once, as its cell's value."""
     plt.close(fig)
     return fig

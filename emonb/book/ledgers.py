@@ -69,13 +69,21 @@ def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: 
             for ledger, value in ((committed, old), (fresh, new))
         )
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
+    known = {claim.id for claim in declared.claims}  # a committed claim may be one that is no more
     for name in sorted({*committed["claims"], *fresh["claims"]}):
-        for kind in ("reproduced", "holds"):
-            old, new = (ledger["claims"].get(name, {}).get(kind) for ledger in (committed, fresh))
-            near = old is not None and new is not None and declared.is_near(name, kind, committed["quantities"], study)
-            row = {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0}
-            rows.append({**row, "same": old == new or near})
+        before, after = (_verdicts(ledger["claims"].get(name, {})) for ledger in (committed, fresh))
+        near = {name} <= known & {*committed["claims"]} and declared.is_near(name, committed["quantities"], study)
+        for kind in sorted({*before, *after}):
+            old, new = before.get(kind), after.get(kind)
+            same = old == new or (near and kind != "reproduced" and None not in (old, new))
+            rows.append({"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": same})
     return rows
+
+
+def _verdicts(entry: dict[str, Any]) -> dict[str, str]:
+    """Verdicts of a claim's entry, for all and for each attribute."""
+    each = {f"holds, {name}": one["holds"] for name, one in entry.get("each", {}).items()}
+    return {**{kind: entry[kind] for kind in ("reproduced", "released", "holds") if kind in entry}, **each}
 
 
 def describe_row(row: dict[str, Any]) -> str:

@@ -1,105 +1,125 @@
-"""The ledger as the reader sees it: the abstract sentence by sentence, and each claim weighed against its verdict."""
+"""The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side."""
 
 import html
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from emonb.book.claims import Declarations
-from emonb.book.criteria import known, shown
+from emonb.book.cards import REPRODUCED, SYMBOLS, Card, describe_effect, kind_of, read_verdict, say_holds
+from emonb.book.claims import Claim, Declarations
 from emonb.book.tables import Html
 from emonb.paths import book_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARKS = {"yes": "✔ yes", "no": "✘ no", "untested": "– not tested", None: "–"}
+Ledgers = Mapping[str, Mapping[str, Any]]
 
 
-def abstract_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> Html:
-    """Table of the abstract's sentences with both verdicts of each claim in every edition, linked to its cell.
+def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str] | None = None) -> Html:
+    """Claims of an edition as cards, each linked to the cell that judges it and to the same claim in other editions.
 
     Parameters
     ----------
     declared : Declarations
     ledgers : dict of edition to ledger
         From :func:`emonb.book.ledgers.read_ledgers`.
+    edition : str
+    claims : sequence of str, optional
+        Ids, in order; default all that the edition has.
     """
-    names = "".join(f'<th colspan="2">{edition}</th>' for edition in ledgers)
-    kinds = "<th>repro&shy;duced</th><th>holds</th>" * len(ledgers)
+    cards = []
+    for claim in declared.claims if claims is None else map(declared.claim, claims):
+        if claim.id in ledgers[edition]["claims"]:
+            links = {"the cell": _cell(edition, claim)}
+            links |= {f"in {other}": _cell(other, claim) for other in ledgers if other != edition}
+            cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
+    return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
+
+
+def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "published") -> Html:
+    """What each version of the abstract says, sentence by sentence, and what became of the claims it makes."""
+    columns = []
+    for version in declared.versions:
+        sentences = []
+        for sentence in version.sentences:
+            verdicts = "; ".join(_linked(declared.claim(name), edition, ledgers[edition]) for name in sentence.claims)
+            sentences.append(f"<p>{html.escape(sentence.text)}<br><small>{verdicts}</small></p>")
+        columns.append(f'<td data-label="{html.escape(version.where)}">{"".join(sentences)}</td>')
+    head = "".join(f"<th>{html.escape(version.where)}</th>" for version in declared.versions)
+    return Html(f'<table class="verdicts"><thead><tr>{head}</tr></thead><tbody><tr>{"".join(columns)}</tr></tbody></table>')
+
+
+def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
+    """Every claim in every edition: effect with interval, verdict, and in planted worlds what is true."""
+    head = "".join(f"<th>{edition}</th>" for edition in ledgers)
     rows = []
-    for sentence in declared.abstract:
-        for name in sentence.claims:
-            claim = declared.claim(name)
-            cells = "".join(
-                f'<td data-label="{edition}, {kind}"><a href="{edition}/{claim.chapter}.html#claim-{name}">'
-                f"{MARKS[_verdict(ledger, name, kind)]}</a>"
-                f"{_truth(ledger, name) if kind == 'holds' else ''}</td>"
-                for edition, ledger in ledgers.items()
-                for kind in ("reproduced", "holds")
-            )
-            rows.append(
-                f"<tr><td>“{html.escape(sentence.text)}”</td><td><b>{claim.title}</b>: {html.escape(claim.measured)} "
-                f"(unit: {claim.unit})</td>{cells}</tr>"
-            )
+    for claim in declared.claims:
+        cells = []
+        for edition, ledger in ledgers.items():
+            entry = ledger["claims"].get(claim.id)
+            text = "not judged yet"
+            if entry is not None:
+                truth = f"<br>true: {entry['truth']}" if "truth" in entry else ""
+                effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
+                text = f'<a href="{_cell(edition, claim)}">{say_holds(entry)}</a>{effect}{truth}'
+            cells.append(f'<td data-label="{edition}">{text}</td>')
+        rows.append(f"<tr><td><b>{claim.title}</b>: {html.escape(claim.sentence)}</td>{''.join(cells)}</tr>")
     return Html(
-        '<table class="verdicts"><thead><tr><th rowspan="2">the abstract says</th><th rowspan="2">measured as</th>'
-        f"{names}</tr><tr>{kinds}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f'<table class="verdicts"><thead><tr><th>claim</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
 
 
-def readme_table(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Each claim as a sentence, both verdicts in every committed edition, what is true where it is known; as Markdown."""
-    kinds = [(edition, kind) for edition in ledgers for kind in ("reproduced", "holds")]
+def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
+    """Draw the claims that have one effect, in every edition, each in units of its smallest effect of interest."""
+    from emonb.book import figures_claims
+
+    rows = {
+        claim.title: {
+            edition: {name: entry[name] / claim.smallest.effect for name in ("estimate", "low", "high", "low90", "high90")}
+            for edition, ledger in ledgers.items()
+            if (entry := ledger["claims"].get(claim.id, {})).get("low") is not None
+        }
+        for claim in declared.claims
+        if not claim.is_count
+    }
+    return figures_claims.draw_effects({title: effects for title, effects in rows.items() if effects}, list(ledgers))
+
+
+def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
+    """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
+    kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
+    kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
     head = ["claim", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    names = {name for ledger in ledgers.values() for name in ledger["claims"]}
-    for claim in [c for c in declared.of_study("control") if c.id in names]:
-        sentence = next((c.sentence for c in declared.of_study("published") if c.id == claim.id), claim.sentence)
-        cells = [shown(_verdict(ledgers[edition], claim.id, kind) or "–") for edition, kind in kinds]
-        truth = _verdict(ledgers.get("control", {"claims": {}}), claim.id, "truth") or "–"
+    for claim in declared.claims:
+        entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
+        if not any(entries.values()):
+            continue
+        cells = [str(entries[edition].get(kind, "–")) for edition, kind in kinds]
+        truth = str(entries.get("control", {}).get("truth", "–"))
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
-        module = f"[{claim.chapter}.py](emonb/analysis/{claim.chapter}.py)"
-        lines.append(f"| {claim.title} | {sentence} | {' | '.join([*cells, truth, chapter, module])} |")
+        module = f"[{claim.module}.py](emonb/analysis/{claim.module}.py)"
+        lines.append(f"| {claim.title} | {claim.sentence} | {' | '.join([*cells, truth, chapter, module])} |")
     return "\n".join(lines) + "\n"
 
 
-def refresh_readme(text: str, declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Put the verdict table of the committed ledgers between the markers of the README's text."""
+def summarise_claims(declared: Declarations, ledger: Mapping[str, Any]) -> str:
+    """An edition's verdicts in sentences, claim by claim."""
+    judged = [(claim, ledger["claims"][claim.id]) for claim in declared.claims if claim.id in ledger["claims"]]
+    return " ".join(text for claim, entry in judged if (text := read_verdict(claim, entry)))
+
+
+def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
+    """Put the published verdicts in words and the table of the committed ledgers between the markers of the README."""
     start, end = "<!-- verdicts -->\n", "<!-- /verdicts -->\n"
     before, _, rest = text.partition(start)
-    return f"{before}{start}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}" if end in rest else text
-
-
-def discuss(declared: Declarations, ledgers: dict[str, dict[str, Any]], edition: str) -> Html:
-    """Each claim of an edition in words, chosen by its verdict, with the numbers it rests on."""
-    ledger = ledgers[edition]
-    parts = []
-    for claim in declared.of_study(edition):
-        verdict = _verdict(ledger, claim.id, "holds")
-        if verdict not in ("yes", "no"):
-            continue
-        measured = {q: known(ledger["quantities"], q) for q in claim.headline}
-        numbers = ", ".join(f"{q} = {value:.4g}" for q, value in measured.items() if value is not None)
-        parts.append(
-            f"<dt><b>{claim.title}</b>: {html.escape(claim.sentence)}</dt><dd>Reproduced: "
-            f"{_verdict(ledger, claim.id, 'reproduced')}. Holds: {verdict}. {html.escape(claim.discussion[verdict])} "
-            f"<small>({numbers})</small></dd>"
-        )
-    return Html(f"<dl>{''.join(parts)}</dl>")
-
-
-def draw_tests(declared: Declarations, ledger: dict[str, Any]) -> "Figure":
-    """Draw the p value of the study's kind of test and that of the valid one, for every claim of an edition."""
-    from emonb.book import figures
-
-    rows = {}
-    for claim in declared.of_study(ledger["study"]):
-        tests = [known(ledger["quantities"], q) for q in (claim.paper_p, claim.valid_p)]
-        if claim.id in ledger["claims"] and None not in tests:
-            rows[f"{claim.title}\n(unit: {claim.unit})"] = [float(p) for p in tests if p is not None]
-    return figures.draw_p_values(rows)
+    if end not in rest:
+        return text
+    words = summarise_claims(declared, ledgers["published"]) + "\n\n" if "published" in ledgers else ""
+    return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
 
 
 def read_rates() -> pd.DataFrame:
@@ -147,11 +167,16 @@ def describe_rates(rates: pd.DataFrame) -> Html:
     return Html(f"<p>{' '.join(parts)}</p>")
 
 
-def _truth(ledger: dict[str, Any], claim: str) -> str:
-    """What is true in a planted world, in brackets."""
-    truth = _verdict(ledger, claim, "truth")
-    return f" <small>(true: {truth})</small>" if truth else ""
+def _cell(edition: str, claim: Claim) -> str:
+    return f"{edition}/{claim.chapter}.html#claim-{claim.id}"
 
 
-def _verdict(ledger: dict[str, Any], claim: str, kind: str) -> Any:
-    return ledger["claims"].get(claim, {}).get(kind)
+def _linked(claim: Claim, edition: str, ledger: Mapping[str, Any]) -> str:
+    """A claim's title with its verdicts, linked to the cell."""
+    entry = ledger["claims"].get(claim.id)
+    if entry is None:
+        return f"<i>{claim.title}</i>"
+    printed = "" if entry["reproduced"] == "not printed" else f", {REPRODUCED[entry['reproduced']]}"
+    mark = SYMBOLS.get(entry["holds"], "")
+    words = entry["holds"] if not mark else say_holds(entry)
+    return f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: {words}{printed}'

@@ -8,6 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from emonb.book.tables import Text
 from emonb.errors import ClaimError
 
 _NAME, _NUMBER = r"[A-Za-z][\w.:-]*", r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -53,6 +54,12 @@ def fill(text: str, quantities: Mapping[str, float], when: str | None = None, **
     if when is not None and not _holds(when, quantities, names):
         return None
     return _Filler(quantities, names).format(text.strip())
+
+
+def say(text: str, quantities: Mapping[str, float], when: str | None = None, **names: str | float) -> Text | None:
+    """Fill a sentence as :func:`fill` does, to be shown as Markdown; None where the condition does not hold."""
+    filled = fill(text, quantities, when, **names)
+    return None if filled is None else Text(filled)
 
 
 class _Filler(string.Formatter):

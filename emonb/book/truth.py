@@ -1,6 +1,7 @@
 """What a chapter found against what is true in a planted world; only the claims ledger knows the truth."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.inference import correlate_attributes
+from emonb.book.claims import Claim
 from emonb.book.tables import format_table
 from emonb.world.world import Truth
 
@@ -28,44 +30,89 @@ class Grade:
         return "the truth is not known" if self.table is None else self.table.to_string()
 
 
-def grade(subject: str, found: xr.DataArray, truth: Truth | None) -> Grade:
-    """Compare neurons found (subject 'neurons') or losses under masks ('drops') with the truth.
+def know_truth(claim: Claim, entry: dict[str, Any], study: str, truth: Truth | None) -> dict[str, Any]:
+    """What is true of a claim in a planted study, to stand beside its verdict; empty where it is not known.
 
     Parameters
     ----------
-    subject : {'neurons', 'drops'}
+    claim : Claim
+    entry : dict
+        From :func:`emonb.book.ledger.judge_claim`; of a claim judged for each attribute, each gets its truth.
+    study : str
+    truth : Truth, optional
+    """
+    declared = claim.truth.get(study)
+    if declared is None:
+        return {}
+    if not claim.is_count:
+        return {"truth": declared}
+    if declared == "attributes" and truth is None:
+        return {}
+    voiced = {name for name, weight in truth.importance.items() if weight > 0} if truth else set()
+    true = {name: declared == "yes" or (declared == "attributes" and name in voiced) for name in entry.get("each", {})}
+    each = {name: {**entry["each"][name], "truth": "yes" if is_true else "no"} for name, is_true in true.items()}
+    return {"truth": f"{sum(one['truth'] == 'yes' for one in each.values())} of {len(each)}", "each": each}
+
+
+def grade(subject: str, found: xr.DataArray, truth: Truth | None) -> Grade:
+    """Compare neurons found, or losses under masks, with the truth.
+
+    Parameters
+    ----------
+    subject : {'neurons', 'own', 'drops'}
+        Neurons found for an attribute, neurons found to be its own, or losses under its mask.
     found : DataArray
-        Bool (attribute, layer, neuron), or float (attribute,).
+        Bool (attribute, layer, neuron), with the score that puts the neurons in order as a coordinate ``score`` where
+        there is one; or float (attribute,).
     truth : Truth, optional
     """
     if truth is None:
         return Grade()
-    return {"neurons": _grade_neurons, "drops": _grade_drops}[subject](found, truth)
+    if subject == "drops":
+        return _grade_drops(found, truth)
+    return _grade_neurons(found, truth, {"neurons": "truth.", "own": "truth.own."}[subject])
 
 
-def _grade_neurons(found: xr.DataArray, truth: Truth) -> Grade:
-    """Voiced attributes must have significant neurons and silent ones none; the more important, the more neurons."""
+def _grade_neurons(found: xr.DataArray, truth: Truth, prefix: str) -> Grade:
+    """Voiced attributes must have significant neurons, the wired ones, and silent ones none; more where importance is more.
+
+    Precision: of the neurons found, the share that is wired; recall: of the wired neurons, the share found; AUC: how often
+    a wired neuron has a higher score than one that is not.
+    """
     names = list(truth.importance)
     weight = np.array([truth.importance[name] for name in names])
-    hits = found.sel(attribute=names).transpose("attribute", "layer", "neuron").to_numpy().reshape(len(names), -1)
-    count = hits.sum(1)
-    right = np.array([hits[k, list(truth.neurons[name])].sum() for k, name in enumerate(names)])
-    wired = np.array([len(truth.neurons[name]) for name in names])
-    voiced = weight > 0
+    flat = found.sel(attribute=names).transpose("attribute", "layer", "neuron").stack(unit=("layer", "neuron"))
+    wired = np.zeros(flat.shape, bool)
+    for k, name in enumerate(names):
+        wired[k, list(truth.neurons[name])] = True
+    hits, voiced = flat.to_numpy(), weight > 0
+    count, right = hits.sum(1), (hits & wired).sum(1)
     order = float(scipy.stats.spearmanr(weight, count).statistic) if count.std() else 0.0
     quantities = {
-        "truth.voiced": float(voiced.sum()),
-        "truth.voiced_found": float((count[voiced] > 0).sum()),
-        "truth.silent_found": float((count[~voiced] > 0).sum()),
-        "truth.order": order,
-        "truth.recall": float((right[voiced] / wired[voiced]).mean()),
-        "truth.precision": float(right[voiced].sum() / max(1, count[voiced].sum())),
+        "voiced": float(voiced.sum()),
+        "voiced_found": float((count[voiced] > 0).sum()),
+        "silent_found": float((count[~voiced] > 0).sum()),
+        "order": order,
+        "recall": float((right[voiced] / wired[voiced].sum(1)).mean()),
+        "precision": float(right[voiced].sum() / max(1, count[voiced].sum())),
     }
     table = pd.DataFrame(
-        {"planted importance": weight, "neurons found": count, "of them wired to it": right, "wired to it": wired},
+        {"planted importance": weight, "wired to it": wired.sum(1), "neurons found": count, "of them wired": right},
         index=names,
     )
-    return Grade(quantities, format_table(table.sort_values("planted importance", ascending=False)))
+    table["precision"], table["recall"] = right / np.where(count, count, np.nan), right / wired.sum(1)
+    if "score" in flat.coords:
+        scores = flat.score.to_numpy()
+        table["AUC"] = [_area(mine, is_wired) for mine, is_wired in zip(scores, wired, strict=True)]
+        quantities["auc"] = float(table["AUC"][voiced].mean())
+    table = table.sort_values("planted importance", ascending=False)
+    return Grade({prefix + name: value for name, value in quantities.items()}, format_table(table))
+
+
+def _area(score: np.ndarray, wired: np.ndarray) -> float:
+    """Area under the ROC curve: how often a wired neuron's score exceeds another's, ties counted half."""
+    ranks, n = scipy.stats.rankdata(score), int(wired.sum())
+    return float((ranks[wired].sum() - n * (n + 1) / 2) / (n * (len(wired) - n)))
 
 
 def _grade_drops(found: xr.DataArray, truth: Truth) -> Grade:

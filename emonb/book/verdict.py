@@ -6,18 +6,43 @@ having says no; a test that was not passed says nothing by itself (Altman & Blan
 """
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from emonb.errors import ClaimError
 
 Verdict = Literal["yes", "no", "undecided", "not tested"]
 Bounds = tuple[float | None, float | None]
+Side = Literal["greater", "less"]
 ALPHA = 0.05
 
 
-def decide(
-    p: float | None, interval95: Bounds, interval90: Bounds, smallest: float, side: Literal["greater", "less"] = "greater"
-) -> Verdict:
+class Evidence(NamedTuple):
+    """What a verdict is made of; None or NaN where it is not known."""
+
+    value: float | None
+    """Effect, in its own unit."""
+    low: float | None
+    """95 % interval."""
+    high: float | None
+    low90: float | None
+    """90 % interval."""
+    high90: float | None
+    p: float | None
+    """Two-sided."""
+
+    def decide(self, smallest: float, side: Side = "greater") -> Verdict:
+        """Apply :func:`decide`."""
+        return decide(self.p, (self.low, self.high), (self.low90, self.high90), smallest, side)
+
+    def is_near(self, smallest: float, room: "Evidence", side: Side = "greater") -> bool:
+        """Tell whether differences as large as ``room`` could carry p, the interval or its end over a bound."""
+        shown, ruled_out = ("low", "high90") if side == "greater" else ("high", "low90")
+        bounds = {"p": ALPHA, shown: 0.0, ruled_out: smallest if side == "greater" else -smallest}
+        pairs = [(getattr(self, name), getattr(room, name), bound) for name, bound in bounds.items()]
+        return any(value is not None and abs(value - bound) <= allowed for value, allowed, bound in pairs)
+
+
+def decide(p: float | None, interval95: Bounds, interval90: Bounds, smallest: float, side: Side = "greater") -> Verdict:
     """Decide whether an effect is there.
 
     ``not tested`` where a number is missing or undefined (None, NaN). Else ``yes`` where two-sided p < .05 and the 95 %
@@ -74,7 +99,7 @@ def decide(
     return "no" if high90 < smallest else "undecided"
 
 
-def is_small(interval90: Bounds, smallest: float, side: Literal["greater", "less"] = "greater") -> bool:
+def is_small(interval90: Bounds, smallest: float, side: Side = "greater") -> bool:
     """Tell whether an effect, shown or not, is smaller than what would matter: its 90 % interval ends below it.
 
     >>> is_small((0.01, 0.1), smallest=0.2)

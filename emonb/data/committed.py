@@ -185,6 +185,31 @@ def read_lesions(
     return arrange(xr.Dataset(arrays, coords), attributes, sizes).assign_attrs(about)
 
 
+def write_dose(dose: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
+    """Write accuracy and AUC of masks at every dose, and alone (:func:`emonb.model.dose.dose_prompts`)."""
+    path = folder / name_files("dose", ".", (), "")["dose"]
+    values = {str(name): values.to_numpy() for name, values in dose.data_vars.items()}
+    axes = {name: dose[name].to_numpy() for name in ("kind", "attribute", "dose", "seed")}
+    _save(path, emotion=dose.emotion.values.astype(str), **axes, **values)
+    return _describe(path, ".npz", recipe, log, split=dose.attrs["split"], size=int(dose.attrs["size"]))
+
+
+def read_dose(attributes: Sequence[str], comparison: str, files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
+    """Read doses in the form of :func:`emonb.model.dose.dose_prompts`; errors as of :func:`read_prompts`."""
+    path = files["dose"]
+    note = _open(path, ".npz", recipe, ("attributes", "sizes", "comparisons", "draws"))
+    found = _load(path)
+    if comparison not in found["kind"]:
+        raise StudyError(f"{path} has doses of {', '.join(dict.fromkeys(found['kind'].tolist()))}, not of {comparison}")
+    dims: dict[str, tuple[str, ...]] = {name: ("mask", "dose", "seed", "emotion") for name in ("accuracy", "auc")}
+    dims |= {f"only_{name}": ("mask", "seed", "emotion") for name in ("accuracy", "auc")}
+    labels = {name: ("mask", found[name]) for name in ("kind", "attribute")}
+    axes = {name: found[name] for name in ("dose", "seed", "emotion")}
+    dose = xr.Dataset({name: (along, found[name]) for name, along in dims.items()}, {**axes, **labels})
+    about = {"split": note["split"], "size": note["size"], "device": note["log"]["device"]}
+    return dose.isel(mask=np.isin(found["attribute"], list(attributes))).assign_attrs(about)
+
+
 def find_differences(made: Any, wanted: Any, free: Collection[str] = (), name: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Settings that are not the same: dotted name, value it was made with, value wanted.
 

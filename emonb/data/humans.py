@@ -13,7 +13,9 @@ from emonb.data.checks import advise, check_labels, numeric, read_table, read_te
 from emonb.data.ratings import read_long
 from emonb.errors import LabelError
 
-AGREEMENT_COLUMNS = ("Emotion", "Count", "Interrater Correlation", "Cohen's kappa", "Accuracy")
+AGREEMENT_COLUMNS = ("Emotion", "Count", "Interrater Correlation", "Cohen's kappa")
+MODEL_ACCURACY = "Accuracy"
+"""Further column of the study's table of agreement: the mean accuracy of its model, not of the raters."""
 
 
 def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mapping[str, Path]) -> xr.Dataset:
@@ -30,15 +32,15 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
         ``scores``: a column an attribute, a row an emotion, 0 to 1; ``attribute_rdms``: a column an attribute, a row a
         pair, the absolute differences of the scores up to a factor; or in place of both ``ratings``, as
         :func:`emonb.data.ratings.read_long` reads them; ``agreement``: :data:`AGREEMENT_COLUMNS`, a row an emotion in
-        any order.
+        any order; and :data:`MODEL_ACCURACY`, where a study tabulates it too.
 
     Returns
     -------
     Dataset
         ``judgment`` (judge, pair; 1 = most similar ... 9 = least; NaN where missing), ``dissimilarity`` (pair, mean over
         the judges who judged it), ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair), ``kappa``
-        and ``rater_accuracy`` (emotion; GoEmotions raters). From single ratings, scores are mean ratings rescaled, and
-        RDMs the absolute differences of the means.
+        (emotion; raters of the comments) and, if it is tabulated, ``model_accuracy`` (emotion). From single ratings,
+        scores are mean ratings rescaled, and RDMs the absolute differences of the means.
 
     Raises
     ------
@@ -64,18 +66,13 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
         score = _read_rows(files["scores"], attributes, len(order))
         rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
         _check_same_order(score, rdm, attributes, files["attribute_rdms"])
-    agreement = read_table(files["agreement"], AGREEMENT_COLUMNS, blank=True)
-    check_labels(agreement["Emotion"], emotions, "emotions", files["agreement"])
-    agreed = numeric(agreement[["Cohen's kappa", "Accuracy"]], files["agreement"])
-    agreed = agreed[[list(agreement["Emotion"]).index(emotion) for emotion in order]]  # [emotion, 2]
     return xr.Dataset(
         {
             "judgment": (("judge", "pair"), judgment),
             "dissimilarity": ("pair", dissimilarity),
             "score": (("emotion", "attribute"), score),
             "attribute_rdm": (("attribute", "pair"), np.ascontiguousarray(rdm.T)),
-            "kappa": ("emotion", agreed[:, 0]),
-            "rater_accuracy": ("emotion", agreed[:, 1]),
+            **{name: ("emotion", values) for name, values in _read_agreement(files["agreement"], order).items()},
         },
         coords={
             "emotion": order,
@@ -84,6 +81,15 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
             **pair_coords(order),
         },
     )
+
+
+def _read_agreement(path: Path, order: Sequence[str]) -> dict[str, np.ndarray]:
+    """Agreement of the comments' raters and, where the table has it, accuracy of the study's model, by emotion in order."""
+    more = [MODEL_ACCURACY] if MODEL_ACCURACY in read_table(path, blank=True) else []
+    table = read_table(path, [*AGREEMENT_COLUMNS, *more], blank=True)
+    check_labels(table["Emotion"], order, "emotions", path)
+    values = numeric(table[["Cohen's kappa", *more]], path)[[list(table["Emotion"]).index(emotion) for emotion in order]]
+    return dict(zip(["kappa", "model_accuracy"], values.T, strict=False))
 
 
 def _read_order(path: Path, emotions: Sequence[str]) -> list[str]:

@@ -171,6 +171,7 @@ def _url(name: str) -> str:
 def _fetch(name: str, places: list[pooch.Pooch]) -> Path:
     place = next((place for place in places if (place.abspath / name).exists()), places[-1])
     try:
+        (place.abspath / name).parent.mkdir(parents=True, exist_ok=True)  # files of one folder are fetched side by side
         return Path(place.fetch(name, downloader=_download))
     except ValueError as error:
         if isinstance(error, SourceError):

@@ -123,6 +123,15 @@ class Backbone:
         h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]  # [T, d] and [d] for all rows
         return e.LayerNorm(h)
 
+    def scale(self, chosen: Tensor, factor: float) -> list[Remainder]:
+        """Multiply what chosen neurons [layers, F] put out at every position, at no cost in :meth:`forward`."""
+        lesion = []
+        for k, layer in enumerate(self.layers):
+            up, down = layer.intermediate.dense, layer.output.dense.weight  # [F, d], [d, F]
+            by = torch.where(chosen[k], factor, 1.0).to(down)  # [F]
+            lesion.append(Remainder(up.weight, up.bias, down * by, None))
+        return lesion
+
     def cut(self, silenced: Tensor, replacement: Tensor | None = None) -> list[Remainder]:
         """Cut silenced neurons out of the FFNs: what a lesioned network computes, without computing what is silent.
 

@@ -91,7 +91,7 @@ def lesion_prompts(
         if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
             read = read_comments(opened, lesioned, rows_of("dev"), budget.positions)
             replacement = draw_replacement(lesions.ablation, read, lesions.seed)
-        return _Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement).make
+        return Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement).make
 
     with limit_threads(threads):
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
@@ -138,7 +138,7 @@ def sweep_lesions(
     Dataset
         ``accuracy`` and ``auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion) without a mask.
     """
-    sweep = _Sweep(backbone, prompts, masks, rows, Budget(budget), replacement)
+    sweep = Sweep(backbone, prompts, masks, rows, Budget(budget), replacement)
     units = name_groups(masks.sizes["mask"], group)
     return _label_sweep((work or InTurn()).each(units, lambda: sweep.make, progress), prompts, masks)
 
@@ -186,7 +186,7 @@ class _Batch(NamedTuple):
     tokens: torch.Tensor  # [B, longest]
 
 
-class _Sweep:
+class Sweep:
     """Everything that does not change between masks: prompts and padded comments on the device, which row is whose."""
 
     def __init__(
@@ -216,8 +216,8 @@ class _Sweep:
         margin = np.empty((1 if silenced is None else len(silenced), len(self.rows)), np.float32)
         for m in range(len(margin)):
             with torch.no_grad():
-                margin[m] = self._read(None if silenced is None else self.backbone.cut(silenced[m], replacement))
-        return self._score(margin)
+                margin[m] = self.read(None if silenced is None else self.backbone.cut(silenced[m], replacement))
+        return self.score(margin)
 
     @cached_property
     def _batches(self) -> list[_Batch]:
@@ -231,7 +231,7 @@ class _Sweep:
             for group in rows.batches(np.arange(len(rows)), extra, self.budget.positions)
         ]
 
-    def _read(self, lesion: Sequence[Remainder] | None) -> np.ndarray:
+    def read(self, lesion: Sequence[Remainder] | None) -> np.ndarray:
         """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read."""
         margin = torch.empty(len(self.rows), device=self.backbone.device)
 
@@ -249,7 +249,8 @@ class _Sweep:
         self.budget.shrink(rows, 1 + self.prompts.shape[1] + int(self.rows.length.max()))
         self.__dict__.pop("_batches", None)
 
-    def _score(self, margin: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, margin: np.ndarray) -> dict[str, np.ndarray]:
+        """Accuracy and AUC [n, n_prompts] of margins [n, n_rows]."""
         accuracy = np.empty((len(margin), len(self.prompts)))
         auc = np.empty_like(accuracy)
         for p in range(len(self.prompts)):

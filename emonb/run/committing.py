@@ -17,7 +17,7 @@ from emonb.study import load_study
 
 
 def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
-    """Compute a study's prompts, those of its untrained networks, masks and lesions, and write them under ``data``.
+    """Compute a study's prompts, those of its untrained networks, masks, lesions and doses, and write them under ``data``.
 
     What is computed later is computed from what was committed: prompts as they are stored.
 
@@ -43,7 +43,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
     if not stages or not in_checkout():
         raise StudyError(f"no stage of '{as_read.study.name}' is committed, or this is no checkout that it could be put in")
     for name in stages:
-        run = Run(load_study(as_read.study, **{f"stages.{stage}": "computed" for stage in stages[stages.index(name) :]}))
+        anew = [stage for stage in stages[stages.index(name) :] if stage != "dose"] or ["lesions"]  # its origin is theirs
+        run = Run(load_study(as_read.study, **{f"stages.{stage}": "computed" for stage in anew}))
         if name == "prompts":
             baselines = run.study.baselines if run.study.untrained_baseline else {}
             for each in (run, *map(run.untrained, baselines)):
@@ -51,6 +52,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
                 yield from committed.write_prompts(prompts, each.recipe("prompts"), _folder(each), _log(each, prompts))
         elif name == "masks":
             yield committed.write_masks(run.load(name), run.recipe(name), _folder(run), {})
+        elif name == "dose":
+            yield committed.write_dose(run.load(name), run.recipe(name), _folder(run), _log(run, run.load(name)))
         else:
             found = run.load(name)
             yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))

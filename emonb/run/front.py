@@ -1,4 +1,4 @@
-"""The pages around the editions (index, controls, ...), executed where what they read has changed."""
+"""The pages around the editions (index, instrument, ...), executed where what they read has changed."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 from emonb import artifacts
-from emonb.book import pages
+from emonb.book import codecheck, pages
 from emonb.book.ledgers import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import book_dir, chapters_dir, data_dir, in_checkout, runs_dir
@@ -16,7 +16,7 @@ from emonb.run.editions import package_digest
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
-FRONT = ("index", "controls", "deviations", "calibration")
+FRONT = ("index", "study", "another-network", "instrument", "limits", "deviations")
 NEED_DATA = ("deviations",)  # pages that read the published study's files
 
 
@@ -38,14 +38,21 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     if not in_checkout():
         return True
     same = all([_settle_page(page, accept, log) for page in FRONT])  # a list: every page, not up to the first
-    readme = data_dir().parent / "README.md"
+    root = data_dir().parent
+    readme, manifest = root / "README.md", root / "codecheck.yml"
     text = readme.read_text(encoding="utf-8")
-    fresh = pages.refresh_readme(text, declarations(), read_ledgers())
-    if fresh != text and accept:
-        artifacts.write_text(fresh, readme)
-    elif fresh != text:
-        log("README.md: its table of verdicts is not that of the ledgers; emonb update --accept writes it")
-        return False
+    made = {
+        readme: pages.refresh_readme(text, declarations(), read_ledgers()),
+        manifest: codecheck.write_manifest(declarations(), read_ledgers()),
+    }
+    for path, fresh in made.items():
+        if path.is_file() and path.read_text(encoding="utf-8") == fresh:
+            continue
+        if accept:
+            artifacts.write_text(fresh, path)
+        else:
+            log(f"{path.name} is not what the ledgers say; emonb update --accept writes it")
+            same = False
     return same
 
 
@@ -80,6 +87,7 @@ def _key(page: str) -> str:
         ledger=artifacts.file_digest(data_dir() / "claims.yml"),
         editions=read_ledgers(),
         measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
+        committed=[artifacts.file_digest(path) for path in sorted(data_dir().glob("*/*.json"))],
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
         code=package_digest(),
     )

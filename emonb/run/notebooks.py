@@ -17,14 +17,22 @@ from emonb.errors import EmonbError, StudyError
 from emonb.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+PICTURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-ratings": lambda study: study.humans.rated,
     "needs-raw": lambda study: study.humans.raw is not None,
+    "needs-layers": lambda study: study.layers > 1,
     "without-ratings": lambda study: not study.humans.rated,
+    "needs-valence": lambda study: "valence" in study.attributes,
+    "needs-encoder": lambda study: study.backbone is not None and study.backbone.head == "words",
+    "needs-baseline": lambda study: study.untrained_baseline,
+    "without-baseline": lambda study: not study.untrained_baseline,
 }
 """Tags of cells that only chapters of some studies have, and what these studies have."""
-CHANGING = {"timing": "how long things took", "live": "what depends on training"}  # tags of cells whose output may differ
+KINDS = ("published", "live", "planted")
+"""Tags of cells that stand only in chapters of that kind of study (:attr:`emonb.study.Study.kind`), or of these kinds."""
+CHANGING = ("timing",)  # tags of cells whose output may differ
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
@@ -49,9 +57,20 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def keep_cells(notebook: nbformat.NotebookNode, study: Study) -> nbformat.NotebookNode:
-    """Leave out cells tagged with what the study lacks (:data:`NEEDS`): no section of its chapter says it has nothing."""
+    """Make a chapter that of one study: its title names it, and cells that are not about such a study are left out.
+
+    Those are cells tagged with other kinds of studies (:data:`KINDS`), or with what the study lacks (:data:`NEEDS`).
+    """
     lacking = {tag for tag, is_there in NEEDS.items() if not is_there(study)}
-    notebook.cells = [cell for cell in notebook.cells if not lacking & set(cell.metadata.get("tags", []))]
+
+    def belongs(tags: set[str]) -> bool:
+        return not tags & lacking and (not tags & set(KINDS) or study.kind in tags)
+
+    notebook.cells = [cell for cell in notebook.cells if belongs(set(cell.metadata.get("tags", [])))]
+    title = next((cell for cell in notebook.cells if cell.source.startswith("# ") and cell.cell_type == "markdown"), None)
+    if title is not None:
+        heading, *rest = title.source.split("\n")
+        title["source"] = "\n".join([f"{heading} · {study.title}", *rest])
     return notebook
 
 
@@ -133,17 +152,15 @@ def differs(a: nbformat.NotebookNode, b: nbformat.NotebookNode, outputs: bool = 
     if [c.source for c in a.cells] != [c.source for c in b.cells]:
         return "its source changed"
     for number, (one, other) in enumerate(zip(a.cells, b.cells, strict=True)):
-        if (
-            outputs
-            and not CHANGING.keys() & set(one.metadata.get("tags", []))
-            and not same_text(_texts(one), _texts(other))
-        ):
+        if outputs and not set(CHANGING) & set(one.metadata.get("tags", [])) and not same_text(_texts(one), _texts(other)):
             return f"the output of cell {number} changed"
     return ""
 
 
 def same_text(a: str, b: str) -> bool:
     """Tell whether texts are the same: equal words (runs of space count as one), numbers equal within a tolerance.
+
+    Drawings (``svg``) within a text are left out, as pictures are.
 
     >>> same_text("tau = 0.351, n = 27", "tau = 0.35101, n = 27")
     True
@@ -157,11 +174,14 @@ def same_text(a: str, b: str) -> bool:
 
 
 def export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the first figure of a notebook beside the book, for the README."""
-    outputs = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
-    picture = next((data["image/png"] for data in outputs if "image/png" in data), None)
-    if picture is not None:
-        artifacts.write_bytes(base64.b64decode(picture), path)
+    """Write the figure of the cell tagged ``main-result`` beside the book, for the README (``.svg`` where it is one)."""
+    tagged = (cell for cell in notebook.cells if "main-result" in cell.metadata.get("tags", []))
+    outputs = (output.get("data", {}) for cell in tagged for output in cell.get("outputs", []))
+    picture: dict[str, Any] = next((data for data in outputs if data.keys() & {"image/png", "image/svg+xml"}), {})
+    if "image/svg+xml" in picture:
+        artifacts.write_text("".join(picture["image/svg+xml"]), path.with_suffix(".svg"))
+    elif picture:
+        artifacts.write_bytes(base64.b64decode(picture["image/png"]), path)
 
 
 def check_injected() -> None:
@@ -205,6 +225,7 @@ def _assigned(cell: str) -> set[str]:
 
 
 def _split(text: str) -> tuple[str, list[float]]:
+    text = PICTURE.sub("", text)
     numbers = [float(match.replace(",", "")) for match in NUMBER.findall(text)]
     return re.sub(r"[\s-]+", " ", NUMBER.sub("#", text)), numbers
 

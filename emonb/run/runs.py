@@ -13,7 +13,7 @@ import filelock
 
 from emonb import __version__, artifacts
 from emonb.book import prose
-from emonb.book.claims import Ledger
+from emonb.book.ledger import Ledger
 from emonb.book.tables import Text
 from emonb.data import checkpoints, sources, weights
 from emonb.errors import ArtifactError, StudyError
@@ -77,8 +77,7 @@ class Run:
         **names
             Short names for quantities or their prefixes; or words and numbers that are no quantities.
         """
-        filled = prose.fill(text, self.ledger.quantities, when, **names)
-        return None if filled is None else Text(filled)
+        return prose.say(text, self.ledger.quantities, when, **names)
 
     def say_undefined(self) -> Text | None:
         """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emonb.analysis.normal_scores import name_permutations
 from emonb.data import checkpoints
 from emonb.errors import StudyError
 from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
-from emonb.units import PERMUTATIONS_A_PART, name_blocks, name_groups
+from emonb.units import MASKS_A_PART, name_blocks, name_groups
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -51,6 +52,7 @@ LIVE_NETWORK: dict[str, Given] = {
     "threads": Unkeyed("threads"),
 }
 ACTIVATIONS, HUMANS, COMMENTS = Need("activations"), Need("humans"), Need("comments")
+BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
 
 STAGES: dict[str, Stage] = {
@@ -84,22 +86,32 @@ STAGES: dict[str, Stage] = {
             "progress": PROGRESS,
         },
     ),
-    "rdms": Stage("analysis.rdm.compute_rdms", {"activations": ACTIVATIONS, "humans": HUMANS}),
-    "searchlight": Stage("analysis.attributes.search_neurons", {"activations": ACTIVATIONS, "humans": HUMANS}),
+    "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
+    "searchlight": Stage("analysis.attributes.search_neurons", BOTH),
     "searchlight_null": Stage(
-        "analysis.attributes.assess_neurons",
+        "analysis.neurons.find_neurons",
         {
-            "activations": ACTIVATIONS,
-            "humans": HUMANS,
+            **BOTH,
             "permutations": Field("inference.searchlight_permutations"),
             "seed": Field("inference.seed"),
             "device": Unkeyed("device"),
             "work": Work("searchlight_null"),
             "progress": PROGRESS,
         },
-        units=lambda study: list(name_blocks(study.inference.searchlight_permutations, PERMUTATIONS_A_PART)),
+        units=lambda study: list(name_permutations(study.inference.searchlight_permutations)),
     ),
-    "corpus_rdms": Stage("analysis.words.corpus_rdms", {"comments": COMMENTS, "humans": HUMANS}),
+    "own_neurons": Stage(
+        "analysis.own.find_own_neurons",
+        {
+            **BOTH,
+            "rotations": Field("inference.searchlight_permutations"),
+            "seed": Field("inference.seed"),
+            "progress": PROGRESS,
+        },
+    ),
+    "word_rdms": Stage(
+        "analysis.vocabulary.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+    ),
     "published_ranks": Stage(
         "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
     ),
@@ -113,6 +125,17 @@ STAGES: dict[str, Stage] = {
             "released": Field("released"),
             "selective": Files(_prompt_files("lesions_selective")),
             "random": Files(_prompt_files("lesions_random")),
+        },
+    ),
+    "specifications": Stage(
+        "analysis.specifications.specify_claims",
+        {
+            **BOTH,
+            "rdms": Need("rdms"),
+            "lesions": Need("lesions"),
+            "choosing_seeds": Field("choosing_seeds"),
+            "sizes": SIZES,
+            "seed": Field("inference.seed"),
         },
     ),
 }
@@ -134,11 +157,21 @@ LIVE: dict[str, Stage] = {
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
     ),
     "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
+    "centroids": Stage(
+        "model.centroids.embed_emotions",
+        {
+            "comments": COMMENTS,
+            "emotions": EMOTIONS,
+            "backbone": Weights(),
+            "tuning": Field("tuning"),
+            "device": Unkeyed("device"),
+            "threads": Unkeyed("threads"),
+        },
+    ),
     "masks": Stage(
         "analysis.masks.plan_masks",
         {
-            "activations": ACTIVATIONS,
-            "humans": HUMANS,
+            **BOTH,
             "seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "comparisons": Field("lesions.comparisons"),
@@ -162,6 +195,22 @@ LIVE: dict[str, Stage] = {
             "progress": PROGRESS,
         },
         units=_groups,
+    ),
+    "dose": Stage(
+        "model.dose.dose_prompts",
+        {
+            "prompts": Need("prompts"),
+            "masks": Need("masks"),
+            "comments": COMMENTS,
+            "seeds": Field("lesioned_seeds"),
+            "size": Field("size"),
+            "lesions": Field("lesions"),
+            "tuning": Field("tuning"),
+            **LIVE_NETWORK,
+            "work": Work("dose"),
+            "progress": PROGRESS,
+        },
+        units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
@@ -192,6 +241,15 @@ COMMITTED: dict[str, Stage] = {
             "recipe": Recipe("lesions"),
         },
     ),
+    "dose": Stage(
+        "data.committed.read_dose",
+        {
+            "attributes": ATTRIBUTES,
+            "comparison": Field("lesions.comparison"),
+            "files": Files(_committed("dose")),
+            "recipe": Recipe("dose"),
+        },
+    ),
 }
 """The same stages as they were computed once and committed under ``data``."""
 
@@ -207,6 +265,12 @@ def stage_of(name: str, study: Study) -> Stage:
     if name not in STAGES and name not in LIVE:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
     origin = getattr(study.stages, name, "released") or study.stages.lesions
+    if name == "centroids":  # of prompts it knows nothing
+        if study.backbone is None or study.backbone.head != "words":
+            raise StudyError(f"'{study.name}' has no centroids: its backbone is no sentence encoder (backbone.head=words)")
+        origin = "computed"
+    if name == "dose":
+        origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
         if name in table and origin == label:
             return table[name]

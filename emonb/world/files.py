@@ -17,7 +17,7 @@ from emonb.world.world import FILES, Truth, World, write_world
 
 PREFIX = "planted:"
 BACKBONE = "planted:backbone"
-_FOR_BACKBONE = ("seed", "training_seed", "wiring", "voiced", "steps", "batch", "learning_rate")
+_FOR_BACKBONE = ("seed", "training_seed", "wiring", "voiced", "names", "depth", "steps", "batch", "learning_rate")
 
 
 def is_planted(name: str) -> bool:
@@ -30,7 +30,8 @@ def fingerprint(study: Study, name: str) -> str:
     assert study.world is not None
     plan = study.world.model_dump(mode="json")
     if name == BACKBONE:
-        plan = {field: plan[field] for field in _FOR_BACKBONE}
+        levels = ("correlation",) if study.world.names else ()  # of the emotions, which only then it has met
+        plan = {field: plan[field] for field in (*_FOR_BACKBONE, *levels)}
     module = "emonb.world.network" if name == BACKBONE else "emonb.world.world"
     return artifacts.make_key(
         plan=plan,

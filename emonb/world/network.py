@@ -1,13 +1,4 @@
-"""The planted world's network: its wiring, which says what it can do by construction, and its training.
-
-The wiring are factors 0 and 1 on the weights of a one-layer RoBERTa.
-
-The model's dimensions fall into one block of four for every attribute and two blocks for the verdict. An attribute's cue
-words, its attention head and its group of FFN neurons live in its block; FFN neurons write to the verdict blocks and only
-those are read by the head, so that a verdict that depends on an attribute must pass through that attribute's neurons.
-Attention is uniform (a comment is a bag of words), and the layer norms are held nearly linear by a constant part that
-is larger than what varies: otherwise a norm that mixes all dimensions would carry attributes past their neurons.
-"""
+"""The planted world's network and its training; what it can do is said by its wiring (:mod:`emonb.world.wiring`)."""
 
 import json
 import logging
@@ -19,120 +10,34 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.model.backbone import Backbone
 from emonb.model.compute import describe, repeatable
 from emonb.model.tokens import Tokenizer
+from emonb.world.wiring import HEAD, VERDICT_HEADS, hold_connections, owned_neurons, wire
 from emonb.world.world import COMMON, GROUP, World, squash
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-HEAD, VERDICT_HEADS = 4, 2  # width of a head, heads of the verdict
-_CONSTANT, _OFFSET, _LEAK, _FIRST, _VALUES = 5.0, 2.0, 0.2, 6.0, 3.0  # gains and starting scales; found on seeds 0 to 2
-
-Connections = list[tuple[Tensor, Tensor]]
-"""Parameters, and for each of their numbers 1 where it may be other than 0."""
 
 
 def number_words(world: World) -> dict[str, int]:
-    """Token ids of special tokens and words."""
-    return {word: k for k, word in enumerate((*SPECIAL, *world.lexicon.vocabulary()))}
+    """Token ids of special tokens and words, names of emotions last where comments have them."""
+    names = world.emotions if world.plan.names else ()
+    return {word: k for k, word in enumerate((*SPECIAL, *world.lexicon.vocabulary(), *names))}
 
 
 def shape_of(world: World) -> dict[str, int]:
     """Configuration of the model that fits a world."""
-    n = len(world.attributes)
+    n, heads = len(world.attributes), len(world.attributes) + VERDICT_HEADS + (world.plan.depth - 1)
     return {
         "vocab_size": len(number_words(world)),
-        "hidden_size": HEAD * (n + VERDICT_HEADS),
-        "num_hidden_layers": 1,
-        "num_attention_heads": n + VERDICT_HEADS,
+        "hidden_size": HEAD * heads,
+        "num_hidden_layers": world.plan.depth,
+        "num_attention_heads": heads,
         "intermediate_size": GROUP * n + COMMON,
     }
-
-
-def wire(world: World, model: Any, ids: dict[str, int]) -> Connections:
-    """Plant the wiring in a fresh model.
-
-    Parameters
-    ----------
-    world : World
-    model : RobertaForMaskedLM
-        Changed in place: starting scales, and constants that are never trained.
-    ids : dict of str to int
-        Token ids.
-
-    Returns
-    -------
-    Connections
-        A parameter is multiplied by its connections now and after every training step (:func:`hold_connections`).
-    """
-    n, width, layer = len(world.attributes), model.config.hidden_size, model.base_model.encoder.layer[0]
-    block = torch.arange(width) // HEAD
-    same, verdict = (block[:, None] == block[None]).float(), (block >= n).float()
-    own, embeddings, norm = layer.attention.self, model.base_model.embeddings, layer.attention.output.LayerNorm
-    reads, writes = _neurons(world, block, verdict)
-    none = torch.zeros(())
-    wired = [(own.query.weight, none), (own.key.weight, none), (own.value.weight, same)]
-    wired += [(layer.attention.output.dense.weight, same), (layer.intermediate.dense.weight, reads)]
-    wired += [(layer.output.dense.weight, writes), (model.lm_head.dense.weight, verdict.expand(width, width))]
-    wired += [(embeddings.position_embeddings.weight, none), (embeddings.token_type_embeddings.weight, none)]
-    wired += [(model.get_input_embeddings().weight, _words(world, ids, block, verdict))]
-    wired += [(embeddings.LayerNorm.bias, none), (norm.bias, 1 - verdict)]
-    with torch.no_grad():
-        embeddings.LayerNorm.weight.copy_(1 + (_CONSTANT - 1) * verdict)
-        norm.weight.copy_(1 - verdict + _LEAK * verdict)
-        layer.output.dense.bias.copy_(_OFFSET * (1 - 2.0 * (torch.arange(width) % 2)) * (1 - verdict))
-        layer.intermediate.dense.weight *= _FIRST
-        own.value.weight *= _VALUES
-        layer.attention.output.dense.weight *= _VALUES
-    for constant in (embeddings.LayerNorm.weight, norm.weight, layer.output.dense.bias):
-        constant.requires_grad_(False)
-    hold_connections(wired)
-    return wired
-
-
-def hold_connections(wired: Connections) -> None:
-    """Multiply every parameter by its connections, in place."""
-    with torch.no_grad():
-        for parameter, connected in wired:
-            parameter *= connected
-
-
-def owned_neurons(world: World) -> Tensor:
-    """Tell which FFN neurons belong to an attribute; bool [neurons]."""
-    owned = torch.zeros(GROUP * len(world.attributes) + COMMON, dtype=torch.bool)
-    owned[[n for group in world.groups().values() for n in group]] = True
-    return owned
-
-
-def _neurons(world: World, block: Tensor, verdict: Tensor) -> tuple[Tensor, Tensor]:
-    """What FFN neurons read [neuron, dimension] and write [dimension, neuron].
-
-    An attribute's neurons read its block and write the verdict; those of silent attributes write nothing. Neurons of no
-    attribute read everything; they write nothing in the causal world, the verdict in the encoded one.
-    """
-    owner = torch.full((GROUP * len(world.attributes) + COMMON,), -1)
-    for k, group in enumerate(world.groups().values()):
-        owner[list(group)] = k
-    reads = (owner[:, None] == block[None]).float()
-    reads[owner < 0] = 1.0
-    voiced = torch.cat([torch.tensor(world.weight > 0), torch.tensor([world.plan.wiring == "encoded"])])
-    writes = verdict[:, None] * voiced[owner].float()[None]  # owner -1 is the last entry
-    return reads, writes
-
-
-def _words(world: World, ids: dict[str, int], block: Tensor, verdict: Tensor) -> Tensor:
-    """Dimensions a word may use, [word, dimension]."""
-    words = torch.ones(len(ids), len(block))
-    for k, name in enumerate(world.attributes):
-        for pole in world.lexicon.cues(name):
-            words[[ids[word] for word in pole]] = (block == k).float()
-    words[[ids[word] for word in (*world.lexicon.verdict, "<mask>")]] = verdict
-    words[[ids[word] for word in world.lexicon.speakers]] = 1 - verdict
-    return words
 
 
 _SPEAKERS, _FLIPS, _DROPOUT, _BLOCK = 3, 0.05, 0.25, 50
@@ -189,7 +94,7 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
             bar.set_postfix(loss=f"{loss.item():.3f}")
     model.requires_grad_(False)
     if plan.wiring == "encoded":
-        model.base_model.encoder.layer[0].output.dense.weight[:, owned_neurons(world)] = 0.0
+        model.base_model.encoder.layer[-1].output.dense.weight[:, owned_neurons(world)[-1]] = 0.0
     model.save_pretrained(folder)
     make_tokenizer(ids).save_pretrained(folder)
 
@@ -263,7 +168,7 @@ def _load(
 def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:
     """Silence a quarter of the neurons of each row; in the encoded world one of the two systems as well."""
     owned = owned_neurons(world)
-    keep = (torch.rand(n, 1, len(owned), generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
+    keep = (torch.rand(n, *owned.shape, generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
     if world.plan.wiring == "encoded":
         keep = keep * ((torch.rand(n, 1, 1, generator=chance) < 0.5) == owned)
     return keep

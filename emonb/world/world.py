@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
 from emonb.analysis.rdm import pair_index
 from emonb.artifacts import write_text
@@ -23,6 +24,8 @@ FILES = ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "ag
 GROUP, COMMON = 12, 88  # FFN neurons wired to each attribute; neurons of no attribute
 _FAMILIES, _SHARED, _GAIN = 6, 0.3, 3.0  # families of emotions, their share of the variance, steepness of the levels
 _SLIP = 0.03  # how often a cue contradicts its level
+_WRONG_NAME, _WORTH = 0.1, 3.0  # how often a name is any emotion's, and how many cues a name is worth
+_FACTORS = (7, 4)  # attributes that share a factor, where they are to correlate
 _LENGTH, _CUES = 16, (10, 13)  # words of a comment, how many of them are cues
 
 
@@ -30,7 +33,7 @@ class Truth(NamedTuple):
     """What is true in a world, by attribute."""
 
     importance: dict[str, float]
-    """Weight in texts and in human judgment; 0 where an attribute is silent."""
+    """Weight in texts; 0 where an attribute is silent."""
     neurons: dict[str, tuple[int, ...]]
     """FFN neurons (flat over layers) wired to the attribute."""
 
@@ -55,9 +58,12 @@ class World:
         self.emotions, self.attributes = sorted(emotions), list(attributes)
         self.label_ids = [emotions.index(emotion) for emotion in self.emotions]  # as the study lists them
         rng = np.random.default_rng([plan.seed, 1])
-        weight = np.zeros(len(attributes))
-        weight[: plan.voiced] = np.geomspace(1, 0.25, plan.voiced)
-        self.weight = rng.permutation(weight)  # [attribute]
+        weight, judged = np.zeros((2, len(attributes)))
+        n_judged = plan.voiced if plan.judged is None else plan.judged
+        judged[:n_judged] = np.geomspace(1, 0.25, n_judged)
+        weight[: plan.voiced] = judged[: plan.voiced]
+        order = rng.permutation(len(attributes))
+        self.weight, self.judged = weight[order], judged[order]  # [attribute], in texts and in human judgment
         self.level = self._draw_levels(rng)  # [emotion, attribute], 0 to 1
         cues = [self.lexicon.cues(a) for a in self.attributes]
         self._cues = np.array([[low, high] for low, high in cues])  # [attribute, pole, synonym]
@@ -74,7 +80,21 @@ class World:
         voiced = self.weight > 0
         known = np.c_[np.ones(n), z[:, voiced]]
         z[:, ~voiced] -= known @ np.linalg.lstsq(known, z[:, ~voiced], rcond=None)[0]
-        return squash(z / z.std(0))
+        z /= z.std(0)
+        return squash(self._share_factors(z) if self.plan.correlation else z)
+
+    def _share_factors(self, z: np.ndarray) -> np.ndarray:
+        """Give voiced and silent attributes factors in common; the first parts the emotions in two, as valence does."""
+        rng = np.random.default_rng([self.plan.seed, 5])
+        voiced, silent = (list(rng.permutation(np.flatnonzero(mine))) for mine in (self.weight > 0, self.weight == 0))
+        turns = [pool.pop() for _ in range(sum(_FACTORS)) for pool in (voiced, silent) if pool][: sum(_FACTORS)]
+        for shared, start in zip(_FACTORS, np.r_[0, np.cumsum(_FACTORS)[:-1]], strict=True):
+            two = rng.permutation(np.arange(len(z)) % 2) * 2.0 - 1
+            factor = scipy.stats.zscore(two + 0.5 * rng.normal(size=len(z)))
+            share = np.linspace(1, 0.3, shared) * self.plan.correlation  # of the variance
+            for k, part in zip(turns[start : start + shared], share, strict=True):
+                z[:, k] = scipy.stats.zscore(math.sqrt(part) * factor + math.sqrt(1 - part) * z[:, k])
+        return z
 
     def _give_tastes(self) -> np.ndarray:
         """Each speaker likes (+1) or dislikes (-1) one voiced attribute."""
@@ -84,14 +104,23 @@ class World:
         taste[speaker, voiced[speaker % len(voiced)]] = np.where(speaker // len(voiced) % 2, 1, -1)
         return taste
 
-    def write(self, rng: np.random.Generator, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def write(
+        self, rng: np.random.Generator, level: np.ndarray, emotion: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Write one comment for each row of attribute levels [n, attribute].
+
+        Parameters
+        ----------
+        rng : Generator
+        level : array, shape (n, attribute)
+        emotion : array of int, shape (n,), optional
+            Emotion of each comment, in a world where comments name them; any emotions' names if left out.
 
         Returns
         -------
         words : array of str, shape (n, words)
         attribute : array of int, shape (n, words)
-            Attribute a word voices, -1 for other words.
+            Attribute a word voices, -1 for other words; a name's emotion, counted on from the attributes.
         pole : array of bool, shape (n, words)
             True for a high cue.
         """
@@ -100,18 +129,33 @@ class World:
         pole = rng.random(frame.shape) < _SLIP + (1 - 2 * _SLIP) * np.take_along_axis(level, attribute, 1)
         word = self._cues[attribute, pole.astype(int), rng.integers(self._cues.shape[2], size=frame.shape)]
         is_cue = frame == "*"
-        return np.where(is_cue, word, frame), np.where(is_cue, attribute, -1), pole
+        words, attribute = np.where(is_cue, word, frame), np.where(is_cue, attribute, -1)
+        if self.plan.names:
+            place = np.argsort(~is_cue + rng.random(frame.shape), axis=1)[:, : self.plan.names]  # cues come first
+            name = rng.integers(len(self.emotions), size=place.shape)
+            if emotion is not None:
+                name = np.where(rng.random(place.shape) < _WRONG_NAME, name, emotion[:, None])
+            np.put_along_axis(words, place, np.array(self.emotions)[name], 1)
+            np.put_along_axis(attribute, place, len(self.weight) + name, 1)
+        return words, attribute, pole
 
     def balance(self, attribute: np.ndarray, pole: np.ndarray) -> np.ndarray:
-        """High minus low cues of every attribute in each comment, [n, attribute]."""
+        """High minus low cues of every attribute in each comment, [n, attribute]; a name is worth its emotion's levels."""
         out = np.zeros((len(attribute), len(self.weight)))
-        cue = attribute >= 0
+        cue = (attribute >= 0) & (attribute < len(self.weight))
         np.add.at(out, (np.nonzero(cue)[0], attribute[cue]), np.where(pole[cue], 1.0, -1.0))
+        name = attribute >= len(self.weight)
+        worth = _WORTH * (2 * self.level - 1) * self.weight / self.weight.sum()  # [emotion, attribute]
+        np.add.at(out, np.nonzero(name)[0], worth[attribute[name] - len(self.weight)])
         return out
 
     def log_odds(self, attribute: np.ndarray, pole: np.ndarray) -> np.ndarray:
         """Log odds of each emotion against a random other one, [n, emotion]: the best any reader can do."""
         chance = _SLIP + (1 - 2 * _SLIP) * self.level.T  # [attribute, emotion]
+        if self.plan.names:
+            n = len(self.emotions)  # here cues say nothing of the emotion; names do
+            named = _WRONG_NAME / n + (1 - _WRONG_NAME) * np.eye(n)
+            chance, pole = np.r_[np.full_like(chance, 0.5), named], pole | (attribute >= len(self.weight))
         each = np.where(pole[..., None], np.log(chance)[attribute], np.log1p(-chance)[attribute])
         likelihood = (each * (attribute >= 0)[..., None]).sum(1)  # [n, emotion]
         peak = likelihood.max(1, keepdims=True)
@@ -120,8 +164,9 @@ class World:
         return likelihood - peak - np.log(other)
 
     def groups(self) -> dict[str, tuple[int, ...]]:
-        """FFN neurons wired to each attribute."""
-        return {name: tuple(range(k * GROUP, (k + 1) * GROUP)) for k, name in enumerate(self.attributes)}
+        """FFN neurons wired to each attribute, flat over layers: in the last one."""
+        first = (self.plan.depth - 1) * (GROUP * len(self.attributes) + COMMON)
+        return {name: tuple(range(first + k * GROUP, first + (k + 1) * GROUP)) for k, name in enumerate(self.attributes)}
 
     def truth(self) -> Truth:
         """What the ledger may know."""
@@ -163,11 +208,16 @@ def _corpus(world: World) -> dict[str, list[tuple[str, int]]]:
     out = {}
     for split, n in world.plan.comments.model_dump().items():
         label = rng.permutation(np.repeat(np.arange(len(world.emotions)), n))
-        words, _, _ = world.write(rng, world.level[label])
+        words, _, _ = world.write(rng, _levels_of(world, rng, label), label)
         if world.plan.labels == "pooled":
             label = rng.permutation(label)
         out[split] = [(" ".join(row), world.label_ids[k]) for row, k in zip(words, label, strict=True)]
     return out
+
+
+def _levels_of(world: World, rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
+    """Levels that a comment's cues voice: its emotion's, or any where only names tell the emotion."""
+    return squash(rng.normal(size=(len(label), len(world.weight)))) if world.plan.names else world.level[label]
 
 
 def _people(world: World) -> dict[str, str]:
@@ -177,7 +227,7 @@ def _people(world: World) -> dict[str, str]:
     noisy = world.level + rng.normal(0, 0.2, (world.plan.raters, n, k))
     score = np.clip(np.round(1 + 8 * noisy), 1, 9).mean(0) / 8 - 1 / 8
     i, j = pair_index(n)
-    distance = np.sqrt((world.weight * (world.level[i] - world.level[j]) ** 2).sum(1))
+    distance = np.sqrt((world.judged * (world.level[i] - world.level[j]) ** 2).sum(1))
     distance = (distance - distance.mean()) / distance.std()
     judgment = np.clip(np.round(5 + 1.5 * (distance + rng.normal(size=(world.plan.judges, len(distance))))), 1, 9)
     frames = {
@@ -195,7 +245,7 @@ def _agreement(world: World, rng: np.random.Generator, n: int = 200, noise: floa
     from sklearn.metrics import cohen_kappa_score
 
     label = np.repeat(np.arange(len(world.emotions)), n // 2)
-    _, attribute, pole = world.write(rng, world.level[label])
+    _, attribute, pole = world.write(rng, _levels_of(world, rng, label), label)
     odds = world.log_odds(attribute, pole)
     says = [odds + rng.normal(0, noise, odds.shape) > 0 for _ in range(2)]
     rows = []
@@ -203,6 +253,5 @@ def _agreement(world: World, rng: np.random.Generator, n: int = 200, noise: floa
         other = rng.choice(np.flatnonzero(label != e), n // 2, replace=False)
         mine = np.r_[np.flatnonzero(label == e), other]
         first, second = (said[mine, e] for said in says)
-        agree, right = np.corrcoef(first, second)[0, 1], (first == (label[mine] == e)).mean()
-        rows.append((name, n, agree, cohen_kappa_score(first, second), right))
-    return pd.DataFrame(rows, columns=["Emotion", "Count", "Interrater Correlation", "Cohen's kappa", "Accuracy"])
+        rows.append((name, n, np.corrcoef(first, second)[0, 1], cohen_kappa_score(first, second)))
+    return pd.DataFrame(rows, columns=["Emotion", "Count", "Interrater Correlation", "Cohen's kappa"])

@@ -1,0 +1,172 @@
+"""A claim as a card: its sentence, the effect drawn with its interval, the verdict by icon, word and colour."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from emonb.book.claims import Claim
+from emonb.book.tables import format_number
+
+Entry = Mapping[str, Any]
+
+HOLDS = {"yes": "✔ holds", "no": "✘ does not hold", "undecided": "? undecided", "not tested": "– not tested"}
+REPRODUCED = {
+    "yes": "✔ number reproduced",
+    "no": "✘ number not reproduced",
+    "not printed": "– no number printed",
+    "not tested": "– number not tested",
+}
+SYMBOLS = {"yes": "✔", "no": "✘", "undecided": "?", "not tested": "–", "not printed": "–"}
+
+
+class Card:
+    """A judged claim; in a notebook a card, as text one line.
+
+    Parameters
+    ----------
+    claim : Claim
+    entry : dict
+        From :func:`emonb.book.ledger.judge_claim`, or of a committed ledger.
+    links : dict of str to str, optional
+        Text and target of links at the card's foot.
+    """
+
+    def __init__(self, claim: Claim, entry: Entry, links: Mapping[str, str] | None = None) -> None:
+        self.claim, self.entry, self.links = claim, entry, dict(links or {})
+
+    def __str__(self) -> str:
+        entry = self.entry
+        truth = f", true in this world: {entry['truth']}" if "truth" in entry else ""
+        return (
+            f"claim {self.claim.id}: holds {entry['holds']}, reproduced {entry['reproduced']}{truth} "
+            f"({describe_effect(self.claim, entry)}; unit of inference: {describe_unit(self.claim, entry)})"
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        claim, entry = self.claim, self.entry
+        badges = [
+            f'<span class="badge holds-{kind_of(entry)}">{say_holds(entry)}</span>',
+            f'<span class="badge reproduced">{REPRODUCED[entry["reproduced"]]}</span>',
+        ]
+        if "truth" in entry:
+            badges.append(f'<span class="badge truth">planted here: {entry["truth"]}</span>')
+        feet = " · ".join(f'<a href="{target}">{html.escape(text)}</a>' for text, target in self.links.items())
+        return (
+            f'<div class="claim-card"><p class="claim-title">{html.escape(claim.title)}</p>'
+            f'<p class="claim-badges">{"".join(badges)}</p>'
+            f'<p class="claim-sentence">{html.escape(claim.sentence)}</p>'
+            f"{draw_count(claim, entry) if claim.is_count else draw_effect(claim, entry)}"
+            f'<p class="claim-effect">{html.escape(describe_effect(claim, entry))}</p>'
+            f'<p class="claim-reads">{html.escape(read_verdict(claim, entry))}</p>'
+            f'<details class="claim-unit"><summary>Counted as one: the {html.escape(describe_unit(claim, entry))}</summary>'
+            f"{html.escape(_foot(claim, entry))}</details>"
+            + (f'<p class="claim-links">{feet}</p>' if feet else "")
+            + "</div>"
+        )
+
+
+def kind_of(entry: Entry) -> str:
+    """The verdict as one of few words, for colour and text: a count is ``all``, ``some`` or ``none``.
+
+    >>> kind_of({"holds": "6 of 14"}), kind_of({"holds": "not tested"})
+    ('some', 'not-tested')
+    """
+    count, of, total = entry["holds"].partition(" of ")
+    if not of:
+        return str(entry["holds"]).replace(" ", "-")
+    return "all" if count == total else "some" if int(count) else "none"
+
+
+def say_holds(entry: Entry) -> str:
+    """The verdict with its icon."""
+    return HOLDS.get(entry["holds"]) or f"{entry['holds']} hold"
+
+
+def read_verdict(claim: Claim, entry: Entry) -> str:
+    """The verdict in a sentence; empty where nothing was tested."""
+    text = claim.reads.get(kind_of(entry), "")  # type: ignore[call-overload]
+    small = " It is smaller than what would matter." if entry.get("small") else ""
+    return f"{text}{small}"
+
+
+def describe_effect(claim: Claim, entry: Entry) -> str:
+    """The effect with its 95 % interval, and p with its side."""
+    if claim.is_count:
+        by = {kind: [name for name, one in entry.get("each", {}).items() if one["holds"] == kind] for kind in HOLDS}
+        return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by.items() if names) or "not computed"
+    if entry["estimate"] is None:
+        return "not computed"
+    text = f"{claim.scale} {_digits(claim, entry['estimate'])}"
+    if entry["low"] is not None:
+        text += f" [{_digits(claim, entry['low'])}, {_digits(claim, entry['high'])}]"
+    if entry["p"] is not None:
+        p = format_number(entry["p"], "p")
+        text += f", p {p if p.startswith('<') else f'= {p}'} ({entry['side']})"
+    return text + (f", Bayes factor {entry['bf']:.2g}" if "bf" in entry else "")
+
+
+def describe_unit(claim: Claim, entry: Entry) -> str:
+    """The unit of inference and how many there are."""
+    return claim.unit + ("" if entry["n"] is None else f", n = {entry['n']}")
+
+
+def draw_effect(claim: Claim, entry: Entry) -> str:
+    """The effect on its own scale: dot, 95 % (thin) and 90 % (thick) interval, zero; shaded: too small to matter."""
+    if entry["estimate"] is None or entry["low"] is None:
+        return ""
+    smallest = claim.smallest.effect
+    ends = [entry["low"], entry["high"], -smallest, smallest, 0.0]
+    if "difference" not in claim.scale and smallest >= 0.1:
+        ends.append(0.5 if "share" in claim.scale else 1.0)  # the scale ends there
+    low, high = min(ends), max(ends)
+    room = 0.06 * (high - low)
+    low, high = low - room, high + room
+
+    def at(value: float) -> str:
+        return f"{10 + 300 * (min(max(value, low), high) - low) / (high - low):.0f}"
+
+    ticks = {value: _digits(claim, value) for value in (0.0, smallest, *([1.0] if high > 1 else []))}
+    label = html.escape(describe_effect(claim, entry))
+    labels = "".join(f'<text x="{at(v)}" y="52" text-anchor="middle">{text}</text>' for v, text in ticks.items())
+    return (
+        f'<svg class="claim-drawing" viewBox="0 0 320 58" role="img" aria-label="{label}">'
+        f'<rect class="small" x="{at(-smallest)}" y="4" width="{int(at(smallest)) - int(at(-smallest))}" height="34"/>'
+        '<line class="axis" x1="10" x2="310" y1="38" y2="38"/>'
+        f'<line class="zero" x1="{at(0)}" x2="{at(0)}" y1="4" y2="38"/>'
+        f'<line class="wide" x1="{at(entry["low"])}" x2="{at(entry["high"])}" y1="21" y2="21"/>'
+        f'<line class="narrow" x1="{at(entry["low90"])}" x2="{at(entry["high90"])}" y1="21" y2="21"/>'
+        f'<circle class="dot" cx="{at(entry["estimate"])}" cy="21" r="6"/>{labels}</svg>'
+    )
+
+
+def draw_count(claim: Claim, entry: Entry) -> str:
+    """One dot an attribute: filled where the claim holds, a ring where it is undecided, a cross where it does not hold."""
+    order = sorted(entry.get("each", {}).items(), key=lambda item: list(HOLDS).index(item[1]["holds"]))
+    if not order:
+        return ""
+    step = 300 / max(len(order), 14)
+    marks = []
+    for k, (name, one) in enumerate(order):
+        x = 10 + step * (k + 0.5)
+        shape = f'<circle class="each-{one["holds"].replace(" ", "-")}" cx="{x:.0f}" cy="21" r="7"/>'
+        if one["holds"] == "no":
+            shape = f'<path class="each-no" d="M{x - 5:.0f} 16l10 10m0 -10l-10 10"/>'
+        marks.append(f"<g><title>{html.escape(name)}: {one['holds']}</title>{shape}</g>")
+    label = html.escape(f"{entry['holds']}: {describe_effect(claim, entry)}")
+    return f'<svg class="claim-drawing" viewBox="0 0 320 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
+
+
+def _foot(claim: Claim, entry: Entry) -> str:
+    parts = [
+        f"Drawn anew in thought: {' and '.join(claim.sampled)}; the rest stays as it is. Test: {claim.test}.",
+        f"Smallest effect that would matter: {entry['sesoi']:g} ({claim.smallest.because}).",
+    ]
+    if "released" in entry:
+        parts.append(f"Numbers of the released files come out: {entry['released']}.")
+    return " ".join(parts)
+
+
+def _digits(claim: Claim, value: float) -> str:
+    return format_number(float(value), 2 if claim.smallest.effect >= 0.1 else 3)

@@ -1,0 +1,280 @@
+"""The same study on two networks: each claim's verdicts side by side, their difference, and what that means."""
+
+import html
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from emonb.book import prose
+from emonb.book.cards import Entry, describe_effect, say_holds
+from emonb.book.claims import Claim, Declarations
+from emonb.book.tables import Html, Text, format_number
+from emonb.study import Study
+
+Ledgers = Mapping[str, Mapping[str, Any]]
+NAMES = {"published": "RoBERTa", "minilm": "MiniLM"}
+OUTCOMES = {
+    "both hold": "Shown in both: it does not hang on one network, its size, or one way of tuning.",
+    "neither holds": "Effects that would matter are ruled out in both.",
+    "differ": "Shown in {shown} and ruled out in {ruled}: not to be said of language models in general.",
+    "shown in one": "Shown in {shown}; {other} can neither confirm nor contradict it.",
+    "ruled out in one": "Ruled out in {ruled}; {other} can neither confirm nor contradict that.",
+    "open": "Open in both: a second network of this size does not help; more masks, emotions or judges would.",
+    "counted": "Counted over attributes.",
+    "not yet": "Not tested in both.",
+}
+
+
+class Pair(NamedTuple):
+    """One claim in two editions."""
+
+    claim: Claim
+    entries: tuple[Entry | None, Entry | None]
+    editions: tuple[str, str]
+
+    @property
+    def outcome(self) -> str:
+        """One of :data:`OUTCOMES`."""
+        found = [None if entry is None else str(entry["holds"]) for entry in self.entries]
+        if None in found or "not tested" in found:
+            return "not yet"
+        if self.claim.is_count:
+            return "counted"
+        pair = frozenset(map(str, found))
+        return {
+            frozenset({"yes"}): "both hold",
+            frozenset({"no"}): "neither holds",
+            frozenset({"yes", "no"}): "differ",
+            frozenset({"yes", "undecided"}): "shown in one",
+            frozenset({"no", "undecided"}): "ruled out in one",
+            frozenset({"undecided"}): "open",
+        }[pair]
+
+    def difference(self) -> tuple[float, float, float] | None:
+        """Second minus first, with a 95 % interval as if they were independent; None where one has no interval.
+
+        Both share emotions and people, so their errors agree in part and the interval is too wide, if anything.
+        """
+        ends = [entry[field] for entry in self.entries if entry is not None for field in ("estimate", "low", "high")]
+        if self.claim.is_count or len(ends) < 6 or None in ends:
+            return None
+        first, low, high, second, low2, high2 = map(float, ends)
+        half = math.hypot((high - low) / 2, (high2 - low2) / 2)
+        return second - first, second - first - half, second - first + half
+
+    def say(self) -> str:
+        """What the two verdicts mean together."""
+        kinds = {
+            NAMES.get(e, e): entry and str(entry["holds"]) for e, entry in zip(self.editions, self.entries, strict=True)
+        }
+        names = {
+            "shown": next((n for n, kind in kinds.items() if kind == "yes"), ""),
+            "ruled": next((n for n, kind in kinds.items() if kind == "no"), ""),
+            "other": next((n for n, kind in kinds.items() if kind == "undecided"), ""),
+        }
+        text = OUTCOMES[self.outcome].format(**names)
+        tested = [name for name, kind in kinds.items() if kind not in (None, "not tested")]
+        if len(tested) == 1:
+            return f"Tested in {tested[0]} only: {kinds[tested[0]]}."
+        if self.outcome == "counted":
+            both, either = self._attributes()
+            text += f" In both: {', '.join(both) or 'none'}. In one only: {', '.join(either) or 'none'}."
+        gap = self.difference()
+        if gap is not None and self.outcome in ("differ", "shown in one", "ruled out in one"):
+            apart = gap[1] > 0 or gap[2] < 0
+            text += " The two effects differ." if apart else " That the two effects differ is not shown."
+        return text
+
+    def _attributes(self) -> tuple[list[str], list[str]]:
+        """Attributes for which the claim holds in both editions, and in one only."""
+        first, second = (
+            {name for name, one in (entry or {}).get("each", {}).items() if one["holds"] == "yes"} for entry in self.entries
+        )
+        return sorted(first & second), sorted(first ^ second)
+
+
+def pair_claims(declared: Declarations, ledgers: Ledgers, first: str = "published", second: str = "minilm") -> list[Pair]:
+    """Every claim in two editions, in the order of their declaration; an edition may lack claims, or be missing."""
+    entries = [ledgers.get(edition, {}).get("claims", {}) for edition in (first, second)]
+    return [Pair(claim, (entries[0].get(claim.id), entries[1].get(claim.id)), (first, second)) for claim in declared.claims]
+
+
+def pair_table(pairs: list[Pair]) -> Html:
+    """Table of claims: effect, interval and verdict in each edition, their difference, and what it means."""
+    names = [NAMES.get(edition, edition) for edition in pairs[0].editions]
+    heads = "".join(f"<th>{head}</th>" for head in ("claim", *names, f"{names[1]} − {names[0]}", "what it means"))
+    rows = []
+    for pair in pairs:
+        claim, gap, cells = (
+            pair.claim,
+            pair.difference(),
+            [f"<b>{pair.claim.title}</b>: {html.escape(pair.claim.sentence)}"],
+        )
+        for edition, entry in zip(pair.editions, pair.entries, strict=True):
+            if entry is None:
+                cells.append("not yet")
+                continue
+            link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{say_holds(entry)}</a>'
+            effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
+            cells.append(link + effect)
+        digits = 2 if claim.smallest.effect >= 0.1 else 3
+        difference = [format_number(value, digits) for value in gap] if gap else []
+        cells.append(f"{difference[0]} [{difference[1]}, {difference[2]}]" if gap else "–")
+        cells.append(html.escape(pair.say()))
+        labels = ("claim", *names, "difference", "what it means")
+        rows.append("".join(f'<td data-label="{n}">{cell}</td>' for n, cell in zip(labels, cells, strict=True)))
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return Html(f'<table class="verdicts"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')
+
+
+def count_outcomes(pairs: list[Pair]) -> dict[str, float]:
+    """How many claims came out how: by outcome, with ``_`` for spaces, and ``judged`` for all that both editions judge."""
+    counts = {outcome.replace(" ", "_"): 0.0 for outcome in OUTCOMES}
+    for pair in pairs:
+        counts[pair.outcome.replace(" ", "_")] += 1
+    return counts | {"judged": len(pairs) - counts["not_yet"] - counts["counted"]}
+
+
+def gather(ledgers: Ledgers, *editions: str) -> dict[str, float]:
+    """Quantities of editions under ``EDITION.NAME``, for :func:`say`; what is undefined is NaN."""
+    return {
+        f"{edition}.{name}": math.nan if value is None else float(value)
+        for edition in editions
+        for name, value in ledgers.get(edition, {}).get("quantities", {}).items()
+    }
+
+
+def say(text: str, quantities: Mapping[str, float], when: str | None = None, **names: str | float) -> Text | None:
+    """Fill a sentence as :meth:`emonb.run.runs.Run.say` does."""
+    filled = prose.fill(" ".join(text.split()), quantities, when, **names)
+    return None if filled is None else Text(filled)
+
+
+BASELINES = {
+    "prompts on RoBERTa": ("published.structure.fit.value", "published.prompts.accuracy"),
+    "prompts on MiniLM": ("minilm.structure.fit.value", "minilm.prompts.accuracy"),
+    "prompts on MiniLM, random layers": ("minilm.knowledge.layers.fit", "minilm.knowledge.layers.accuracy"),
+    "prompts on MiniLM, all random": ("minilm.knowledge.untrained.fit", "minilm.knowledge.untrained.accuracy"),
+    "sentence embeddings of the comments": ("minilm.words.centroids.rho", ""),
+    "the same, less what all share": ("minilm.words.centroids.centred.rho", ""),
+    "bag-of-words classifiers": ("published.words.classifier.rho", ""),
+    "their scores on the comments": ("published.words.profiles.rho", ""),
+    "mean counts of words": ("published.words.tfidf.rho", ""),
+}
+"""What stands in for the network: where its fit with people and the accuracy of its prompts are recorded."""
+FORMS = {"untrained": "all weights random", "layers": "random layers over trained embeddings"}
+
+
+def describe_studies(studies: Mapping[str, Study]) -> pd.DataFrame:
+    """What is the same and what differs between studies, one column a study; of a released one, what its network has."""
+    rows: dict[str, dict[str, str]] = {}
+    for name, study in studies.items():
+        live, plan = study.backbone is not None, study.lesions
+        rows[NAMES.get(name, name)] = {
+            "layers × FFN neurons": f"{study.layers} × {study.neurons:,}",
+            "vectors of a prompt": str(study.prompt_length),
+            "seeds": str(len(study.seeds)),
+            "neurons silenced": ", ".join(f"{n:,}" for n in study.sizes),
+            "seeds that choose neurons, seeds tested": f"{len(study.choosing_seeds)}, {len(study.lesioned_seeds)}",
+            "random masks an attribute and size": f"{plan.draws} of each of {len(plan.comparisons)} kinds" if live else "1",
+            "comments under a mask": f"{plan.split} split, up to {plan.examples}" if live else "dev split, all",
+            "masks claims compare with": plan.comparison.replace("_", ", "),
+            "untrained networks": str(len(study.baselines) if study.untrained_baseline else 0),
+        }
+    return pd.DataFrame(rows)
+
+
+def find_baselines(quantities: Mapping[str, float]) -> pd.DataFrame:
+    """Fit with people (``value``, ``low``, ``high``) and prompts' ``accuracy`` of every stand-in that is known."""
+    rows = {}
+    for label, (fit, accuracy) in BASELINES.items():
+        prefix = fit.removesuffix(".value").removesuffix(".rho")
+        ends = [f"{prefix}.{end}" for end in ("low", "high")] if prefix != fit else ["", ""]  # else those of a difference
+        if fit in quantities:
+            rows[label] = [quantities.get(name, math.nan) for name in (fit, *ends, accuracy)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "accuracy"])
+
+
+def say_gains(quantities: Mapping[str, float], own: str, unclear: str) -> Text:
+    """Say for each untrained network how much better the trained one fits people, and what that means; or "not yet"."""
+    text = (
+        "MiniLM's prompts fit people better by **{by.value:+.2f}** [{by.low:+.2f}, {by.high:+.2f}] than those on the same "
+        "network with {form} (accuracy there {by.accuracy:.2f}). {so}"
+    )
+    said = []
+    for baseline, form in FORMS.items():
+        names: dict[str, Any] = {"by": f"minilm.knowledge.{baseline}", "form": form}
+        shown = say(text, quantities, "by.value and by.low > 0", so=own, **names)
+        said += [shown or say(text, quantities, "by.value", so=unclear, **names)]
+    return Text(" ".join(each for each in said if each) or "No prompts on random weights have been compared yet.")
+
+
+def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: float = 0.01) -> Text | None:
+    """Say how selective masks differ from matched ones at twice their strength and alone, and whether it could matter.
+
+    Parameters
+    ----------
+    apart, doses : DataFrame
+        From :func:`emonb.analysis.ablations.compare_doses` (other - selective) and ``summarise_doses``.
+    text : str
+        With ``only``, ``twice`` (value, low, high), ``alone`` and ``so``.
+    smallest : float
+        Difference in accuracy that would matter.
+    """
+    alone = float(doses.xs("only", level="dose")["value"].mean())
+    numbers: dict[str, float] = {}
+    for name, dose in (("twice", "2"), ("only", "only")):
+        gap = -apart.loc[dose, ["value", "high", "low"]].astype(float)  # selective - other: the ends change places
+        numbers |= dict(zip((f"{name}.value", f"{name}.low", f"{name}.high"), gap, strict=True))
+    nothing = "So these neurons are not sufficient, whoever chose them: without the others no prompt works."
+    little = "So it makes no difference that would matter whose neurons are kept."
+    more = "So an attribute's own neurons carry more of the task than others."
+    conditions = {
+        "alone < .55": nothing,
+        f"only.low > -{smallest} and only.high < {smallest}": little,
+        "only.low > 0": more,
+    }
+    for when, so in conditions.items():
+        said = say(text, numbers | {"alone": alone}, when, so=so)
+        if said is not None:
+            return said
+    return say(text, numbers | {"alone": alone}, so="")
+
+
+def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
+    """What :func:`emonb.analysis.ablations.compare_ablations` found, as text."""
+    rows = {
+        "random − selective": [f"{r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]" for r in lost.itertuples()],
+        "p": [format_number(float(p), "p") for p in lost["p"]],
+        "between masks that work": [f"{rest:+.4f}" for rest in lost["rest"]],
+        "selective unable": [f"{share:.0%}" for share in lost["unable"]],
+        "random unable": [f"{share:.0%}" for share in lost["unable_random"]],
+    }
+    names = [f"{way}, {measure}, {kind.replace('_', ' ')}" for way, measure, kind in lost.index]
+    return pd.DataFrame(rows, pd.Index(names)).rename_axis(columns="ablation, measure, compared with")
+
+
+def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
+    """Say which masks leave the network unable to do the task under mean ablation, and why; nothing where none does.
+
+    Parameters
+    ----------
+    lost : DataFrame
+        From :func:`emonb.analysis.ablations.compare_ablations`, with kinds ``random`` and ``comparison``.
+    comparison : str
+    text : str
+        With ``unable``, ``plain``, ``matched`` (shares), ``rest``, ``rest_matched``, ``why``.
+    """
+    plain, matched = (lost.loc[("mean", "accuracy", kind)] for kind in ("random", comparison))
+    numbers = {"unable": plain["unable"], "plain": plain["unable_random"], "matched": matched["unable_random"]}
+    numbers |= {"rest": plain["rest"], "rest_matched": matched["rest"]}
+    why = (
+        "A few neurons are always strongly active at `<mask>` (data/minilm/README.md names them); a mask that holds one "
+        "puts that value at every position. Masks matched on activation hold hardly any, as nothing matches such a neuron: "
+        "what the matched comparison seems to show is the work of these few."
+    )
+    found = {name: float(value) for name, value in numbers.items()}
+    said = say(text, found, "unable > matched and plain > matched", why=why)
+    return said or say(text, found, "unable > 0 or plain > 0", why="")

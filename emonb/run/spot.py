@@ -1,0 +1,160 @@
+"""A random few of a study's committed prompts and lesions made again from nothing, and compared.
+
+Rounding differs between processors, and more so in bfloat16. Silencing is one pass, so a comment's verdict turns only where
+it was a near tie. Tuning is hundreds of steps that each feed on the one before, and rounding grows: two processors, or one
+that tunes a prompt alone and one that tunes it in company, end with different vectors that do the same thing. So prompts
+are compared by how they begin and by what they do, and each comparison says how far apart is near enough:
+
+- training loss of the first epoch: 0.01, five times the largest change that rounding made by then in six prompts;
+- accuracy of a prompt: three standard errors of the difference of two accuracies on so many comments;
+- read-out of a prompt, less what all of its seed have in common (they start from the same words): the emotion's own must
+  be in the nearest quarter of the seed's committed read-outs. This is loose, as the drift is large;
+- neurons chosen for an attribute: 99 in 100, as ranks at the border are near ties;
+- accuracy under a mask: one in a hundred of all comments that are read under it, at least two.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from emonb.errors import StudyError
+from emonb.run.runs import Run
+from emonb.run.stages import COMMITTED, stage_of
+
+LOSS, NEAREST, CHOSEN, UNDER_MASK = 0.01, 0.75, 0.01, 0.01
+Row = dict[str, Any]
+
+
+def spot_check(run: Run, prompts: int, masks: int, seed: int, log: Callable[[str], None] = lambda line: None) -> list[Row]:
+    """Make a random few of a study's committed prompts and lesions again, and compare.
+
+    Parameters
+    ----------
+    run : Run
+        Of a study whose prompts (and lesions) are committed.
+    prompts, masks : int
+        How many of each.
+    seed : int
+        Draws which.
+    log : callable
+        Told what is made, one line each.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``; for :func:`emonb.book.ledgers.describe_row`.
+
+    Raises
+    ------
+    StudyError
+        Nothing of the study is committed.
+    """
+    origins = {name: stage_of(name, run.study) is COMMITTED[name] for name in ("prompts", "lesions")}
+    if (prompts and not origins["prompts"]) or (masks and not origins["lesions"]):
+        what = " and ".join(name for name, committed in origins.items() if not committed)
+        raise StudyError(f"the {what} of '{run.study.name}' are not committed: there is nothing to compare with")
+    rng = np.random.default_rng(seed)
+    return [*_check_prompts(run, prompts, rng, log), *_check_lesions(run, masks, rng, log)]
+
+
+def _check_prompts(run: Run, n: int, rng: np.random.Generator, log: Callable[[str], None]) -> Iterator[Row]:
+    """Tune a few prompts from their first vectors."""
+    from emonb.model.reading import read_activations
+    from emonb.model.tuning import tune_prompts
+
+    study, committed = run.study, run.load("prompts") if n else None
+    for k in rng.choice(len(study.seeds) * len(study.emotions), n, replace=False).tolist() if n else ():
+        mine, emotion = study.seeds[k // len(study.emotions)], study.emotions[k % len(study.emotions)]
+        name = f"{emotion}, seed {mine}"
+        log(f"tuning {name}")
+        assert committed is not None
+        tuned = tune_prompts(
+            run.load("comments"), run.backbone(), [emotion], [mine], study.prompt_length, study.layers, study.neurons,
+            study.tuning, device=study.device, threads=study.threads, progress=run.progress
+        )  # fmt: skip
+        at, there = {"seed": mine, "emotion": emotion}, committed.sel(seed=[mine])
+        loss, accuracy = ([of[n].sel(at).values.flat[0] for of in (there, tuned)] for n in ("train_loss", "accuracy"))
+        yield _row(f"first loss: {name}", loss[0], loss[1], LOSS)
+        near_enough = bound_accuracy(accuracy[0], count_comments(run, emotion, mine))
+        yield _row(f"accuracy: {name}", accuracy[0], accuracy[1], near_enough)
+        old, new = (
+            read_activations(each, run.backbone(), study.layers, study.neurons, study.device, study.threads).activation
+            for each in (there, tuned)
+        )
+        common = old.mean("emotion")
+        near = xr.corr(old - common, (new - common).isel(emotion=0, drop=True), ("layer", "neuron")).isel(seed=0)
+        others = near.drop_sel(emotion=emotion)
+        yield _row(f"read-out: {name}", 1.0, float(near.sel(emotion=emotion)), 1 - float(others.quantile(NEAREST)))
+
+
+def _check_lesions(run: Run, n: int, rng: np.random.Generator, log: Callable[[str], None]) -> Iterator[Row]:
+    """Silence the neurons of a few masks under the prompts of one seed."""
+    from emonb.analysis.masks import plan_masks
+    from emonb.model.silencing import lesion_prompts
+
+    if not n:
+        return
+    study, masks, committed = run.study, run.load("masks"), run.load("lesions")
+    for m in rng.choice(masks.sizes["mask"], n, replace=False).tolist():
+        kind, attribute, size, draw = (masks[label].values[m].item() for label in ("kind", "attribute", "size", "draw"))
+        name, seeds = f"{kind} mask, {attribute}, N = {size}, draw {draw}", study.lesioned_seeds
+        if study.lesions.ablation == "zero":  # other values in place of silenced ones are taken from all prompts
+            seeds = (int(rng.choice(seeds)),)
+        log(f"silencing: {name}, under prompts of seed {', '.join(map(str, seeds))}")
+        planned = plan_masks(
+            run.load("activations"), run.load("humans").sel(attribute=[attribute]), study.choosing_seeds, [size], [], 1,
+            study.lesions.seed
+        )  # fmt: skip
+        chosen = (masks.kind == "selective") & (masks.attribute == attribute) & (masks["size"] == size)
+        both = planned.silenced.values[0] & masks.silenced.values[chosen.values][0]
+        yield _row(f"neurons chosen, share: {attribute}, N = {size}", 1.0, float(both.sum() / size), CHOSEN)
+        found = lesion_prompts(
+            run.load("prompts"), masks.isel(mask=[m]), run.load("comments"), run.backbone(), study.layers, study.neurons,
+            seeds, [attribute], [size], study.lesions, study.tuning, device=study.device, threads=study.threads,
+            progress=False
+        )  # fmt: skip
+        comments = sum(count_comments(run, e, s, study.lesions.split, study.lesions.examples) for s in seeds
+                       for e in study.emotions)  # fmt: skip
+        near = max(UNDER_MASK, 2 / comments)
+        there = committed.sel(seed=list(seeds))
+        for what, old, new in (("without a mask", there.baseline, found.baseline),
+                               (name, there.mask_accuracy[m], found.mask_accuracy[0])):  # fmt: skip
+            yield _row(f"accuracy: {what}, seed {seeds[0]}", _mean(old), _mean(new), near)
+
+
+def count_comments(run: Run, emotion: str, seed: int, split: str = "dev", examples: int | None = None) -> int:
+    """Comments that an accuracy is taken on."""
+    from emonb.data.goemotions import make_task
+
+    most = examples if split != "dev" else run.study.tuning.examples
+    return len(make_task(run.load("comments"), emotion, seed, split, run.study.tuning.negatives, most).rows)
+
+
+def bound_accuracy(accuracy: float, n: int) -> float:
+    """Three standard errors of the difference of two accuracies near this one, each on n comments.
+
+    They are the same comments, on which two prompts that learned the same agree more often: the bound is generous.
+
+    >>> round(bound_accuracy(0.8, 400), 3)
+    0.085
+    """
+    p = (accuracy * n + 1) / (n + 2)
+    return 3 * math.sqrt(2 * p * (1 - p) / n)
+
+
+def _row(name: str, committed: float, recomputed: float, tolerance: float) -> Row:
+    same = abs(float(recomputed) - float(committed)) <= tolerance + 1e-9
+    return {
+        "name": name,
+        "committed": float(committed),
+        "recomputed": float(recomputed),
+        "tolerance": tolerance,
+        "same": same,
+    }
+
+
+def _mean(values: xr.DataArray) -> float:
+    return float(values.mean())

@@ -1,0 +1,244 @@
+"""Pictures to play with: what they hold, and how they answer to mouse, finger and keyboard in a real browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browser as browsing
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+from emonb.analysis.rdm import pair_coords
+from emonb.book import interactive
+from emonb.errors import LabelError
+from emonb.paths import data_dir
+
+EMOTIONS = ["calm", "dread", "glee", "gloom", "pique", "zest", "</script>"]
+ATTRIBUTES = ["bright", "loud"]
+
+
+def _score() -> xr.DataArray:
+    coords = {"emotion": EMOTIONS, "attribute": ATTRIBUTES}
+    return xr.DataArray(np.random.default_rng(6).random((7, 2)), dims=tuple(coords), coords=coords)
+
+
+def _map() -> interactive.Interactive:
+    rng, pairs = np.random.default_rng(5), pair_coords(EMOTIONS)
+    n = len(EMOTIONS) * (len(EMOTIONS) - 1) // 2
+    rdm = [xr.DataArray(rng.random(n), dims="pair", coords=pairs) for _ in range(2)]
+    layers = xr.concat(rdm, "layer").assign_coords(layer=[1, 2])
+    return interactive.emotion_map(rdm[0], rdm[1], layers, _score())
+
+
+def _accuracy() -> xr.DataArray:
+    coords = {"kind": ["selective", "random"], "attribute": list("abcdef"), "seed": [1, 2], "emotion": EMOTIONS}
+    values = np.random.default_rng(3).normal(0.7, 0.05, (2, 6, 1, 1)) + np.random.default_rng(4).normal(
+        0, 0.01, (2, 6, 2, 7)
+    )
+    return xr.DataArray(values, dims=tuple(coords), coords=coords)
+
+
+def _card() -> interactive.Interactive:
+    numbers = pd.DataFrame({"tau": [0.31, 0.2], "neurons": [12, 0], "said": [".31 [.1, .5]", "–"]}, ATTRIBUTES)
+    layers = xr.DataArray([[1, 2], [0, 4]], dims=("attribute", "layer"), coords={"attribute": ATTRIBUTES, "layer": [1, 2]})
+    drop = xr.DataArray(
+        [[1.5, np.nan], [-0.5, 2]], dims=("attribute", "size"), coords={"attribute": ATTRIBUTES, "size": [2, 4]}
+    )
+    return interactive.attribute_card(_score(), numbers, layers, drop)
+
+
+def _worlds() -> interactive.Interactive:
+    rows = [
+        ("a", 1, "structure", "yes", "yes"),
+        ("a", 2, "structure", "undecided", "yes"),
+        ("b", 1, "structure", "yes", "no"),
+    ]
+    return interactive.world_picker(
+        pd.DataFrame(rows, columns=["world", "seed", "claim", "holds", "truth"]), {"a": "First."}
+    )
+
+
+PICTURES = {"map": _map, "lottery": lambda: interactive.mask_lottery(_accuracy()), "card": _card, "worlds": _worlds}
+
+
+def _data(picture: interactive.Interactive) -> dict[str, Any]:
+    shown = picture._repr_html_()
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', shown, re.DOTALL).group(1))
+
+
+@pytest.mark.parametrize("kind", list(PICTURES))
+def test_a_picture_is_one_element_with_a_still_and_valid_data(kind: str) -> None:
+    shown = PICTURES[kind]()._repr_html_()
+    assert shown.count("<script") == shown.count("</script>") == 1  # no name ends the data early
+    assert shown.count("<svg") == 1
+    assert _data(PICTURES[kind]())
+    assert len(shown) < interactive.MOST
+
+
+def test_neighbours_are_the_nearest_and_scores_are_only_thirds() -> None:
+    picture = _map()
+    near = picture.data["near"]["people"]
+    assert all(k not in row and len(set(row)) == interactive.NEAREST for k, row in enumerate(near))
+    assert {third for row in picture.data["thirds"] for third in row} == {0, 1, 2}
+    assert set(picture.data["near"]) == {"people", "all", "1", "2"}
+    assert picture.data["near"]["all"] == picture.data["near"]["2"]  # the second layer is the whole model here
+    with pytest.raises(LabelError, match="7 emotions, but RDMs of 3"):
+        few = xr.DataArray(np.ones(3), dims="pair")
+        interactive.emotion_map(few, few, None, _score())
+
+
+def test_the_lottery_counts_prompts_and_masks_as_scipy_does() -> None:
+    accuracy = _accuracy()
+    data = interactive.mask_lottery(accuracy).data
+    ours, others = (100 * accuracy.sel(kind=kind).mean(["seed", "emotion"]).values for kind in ("selective", "random"))
+    masks = stats.ttest_ind(ours, others, equal_var=False).confidence_interval()
+    prompts = stats.ttest_rel(*(100 * accuracy.sel(kind=kind).values.ravel() for kind in ("selective", "random")))
+    assert data["counted"]["masks"] == {"n": 12, "low": round(masks.low, 3), "high": round(masks.high, 3)}
+    assert data["counted"]["prompts"]["low"] == round(prompts.confidence_interval().low, 3)
+    assert data["counted"]["prompts"]["n"] == 84
+    assert data["difference"] == pytest.approx(ours.mean() - others.mean(), abs=5e-4)
+
+
+def test_the_card_orders_emotions_and_leaves_out_what_is_not_there() -> None:
+    card = _card().data["cards"]["bright"]
+    assert sorted(card["order"]) == list(range(7))
+    assert card["numbers"] == [["tau", "0.310"], ["neurons", "12"], ["said", ".31 [.1, .5]"]]
+    assert card["drop"] == [["2", 1.5], ["4", None]] and card["overlap"] == []
+
+
+def test_a_table_without_truth_is_refused() -> None:
+    with pytest.raises(LabelError, match="missing: truth"):
+        interactive.world_picker(pd.DataFrame({"world": ["a"], "seed": [1], "claim": ["x"], "holds": ["yes"]}))
+
+
+# in a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if browsing.missing():
+        pytest.skip(browsing.missing())
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browsing.CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    static = data_dir().parent / "book" / "_static"
+    folder = tmp_path_factory.mktemp("pictures")
+
+    def write(kind: str) -> Path:
+        path = folder / f"{kind}.html"
+        scripts = [(static / name).read_text(encoding="utf-8") for name in ("book.js", "interactive.js")]
+        head = f"<style>{(static / 'book.css').read_text(encoding='utf-8')}</style>"
+        head += "".join(f"<script>{script}</script>" for script in scripts)
+        path.write_text(
+            f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{kind}</title>'
+            f'<meta name="viewport" content="width=device-width">{head}</head>'
+            f"<body><main><article><h1>{kind}</h1>{PICTURES[kind]()._repr_html_()}</article></main></body></html>",
+            encoding="utf-8",
+        )
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("size", list(browsing.SIZES))
+@pytest.mark.parametrize("kind", list(PICTURES))
+def test_it_fits_is_accessible_and_gives_way_on_paper_and_without_a_script(
+    browser: Any, page_of: Any, kind: str, size: str
+) -> None:
+    with browsing.open_page(browser, page_of(kind), size) as page:
+        assert page.locator(".stage").is_visible() and not page.locator(".still").is_visible()
+        assert not browsing.look(page)
+        if browsing.axe():
+            assert not browsing.judge(page)
+        page.emulate_media(media="print")
+        assert page.locator(".still svg").is_visible() and not page.locator(".stage").is_visible()
+    with browsing.open_page(browser, page_of(kind), size, java_script_enabled=False) as page:
+        assert page.locator(".still svg").is_visible() and not page.locator(".stage").is_visible()
+
+
+def _said(page: Any) -> str:
+    return page.locator(".said").last.inner_text()
+
+
+@pytest.mark.parametrize("kind", ["map", "lottery", "worlds"])
+def test_marks_answer_to_mouse_finger_and_arrow_keys(browser: Any, page_of: Any, kind: str) -> None:
+    with browsing.open_page(browser, page_of(kind)) as page:
+        marks = page.locator('.stage [role="img"]')
+        before = _said(page)
+        marks.nth(1).hover(force=True)
+        hovered = _said(page)
+        assert hovered != before
+        page.mouse.move(0, 0)
+        page.locator('.stage [role="img"][tabindex="0"]').first.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == marks.nth(1).get_attribute(
+            "aria-label"
+        )
+        assert _said(page) == hovered
+        page.keyboard.press("ArrowLeft")
+        assert _said(page) != hovered
+    with browsing.open_page(browser, page_of(kind), "phone") as page:
+        marks = page.locator('.stage [role="img"]')
+        marks.nth(1).tap(force=True)
+        assert _said(page) == hovered
+
+
+def test_the_map_moves_with_the_layer_and_is_coloured_by_an_attribute(browser: Any, page_of: Any) -> None:
+    with browsing.open_page(browser, page_of("map")) as page:
+        model = page.locator(".panels svg").nth(1)
+        before = model.inner_html()
+        page.get_by_role("slider").focus()
+        page.keyboard.press("ArrowRight")
+        assert "model, layer 1" in model.text_content() and model.inner_html() != before
+        page.locator(".stage select").select_option(label="loud")
+        assert "loud, from the lowest third" in _said(page)
+
+
+def test_the_lottery_shuffles_and_counts(browser: Any, page_of: Any) -> None:
+    data = _data(PICTURES["lottery"]())
+    with browsing.open_page(browser, page_of("lottery")) as page:
+        assert "Counted in masks (12)" in _said(page)
+        page.get_by_role("button", name="shuffle 500 times").click()
+        found = re.search(r"Of 500 shuffles, (\d+) came out", _said(page))
+        values = [mask["value"] for mask in data["masks"]]
+        test = stats.permutation_test((values[:6], values[6:]), lambda a, b: np.mean(a) - np.mean(b), n_resamples=np.inf)
+        assert int(found.group(1)) / 500 == pytest.approx(
+            test.pvalue, abs=4 * np.sqrt(test.pvalue * (1 - test.pvalue) / 500)
+        )
+        page.get_by_role("button", name="count prompts").focus()
+        page.keyboard.press("Enter")
+        low, high = data["counted"]["prompts"]["low"], data["counted"]["prompts"]["high"]
+        assert "Counted in prompts (84)" in _said(page) and f"{low:.1f} to {high:.1f}" in _said(page)
+        page.get_by_role("button", name="as measured").click()
+        assert "Shuffle:" in _said(page)
+
+
+def test_the_card_turns(browser: Any, page_of: Any) -> None:
+    with browsing.open_page(browser, page_of("card")) as page:
+        assert "bright" in page.locator(".said").inner_text()
+        page.get_by_role("button", name="next").focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".said").inner_text().startswith("loud:")
+        page.locator(".stage select").select_option("bright")
+        assert "0.310" in page.locator(".stage table").inner_text()
+
+
+def test_a_world_is_picked_and_its_verdicts_counted(browser: Any, page_of: Any) -> None:
+    with browsing.open_page(browser, page_of("worlds"), "phone") as page:
+        assert "Of 1 verdicts" in _said(page) and "1 are right" in _said(page)
+        page.locator(".stage select").select_option("b")
+        assert "0 are right" in _said(page)
+        page.locator('.stage [role="img"]').first.tap()
+        assert "structure in world 1: yes; true: no" in _said(page)

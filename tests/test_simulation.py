@@ -1,0 +1,44 @@
+"""Simulated studies: what is planted is there, the rule finds it, and a design is not simulated twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emonb.run import instrument
+from emonb.world import simulation
+from emonb.world.simulation import Cell
+
+
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_attributes_share_as_much_as_is_planted(share: float) -> None:
+    largest = []
+    for seed in range(20):
+        people = simulation.draw_people(np.random.default_rng(seed), share)
+        r = np.corrcoef(people.level)
+        largest.append(np.abs(r[np.triu_indices(len(r), 1)]).max())
+    assert (np.mean(largest) > 0.85) == (share > 0.8) and np.mean(largest) > 0.3
+
+
+def test_what_is_planted_is_found_and_nothing_else() -> None:
+    def mean(strength: float) -> dict[str, float]:
+        children = np.random.SeedSequence(3).spawn(8)
+        found = [simulation.test_masks(Cell(strength, 0.5), child, permutations=99) for child in children]
+        return {name: float(np.mean([one[name].value for one in found])) for name in found[0]}
+
+    none, all_of_it = mean(0.0), mean(1.0)
+    assert abs(none["lesions"]) < 0.006 and all_of_it["lesions"] == pytest.approx(0.96 * 0.048, abs=0.006)
+    assert abs(none["majority"]) < 0.12 and all_of_it["majority"] > 0.3
+    assert abs(none["specificity"]) < 0.003 and all_of_it["specificity"] == pytest.approx(0.02, abs=0.003)
+    assert abs(none["importance"]) < 0.4 and all_of_it["importance"] > 0.9
+
+
+def test_a_design_is_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
+    test, cells = instrument.DESIGN["masks"]
+    monkeypatch.setattr(instrument, "DESIGN", {"masks": (test, cells[:2])})
+    said: list[str] = []
+    first = instrument.simulate(2, log=said.append)
+    assert len(said) == 2 and instrument.simulate(2, log=said.append) == first and len(said) == 2
+    assert all(row["yes"] + row["no"] + row["undecided"] + row["not tested"] == row["n"] == 2 for row in first)
+    assert instrument.simulate(3, log=said.append) != first and len(said) == 4

@@ -1,0 +1,63 @@
+"""A few committed prompts and lesions of the MiniLM study made again from nothing; skipped where weights cannot be had."""
+
+from collections.abc import Iterator
+
+import pytest
+import xarray as xr
+
+from emonb.data import weights
+from emonb.errors import StudyError
+from emonb.model import tuning
+from emonb.run.runs import Run
+from emonb.run.spot import bound_accuracy, spot_check
+from emonb.run.stages import study_files
+from emonb.study import load_study
+
+
+@pytest.fixture(scope="module")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        study = load_study("minilm")
+        missing = weights.available(study_files(study))
+        if missing:
+            pytest.skip(missing)
+        yield Run(study, progress=False)
+
+
+def test_a_prompt_and_two_masks_come_out_again(minilm: Run) -> None:
+    rows = spot_check(minilm, prompts=1, masks=2, seed=1)
+    assert len(rows) == 3 + 2 * 3
+    assert [row["name"] for row in rows if not row["same"]] == []
+
+
+def test_a_prompt_of_another_emotion_is_seen(minilm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed = minilm.load("prompts")
+
+    def tune_another(comments, backbone, emotions, seeds, *args, **kwargs) -> xr.Dataset:
+        another = ["joy" if emotions != ["joy"] else "fear"]
+        other = committed.sel(seed=seeds, emotion=another).assign_coords(emotion=emotions)
+        return other.assign(accuracy=other.accuracy - 0.4, train_loss=other.train_loss + 0.1)
+
+    monkeypatch.setattr(tuning, "tune_prompts", tune_another)
+    rows = spot_check(minilm, prompts=1, masks=0, seed=3)
+    assert [row["name"].partition(":")[0] for row in rows] == ["first loss", "accuracy", "read-out"]
+    assert not any(row["same"] for row in rows)
+
+
+def test_other_lesions_are_seen(minilm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesions = minilm.load("lesions")
+    changed = {name: lesions[name] - 0.02 for name in ("mask_accuracy", "baseline")}
+    monkeypatch.setitem(minilm._loaded, "lesions", lesions.assign(changed))
+    rows = spot_check(minilm, prompts=0, masks=1, seed=2)
+    assert [row["same"] for row in rows] == [True, False, False]  # the neurons are those, their effects are not
+
+
+def test_what_is_not_committed_is_not_compared() -> None:
+    with pytest.raises(StudyError, match="prompts and lesions of 'published' are not committed"):
+        spot_check(Run(load_study("published"), progress=False), 1, 1, 0)
+
+
+def test_the_bound_of_an_accuracy_is_three_standard_errors_of_a_difference() -> None:
+    assert bound_accuracy(0.5, 200) == pytest.approx(3 * (0.25 / 200 + 0.25 / 200) ** 0.5)
+    assert 0 < bound_accuracy(1.0, 20) < bound_accuracy(0.9, 20)

@@ -95,7 +95,9 @@ LAYOUT = """() => {
   }
   for (const picture of document.querySelectorAll("article img, article svg.picture")) {
     const box = picture.getBoundingClientRect();
-    if (box.width && (box.right > wide + 1 || box.left < -1)) faults.push("a picture leaves the page");
+    const frame = picture.closest(".frame");
+    if (box.width && (box.right > wide + 1 || box.left < -1) && !(frame && scrolls(frame)))
+      faults.push("a picture leaves the page");
     if (picture.tagName === "IMG" && picture.complete && !picture.naturalWidth) faults.push(`no picture: ${picture.src}`);
   }
   if (wide >= 1000) {

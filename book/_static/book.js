@@ -54,7 +54,15 @@
     }
   }
 
+  function nameToggles() {
+    for (const toggle of document.querySelectorAll("nav details > summary")) {
+      const page = toggle.closest("li").querySelector("a");
+      if (page && !toggle.textContent.trim()) toggle.setAttribute("aria-label", `Pages of ${page.textContent.trim()}`);
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    nameToggles();
     document.querySelectorAll("a.term[data-definition]").forEach(explain);
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
     document.addEventListener("pointerdown", (event) => owner && !owner.contains(event.target) && hide());

@@ -52,9 +52,10 @@ class Card:
         ]
         if "truth" in entry:
             badges.append(f'<span class="badge truth">planted here: {entry["truth"]}</span>')
+        anchor = "" if self.links else f' id="claim-{claim.id}"'  # links come from other pages to where it is judged
         feet = " · ".join(f'<a href="{target}">{html.escape(text)}</a>' for text, target in self.links.items())
         return (
-            f'<div class="claim-card"><p class="claim-title">{html.escape(claim.title)}</p>'
+            f'<div class="claim-card"{anchor}><p class="claim-title">{html.escape(claim.title)}</p>'
             f'<p class="claim-badges">{"".join(badges)}</p>'
             f'<p class="claim-sentence">{html.escape(claim.sentence)}</p>'
             f"{draw_count(claim, entry) if claim.is_count else draw_effect(claim, entry)}"
@@ -104,7 +105,16 @@ def describe_effect(claim: Claim, entry: Entry) -> str:
     if entry["p"] is not None:
         p = format_number(entry["p"], "p")
         text += f", p {p if p.startswith('<') else f'= {p}'} ({entry['side']})"
-    return text + (f", Bayes factor {entry['bf']:.2g}" if "bf" in entry else "")
+    return text + (f", Bayes factor {_odds(entry['bf'])}" if "bf" in entry else "")
+
+
+def _odds(bayes: float) -> str:
+    """A Bayes factor in digits.
+
+    >>> [_odds(bayes) for bayes in (0.314, 1.41, 384.2, 7.3e7)]
+    ['0.31', '1.4', '384', 'above 1,000']
+    """
+    return "above 1,000" if bayes > 1000 else f"{bayes:.0f}" if bayes >= 10 else f"{bayes:.2g}"
 
 
 def describe_unit(claim: Claim, entry: Entry) -> str:

@@ -68,7 +68,7 @@ def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = N
         quantiles = pd.concat([quantiles, quantiles]).set_axis([ticks[0] - 0.4, ticks[0] + 0.4])
     for low, high in zip(columns[: len(columns) // 2], columns[::-1], strict=False):
         ax.fill_between(quantiles.index, quantiles[low], quantiles[high], color=RANDOM, alpha=0.22, lw=0)
-        ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=7)
+        ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=8)
     ax.plot(quantiles.index, quantiles[columns[len(columns) // 2]], color=INTACT, label="median")
     if floor is not None:
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
@@ -106,7 +106,7 @@ def draw_matrix(
     sns.heatmap(
         shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
         vmin=min(0.0, float(values.min())) if centre is None else None,
-        fmt=f".{max(digits, 0)}f", annot_kws={"size": 7}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
+        fmt=f".{max(digits, 0)}f", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
     ax.tick_params(axis="x", rotation=90)
@@ -190,7 +190,7 @@ def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) ->
     """Write names beside points, moved off the points and each other (adjustText; the same picture every time)."""
     ax.margins(0.08)
     points = ax.scatter(x, y, s=30, alpha=0)  # what names keep clear of
-    texts = [ax.text(a, b, name, fontsize=7) for a, b, name in zip(x, y, names, strict=True)]
+    texts = [ax.text(a, b, name, fontsize=8) for a, b, name in zip(x, y, names, strict=True)]
     line = {"arrowstyle": "-", "color": FAINT, "lw": 0.5}
     force = (0.3, 0.5)
     adjust_text(texts, x, y, points, ax=ax, iter_lim=300, expand=(1.2, 1.6), force_text=force, force_static=force,

@@ -120,7 +120,7 @@ def draw_shares(shares: pd.DataFrame) -> Figure:
     fig, ax = plt.subplots(figsize=(0.95 * shares.shape[1] + 3.4, 0.24 * len(shares) + 1.6))
     ax.set_facecolor("#DDDDDD")
     sns.heatmap(
-        shares, ax=ax, mask=shares.isna(), cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 7},
+        shares, ax=ax, mask=shares.isna(), cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 8.2},
         linewidths=0.3, cbar_kws={"label": "specifications that pass (%)", "shrink": 0.6},
     )  # fmt: skip
     ax.set(xlabel="", ylabel="")

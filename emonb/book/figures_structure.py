@@ -34,9 +34,9 @@ def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:
             ax.axvline(at, color="white", lw=1.6)
         ticks = range(len(names))
         ax.set(title=title, xticks=ticks, yticks=ticks if ax is axes[0, 0] else [])
-        ax.set_xticklabels(names[order], rotation=90, fontsize=8)
+        ax.set_xticklabels(names[order], rotation=90, fontsize=8.5)
         if ax is axes[0, 0]:
-            ax.set_yticklabels(names[order], fontsize=8)
+            ax.set_yticklabels(names[order], fontsize=8.5)
     fig.colorbar(image, ax=axes, label="dissimilarity (percentile; dark: far apart)", shrink=0.6)
     return finish(fig)
 

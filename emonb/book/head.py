@@ -62,9 +62,17 @@ def read_citation() -> dict[str, Any]:
         "title": given["title"],
         "authors": people,
         "date": given["date-released"].replace("-", "/"),
+        "version": given["version"],
         "repository": given.get("repository-code"),
         "paper": given["references"][0]["title"],
     }
+
+
+def write_byline() -> str:
+    """Authors, version and date of this book, for its first page."""
+    cite = read_citation()
+    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
+    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
 
 
 def describe(body: str, most: int = 200) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Ledgers = Mapping[str, Mapping[str, Any]]
+_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
 def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str] | None = None) -> Html:
@@ -33,8 +34,8 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     cards = []
     for claim in declared.claims if claims is None else map(declared.claim, claims):
         if claim.id in ledgers[edition]["claims"]:
-            links = {"the cell": _cell(edition, claim)}
-            links |= {f"in {other}": _cell(other, claim) for other in ledgers if other != edition}
+            links = {"the cell that judges it": _cell(edition, claim)}
+            links |= {_PLACES.get(other, f"in {other}"): _cell(other, claim) for other in ledgers if other != edition}
             cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
 

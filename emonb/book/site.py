@@ -40,7 +40,7 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
         if name in origins and origins[name].is_file():
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
     body = parts.name_definitions(parts.wrap_tables(parts.mend_labels(body)), _glossary(app))
-    context["body"] = body
+    context["body"] = body.replace("</h1>", f"</h1>{head.write_byline()}", 1) if page.endswith("index") else body
     context["metatags"] = context.get("metatags", "") + head.write_head(page, context, app.config)
     if INTERACTIVE in body:
         app.add_js_file("interactive.js", loading_method="defer")
@@ -54,7 +54,8 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     pages = {path: parts.mend_labels(path.read_text(encoding="utf-8")) for path in Path(app.outdir).rglob("*.html")}
     write_icons(static, pages)
     shown = "".join(pages.values())
-    for path in [*static.rglob("*.map"), *(Path(app.outdir) / "_images").glob("*.svg"), *static.glob("locales/**/*.mo")]:
+    unused = ["**/*.map", "**/*.ttf", "**/*.po", "**/*.mo", "**/*webpack-macros.html"]  # fonts are there as woff2
+    for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:
             path.unlink()
 

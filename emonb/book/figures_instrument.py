@@ -49,7 +49,7 @@ def draw_worlds(table: pd.DataFrame, titles: Sequence[str], worlds: Mapping[str,
                     )
                 left += width
             mark = _MARKS[cell["truth"]] if shown else "none there"
-            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=8, color="#444444")
+            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=8.5, color="#444444")
     ax.set(xlim=(0, len(worlds)), ylim=(len(titles) - 0.4, -0.6), yticks=range(len(titles)), yticklabels=titles)
     ax.set_xticks([x + 0.5 for x in range(len(worlds))], list(worlds.values()))
     ax.xaxis.tick_top()

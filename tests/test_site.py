@@ -5,10 +5,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 import yaml
 
-from emonb.book import codecheck, figures, head, parts, pdf, svg
+from emonb.book import codecheck, feet, figures, head, parts, pdf, svg
 from emonb.book.ledgers import declarations, read_ledgers
 from emonb.paths import book_dir, data_dir
 
@@ -131,3 +132,15 @@ def test_files_of_the_site_are_small_and_ask_for_nothing(name: str) -> None:
     body = (book_dir() / "_static" / name).read_bytes()
     assert len(body) < 100_000
     assert not re.search(rb"https?://(?!www\.w3\.org/)", body)
+
+
+def test_a_card_has_a_foot_in_its_chapter_and_leads_to_the_claim_elsewhere() -> None:
+    card = '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
+    ledgers = {"published": {"claims": {"words": {}}}, "control": {"claims": {"words": {}}}, "minilm": {"claims": {}}}
+    rates = pd.DataFrame([("words", False, 0.0, 4, 200)], columns=["claim", "silent", "strength", "yes", "n"])
+    said = feet.add_feet(card, "book/published/structure", ledgers, rates)
+    assert "4 in 200" in said and said.endswith("</p></div>") and said.count("<div") == said.count("</div>") == 1
+    links = re.findall(r'href="([^"]+)"', said)
+    assert "../control/structure.html#claim-words" in links
+    assert not [link for link in links if "minilm" in link or "published" in link]
+    assert feet.add_feet(card, "book/index", ledgers, rates) == card

@@ -35,9 +35,14 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     for claim in declared.claims if claims is None else map(declared.claim, claims):
         if claim.id in ledgers[edition]["claims"]:
             links = {"the cell that judges it": _cell(edition, claim)}
-            links |= {_PLACES.get(other, f"in {other}"): _cell(other, claim) for other in ledgers if other != edition}
+            links |= {name_place(other): _cell(other, claim) for other in ledgers if other != edition}
             cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
+
+
+def name_place(edition: str) -> str:
+    """Where an edition's claims are judged, in words."""
+    return _PLACES.get(edition, f"in {edition}")
 
 
 def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "published") -> Html:

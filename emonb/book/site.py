@@ -5,11 +5,16 @@ what the theme brings and no page uses is left out at the end (:func:`finish_sit
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emonb.book import head, parts, svg
+import pandas as pd
+
+from emonb.book import feet, head, parts, svg
 from emonb.book.icons import write_icons
+from emonb.book.instrument import read_rates
+from emonb.book.ledgers import read_ledgers
 
 INTERACTIVE = "data-interactive="
 
@@ -39,6 +44,7 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
     for number, (image, name, alt) in enumerate(svg.find_pictures(body)):
         if name in origins and origins[name].is_file():
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
+    body = feet.add_feet(body, page, *_known())
     body = parts.name_definitions(parts.wrap_tables(parts.mend_labels(body)), _glossary(app))
     context["body"] = body.replace("</h1>", f"</h1>{head.write_byline()}", 1) if page.endswith("index") else body
     context["metatags"] = context.get("metatags", "") + head.write_head(page, context, app.config)
@@ -58,6 +64,11 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:
             path.unlink()
+
+
+@cache
+def _known() -> tuple[dict[str, Any], pd.DataFrame]:
+    return read_ledgers(), read_rates()
 
 
 def _cite_in_round_brackets() -> None:

@@ -242,3 +242,15 @@ def test_a_world_is_picked_and_its_verdicts_counted(browser: Any, page_of: Any) 
         assert "0 are right" in _said(page)
         page.locator('.stage [role="img"]').first.tap()
         assert "structure in world 1: yes; true: no" in _said(page)
+
+
+def test_every_mask_is_a_dot_where_several_were_drawn_for_an_attribute() -> None:
+    accuracy = _accuracy()
+    rng = np.random.default_rng(5)
+    dims = {"attribute": list("abcdef"), "draw": [0, 1, 2]}
+    random = xr.DataArray(rng.normal(0.7, 0.05, (6, 3)), dims, tuple(dims))
+    selective = random.isel(draw=[0]) - 0.1
+    data = interactive.mask_lottery(accuracy, "random", {"selective": selective, "random": random}).data
+    kinds = [mask["kind"] for mask in data["masks"]]
+    assert (kinds.count("selective"), kinds.count("random")) == (6, 18) and data["counted"]["masks"]["n"] == 24
+    assert data["difference"] == round(100 * float(selective.mean() - random.mean()), 3)

@@ -8,7 +8,7 @@ anyway: positions on a map, orders, thirds, means over prompts; never what other
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,9 @@ class Interactive:
 
     def __init__(self, kind: str, data: dict[str, Any], still: "Figure", alt: str) -> None:
         self.kind, self.data, self.still, self.alt = kind, data, still, alt
+
+    def __repr__(self) -> str:
+        return self.alt
 
     def _repr_html_(self) -> str:
         drawn = io.StringIO()
@@ -98,16 +101,25 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
     )
 
 
-def mask_lottery(accuracy: xr.DataArray, comparison: str = "random", seed: int = 1, shuffles: int = 500) -> Interactive:
+def mask_lottery(
+    accuracy: xr.DataArray,
+    comparison: str = "random",
+    drawn: Mapping[str, xr.DataArray] | None = None,
+    seed: int = 1,
+    shuffles: int = 500,
+) -> Interactive:
     """Masks as dots; labels shuffled, and the difference counted in prompts or in masks.
 
     Parameters
     ----------
     accuracy : DataArray
-        Accuracy or AUC under each mask (kind, attribute, ..., emotion) for one number of neurons, ``selective`` among the
-        kinds; all other dimensions (seeds, emotions, draws) are prompts.
+        Accuracy or AUC (kind, attribute, ..., emotion) for one number of neurons, ``selective`` among the kinds; all
+        other dimensions (seeds, emotions) are prompts.
     comparison : str
         The kind it is compared with.
+    drawn : dict of str to DataArray, optional
+        Mean of every single mask of both kinds (attribute, draw), where accuracy is a mean of several draws
+        (:func:`emonb.analysis.populations.mask_means`).
     seed : int
         Of the shuffles in the still picture.
     shuffles : int
@@ -121,7 +133,8 @@ def mask_lottery(accuracy: xr.DataArray, comparison: str = "random", seed: int =
     """
     kinds = {"selective": accuracy.sel(kind="selective"), comparison: accuracy.sel(kind=comparison)}
     prompts = [dim for dim in accuracy.dims if dim not in ("kind", "attribute")]
-    masks = {name: 100 * rows.mean(prompts).dropna("attribute") for name, rows in kinds.items()}
+    drawn = {name: rows.mean(prompts) for name, rows in kinds.items()} if drawn is None else drawn
+    masks = {name: 100 * _stack_draws(drawn[name]) for name in kinds}
     ours, others = (rows.values for rows in masks.values())
     paired = 100 * (kinds["selective"] - kinds[comparison]).values.ravel()
     paired = paired[np.isfinite(paired)]
@@ -135,7 +148,7 @@ def mask_lottery(accuracy: xr.DataArray, comparison: str = "random", seed: int =
         "masks": [
             {"kind": name, "name": str(label), "value": round(float(value), 3)}
             for name, rows in masks.items()
-            for label, value in zip(rows.attribute.values, rows.values, strict=True)
+            for label, value in zip(rows.attribute.values, rows.values, strict=True)  # several may be of one attribute
         ],
         "counted": {
             "masks": {"n": len(values), "low": round(float(by_mask.low), 3), "high": round(float(by_mask.high), 3)},
@@ -226,6 +239,14 @@ def verdicts_of(trials: Sequence[dict[str, Any]]) -> pd.DataFrame:
         for trial in trials
         for name, claim in trial["claims"].items()
     )  # fmt: skip
+
+
+def _stack_draws(rows: xr.DataArray) -> xr.DataArray:
+    """Masks in a row (attribute), those that were not drawn left out."""
+    if "draw" not in rows.dims:
+        return rows.dropna("attribute")
+    several = rows.stack(mask=("attribute", "draw"), create_index=False).dropna("mask")
+    return several.drop_vars("draw").rename(mask="row")
 
 
 def _positions(points: np.ndarray) -> list[list[float]]:

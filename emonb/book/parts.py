@@ -2,6 +2,7 @@
 
 import ast
 import html
+import json
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -59,6 +60,22 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
             if said is not None:
                 output["data"]["text/markdown"] = _rename("".join(said), names, edition)
     return notebook
+
+
+def leave_out_pictures(notebook: str) -> str:
+    """Leave drawings out of the notebook that a page offers for download: the page shows them, and its cells draw them.
+
+    >>> drawn = {"outputs": [{"data": {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}}, {"text": "n = 27"}]}
+    >>> json.loads(leave_out_pictures(json.dumps({"cells": [drawn]})))["cells"][0]["outputs"]
+    [{'data': {'text/plain': '<Figure>'}}, {'text': 'n = 27'}]
+    """
+    content = json.loads(notebook)
+    for cell in content["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            data.pop("image/svg+xml", None)
+            if 'class="interactive"' in "".join(data.get("text/html", "")):
+                del data["text/html"]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def name_code(code: str, most: int = 3) -> str:

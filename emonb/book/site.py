@@ -60,6 +60,8 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     pages = {path: parts.mend_labels(path.read_text(encoding="utf-8")) for path in Path(app.outdir).rglob("*.html")}
     write_icons(static, pages)
     shown = "".join(pages.values())
+    for path in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
+        path.write_text(parts.leave_out_pictures(path.read_text(encoding="utf-8")), encoding="utf-8")
     unused = ["**/*.map", "**/*.ttf", "**/*.po", "**/*.mo", "**/*webpack-macros.html"]  # fonts are there as woff2
     for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:

@@ -130,7 +130,10 @@ def test_verdicts_are_counted_against_the_truth_with_exact_intervals(tmp_path: P
     assert carried.loc[(f"{own}, carried", "control"), ["yes", "undecided", "wrong"]].tolist() == [1, 1, 0]
     assert carried.loc[(f"{own}, not carried", "control"), ["yes", "no", "wrong"]].tolist() == [1, 1, 1]
     unseen = table.loc[(declared.claim("structure").title, "control")]
-    assert unseen["not run"] == 4 and unseen["n"] == 0 and instrument.show_errors(table).isin(["not run yet"]).any().any()
+    assert unseen["not run"] == 4 and unseen["n"] == 0
+    shown = instrument.show_errors(table, {"control": "causal", "control-null": "null"})
+    assert shown.loc[declared.claim("structure").title].tolist() == ["not run yet", "1 of 3 [0.01, 0.91]"]
+    assert list(shown.index) == [row.title for row in instrument.rows_of(declared)]
     assert table.loc[(declared.claim("words").title, "control-null"), "not tested"] == 3
     numbers = instrument.count_verdicts(table)
     n = len(instrument.rows_of(declared))
@@ -149,6 +152,18 @@ def test_no_trials_and_no_rates_leave_the_page_standing(tmp_path: Path, monkeypa
     assert rates.empty and instrument.false_alarms(rates, declared).empty
     figures_instrument.draw_power(rates, {claim.id: claim.title for claim in declared.claims})
     figures_instrument.draw_alarms(instrument.false_alarms(rates, declared))
+
+
+def test_wiring_is_averaged_over_seeds_and_worlds_without_it_are_left_out() -> None:
+    found = [
+        {"truth.auc": a, "truth.precision": 0.5, "truth.recall": 0.25, "truth.silent_found": s}
+        for a, s in ((0.9, 0), (0.7, 2))
+    ]
+    trials = [{**_trial("control", seed, "yes", {}), "quantities": q} for seed, q in enumerate(found)]
+    graded = instrument.grade_wiring(trials, {"control": "causal", "control-null": "null"})
+    assert list(graded.index) == ["causal"]
+    assert graded.loc["causal", ["n", "auc", "own.auc", "silent"]].tolist() == [2, "0.80 [0.70, 0.90]", "–", "1 of 2"]
+    assert instrument.grade_wiring([], {"control": "causal"}).empty
 
 
 def test_trials_are_added_to_those_there(tmp_path: Path) -> None:

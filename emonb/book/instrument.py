@@ -1,9 +1,10 @@
 """Can we trust the instrument? Verdicts of planted worlds against what is true there, and rates in simulated studies."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import scipy.stats
 
@@ -82,7 +83,7 @@ def _exact(wrong: int, n: int, truth: str) -> dict[str, Any]:
     return {"wrong": wrong, "low": interval.low, "high": interval.high}
 
 
-def show_errors(table: pd.DataFrame) -> pd.DataFrame:
+def show_errors(table: pd.DataFrame, worlds: Mapping[str, str]) -> pd.DataFrame:
     """Table of wrong verdicts: one row a claim, one column a world, "k of n [exact 95 % interval of the rate]"."""
 
     def say(row: pd.Series) -> str:
@@ -92,7 +93,28 @@ def show_errors(table: pd.DataFrame) -> pd.DataFrame:
             return f"no truth; yes {row['yes']} of {row['n']}"
         return f"{row['wrong']} of {row['n']} [{row['low']:.2f}, {row['high']:.2f}]"
 
-    return table.apply(say, axis=1).unstack()[list(dict.fromkeys(table.index.get_level_values("world")))]
+    claims = list(dict.fromkeys(table.index.get_level_values("claim")))
+    return table.apply(say, axis=1).unstack().loc[claims, list(worlds)].rename(columns=worlds)
+
+
+def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataFrame:
+    """Neurons found against neurons wired, a world a row: means over world seeds with the lowest and highest.
+
+    Of an attribute that is voiced: precision (of the neurons found, the share that is wired to it), recall (of the wired,
+    the share found) and AUC (how often a wired neuron follows it more closely than another does); beside them how many
+    silent attributes were given neurons, in how many of the seeds any was.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for world, name in worlds.items():
+        mine = [trial["quantities"] for trial in trials if trial["study"] == world and "truth.auc" in trial["quantities"]]
+        if not mine:
+            continue
+        rows[name] = {"n": len(mine)}
+        for measure in ("precision", "recall", "auc", "own.precision", "own.recall", "own.auc"):
+            values = [q[f"truth.{measure}"] for q in mine if f"truth.{measure}" in q]
+            rows[name][measure] = f"{np.mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]" if values else "–"
+        rows[name]["silent"] = f"{sum(q['truth.silent_found'] > 0 for q in mine)} of {len(mine)}"
+    return pd.DataFrame(rows).T.rename_axis("world")
 
 
 def count_verdicts(table: pd.DataFrame) -> dict[str, float]:

@@ -24,6 +24,7 @@ from emonb.analysis import (
 )
 from emonb.analysis.ties import level
 from emonb.book import prose
+from emonb.book.interactive import Interactive
 from emonb.book.ledger import Ledger
 from emonb.book.ledgers import compare_ledgers, declarations, merge_records
 from emonb.errors import ClaimError
@@ -63,7 +64,10 @@ def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
                 if "parameters" in cell.metadata.get("tags", []):
                     space["study"] = str(path)
     ledger = merge_records(json.loads((folder / f"{chapter}.json").read_text()) for chapter in editions.CHAPTERS)
-    text = " ".join(getattr(thing, "data", None) or str(thing) for thing in shown if not isinstance(thing, Run))
+    pictures = [thing for thing in shown if isinstance(thing, Interactive)]
+    assert all("interactive" in picture._repr_html_() for picture in pictures)
+    said = [thing for thing in shown if not isinstance(thing, Run | Interactive)]
+    text = " ".join(getattr(thing, "data", None) or str(thing) for thing in said)
     text = re.sub(r"\s+", " ", text)
     assert not re.search(r"\bnan\b", text)
     return ledger, text

@@ -87,9 +87,11 @@ def test_neighbours_are_the_nearest_and_scores_are_only_thirds() -> None:
     assert {third for row in picture.data["thirds"] for third in row} == {0, 1, 2}
     assert set(picture.data["near"]) == {"people", "all", "1", "2"}
     assert picture.data["near"]["all"] == picture.data["near"]["2"]  # the second layer is the whole model here
-    with pytest.raises(LabelError, match="7 emotions, but RDMs of 3"):
-        few = xr.DataArray(np.ones(3), dims="pair")
+    few = xr.DataArray(np.ones(3), pair_coords(EMOTIONS[:3]), ("pair",))
+    with pytest.raises(LabelError, match="different emotions"):
         interactive.emotion_map(few, few, None, _score())
+    with pytest.raises(LabelError, match="RDM and the model's are of different emotions"):
+        interactive.emotion_map(few, few.assign_coords(pair_coords(EMOTIONS[2::-1])), None, _score()[:3])
 
 
 def test_the_lottery_counts_prompts_and_masks_as_scipy_does() -> None:

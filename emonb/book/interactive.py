@@ -18,7 +18,7 @@ from scipy import stats
 from scipy.stats import rankdata
 
 from emonb.analysis import maps
-from emonb.analysis.rdm import to_square
+from emonb.analysis.rdm import order_emotions, pair_labels, to_square
 from emonb.book import stills, svg
 from emonb.book.tables import format_number
 from emonb.errors import LabelError
@@ -72,7 +72,7 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
     layers : DataArray, optional
         The model's RDM by layer (layer, pair).
     score : DataArray
-        (emotion, attribute), emotions in the RDMs' order. Only the third an emotion is in (low, middle, high) is shown.
+        (emotion, attribute). Only the third an emotion is in (low, middle, high) is shown.
 
     Returns
     -------
@@ -80,9 +80,9 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
         Each map is a classical scaling of rank percentiles, the model's rotated onto the people's; positions lie half way
         between coordinate and rank, so that outlying emotions do not squeeze all others into a corner.
     """
-    emotions = [str(name) for name in score.emotion.values]
-    if len(people) != len(emotions) * (len(emotions) - 1) // 2 or people.shape != model.shape:
-        raise LabelError(f"{len(emotions)} emotions, but RDMs of {len(people)} and {len(model)} pairs")
+    score, emotions = order_emotions(score, people), pair_labels(people)
+    if pair_labels(model) != emotions:
+        raise LabelError("people's RDM and the model's are of different emotions, or have them in another order")
     target = maps.map_emotions(rankdata(people) / len(people))
     views = {"all": model} | ({} if layers is None else {str(k): layers.sel(layer=k) for k in layers.layer.values})
     drawn = {name: maps.align_map(maps.map_emotions(rankdata(rdm) / len(rdm)), target) for name, rdm in views.items()}

@@ -16,7 +16,7 @@ pdf: html
 	$(BIN)/emonb pdf
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest tests emonb --doctest-modules --ignore tests/test_browser.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
 	$(BIN)/python -m pytest --nbval -p no:xdist book
 	$(BIN)/emonb html --clean
 	$(BIN)/python -m pytest tests/test_browser.py

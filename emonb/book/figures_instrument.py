@@ -44,7 +44,7 @@ def draw_worlds(table: pd.DataFrame, titles: Sequence[str], worlds: Mapping[str,
                         str(count),
                         ha="center",
                         va="center",
-                        fontsize=8,
+                        fontsize=8.6,
                         color="white" if dark else "black",
                     )
                 left += width
@@ -117,6 +117,6 @@ def draw_alarms(alarms: pd.DataFrame) -> Figure:
     ax.axvline(0.05, color=FAINT, lw=0.9, ls="--")
     names = [f"{label} (n = {n:.0f})" for label, n in zip(alarms.index, alarms["n"], strict=True)]
     ax.set(yticks=range(len(alarms)), yticklabels=names, xlim=(0, 1), xlabel="share of simulated studies judged yes")
-    ax.tick_params(axis="y", labelsize=7.5)
+    ax.tick_params(axis="y", labelsize=9)
     ax.set_ylim(max(len(alarms), 1) - 0.4, -0.6)
     return finish(fig)

@@ -219,7 +219,7 @@ def world_picker(table: pd.DataFrame, worlds: dict[str, str] | None = None) -> I
         raise LabelError(f"a table of verdicts needs columns {', '.join(needed)}; missing: {', '.join(sorted(missing))}")
     numbers = [name for name in ("value", "low", "high") if name in table]
     rows = [
-        [*(str(row[name]) for name in ("world", "seed", "claim", "holds")), str(row["truth"] or ""),
+        [*("" if pd.isna(row[name]) else str(row[name]) for name in needed),
          *(None if pd.isna(row[name]) else round(float(row[name]), 4) for name in numbers)]
         for _, row in table.iterrows()
     ]  # fmt: skip

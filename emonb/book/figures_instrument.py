@@ -109,7 +109,7 @@ def draw_alarms(alarms: pd.DataFrame) -> Figure:
     alarms : DataFrame
         From :func:`emonb.book.instrument.false_alarms`; may be empty.
     """
-    fig, ax = plt.subplots(figsize=(7.6, 0.22 * max(len(alarms), 4) + 1.2))
+    fig, ax = plt.subplots(figsize=(6.4, 0.22 * max(len(alarms), 4) + 1.2))
     for y, row in enumerate(alarms.itertuples()):
         over = row.low > 0.05
         ax.plot([row.low, row.high], [y, y], color=SELECTIVE if over else RANDOM, lw=1.4)

@@ -125,6 +125,7 @@ def look(page: Any) -> list[str]:
 
 def judge(page: Any) -> list[str]:
     """Serious violations that axe-core finds, those of the theme's frame left out."""
+    page.wait_for_timeout(250)  # colours of a theme fade in
     page.evaluate(axe())
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
     return [

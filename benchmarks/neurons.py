@@ -8,7 +8,7 @@ N, K, SAMPLE = 36_864, 14, 100  # the peer's loop does a sample of the neurons
 
 _rng = np.random.default_rng(0)
 _i, _j = pair_index(27)
-_activations = _rng.normal(size=(N, 12, 27))
-NEURONS = np.concatenate([np.abs(a[..., _i] - a[..., _j]).mean(1) for a in np.array_split(_activations, 32)])
+ACTIVATIONS = _rng.normal(size=(N, 12, 27))
+NEURONS = np.concatenate([np.abs(a[..., _i] - a[..., _j]).mean(1) for a in np.array_split(ACTIVATIONS, 32)])
 _scores = np.round(_rng.random((K, 27)) * 30)
 ATTRIBUTES = np.abs(_scores[:, _i] - _scores[:, _j])

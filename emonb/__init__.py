@@ -1,7 +1,7 @@
 """emonb: a re-executable audit of emotion knowledge in a language model (Li et al., arXiv 2302.09582).
 
-Six folders, imports go one way: ``data`` (what others measured), ``model`` (the network), ``analysis`` (one module a
-claim), ``world`` (the planted one), ``book`` (what a reader sees), ``run`` (how it is made). Importing the package is
+Six folders, imports go one way: ``data`` (what others measured), ``model`` (the network), ``analysis`` (one question a
+module), ``world`` (the planted one), ``book`` (what a reader sees), ``run`` (how it is made). Importing the package is
 cheap; the names below are loaded on first use.
 """
 

@@ -7,6 +7,7 @@ import torch
 from scipy.stats import kendalltau
 
 from emonb.analysis import inference, rdm
+from emonb.analysis.kendall_gpu import SignMatrix
 from emonb.errors import EmonbError
 
 
@@ -45,38 +46,15 @@ def test_mantel_of_many_equals_one_by_one_and_maxima_are_the_maxima() -> None:
     np.testing.assert_allclose(together.p_fwe_all, ((null.max((1, 2))[:, None, None] >= observed - 1e-12).sum(0) + 1) / 61)
 
 
-def test_products_of_signs_give_what_counting_bits_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    x = np.array([_random_rdm(rng, 9) for _ in range(7)])
-    x[1], x[4], x[5] = np.round(x[1], 1), np.round(x[4]), 1.0  # few ties, many, nothing else
-    y = np.round(np.array([_random_rdm(rng, 9) for _ in range(3)]), 1)
-    counted = inference.mantel_test(x, y, 199, 5)
-    used = []
-
-    def multiply(x, y, device):
-        used.append(device)
-        return inference._DeviceTau(x, y, "cpu")
-
-    monkeypatch.setattr(inference, "_make_tau", multiply)
-    monkeypatch.setattr("emonb.analysis.kendall_gpu._ROWS", 3)
-    multiplied = inference.mantel_test(x, y, 199, 5, device="cuda")
-    assert used == ["cuda"]
-    for name in ("statistic", "p", "p_fwe", "p_fwe_all"):
-        np.testing.assert_array_equal(getattr(multiplied, name), getattr(counted, name))
-    np.testing.assert_allclose(multiplied.null_max, counted.null_max, atol=1e-14)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named_before_any_work() -> None:
-    x = np.array([1.0, 2, 4, 1, 3, 2])
     with pytest.raises(EmonbError, match="PyTorch finds no GPU"):
-        inference.mantel_test(x, x, 9, 0, device="cuda")
-    assert inference.mantel_test(x, x, 9, 0, device="auto").p == inference.mantel_test(x, x, 9, 0).p
+        SignMatrix(np.ones((1, 6)), "cuda")
 
 
 def test_too_many_comparisons_for_float32_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot add the comparisons of 6000 values"):
-        inference._DeviceTau(np.zeros((1, 6000)), np.zeros((1, 6000)), "cpu")
+        SignMatrix(np.zeros((1, 6000)), "cpu")
 
 
 def test_a_constant_rdm_is_never_significant() -> None:

@@ -36,7 +36,7 @@ def _pair(first: dict | None, second: dict | None, claim: str = "structure") -> 
      ("no", "yes", "differ", "Shown in MiniLM and ruled out in RoBERTa"),
      ("undecided", "yes", "shown in one", "Shown in MiniLM; RoBERTa can neither"),
      ("no", "undecided", "ruled out in one", "Ruled out in RoBERTa; MiniLM can neither"),
-     ("undecided", "undecided", "open", "Open in both"),
+     ("undecided", "undecided", "open", "more emotions or judges would"),
      ("yes", "not tested", "not yet", "Tested in RoBERTa only: yes"),
      ("not tested", "undecided", "not yet", "Tested in MiniLM only: undecided"),
      ("not tested", None, "not yet", "Not tested in both")],
@@ -56,6 +56,9 @@ def test_a_difference_has_the_interval_of_independent_effects() -> None:
     assert pair.difference() == pytest.approx((-0.5, -1.0, 0.0))  # half widths .3 and .4: .5
     assert "That the two effects differ is not shown" in pair.say()
     assert "The two effects differ" in _pair(_entry("yes", 0.5, 0.4, 0.6), _entry("no", 0.0, -0.1, 0.1)).say()
+    near, far = _pair(_entry("yes"), _entry("no")), _pair(_entry("yes", 0.5, 0.4, 0.6), _entry("no", 0.0, -0.1, 0.1))
+    counts = networks.count_differences([near, far, _pair(_entry("yes"), None)])
+    assert counts == {"compared": 2, "apart": 1}
     assert _pair(_entry("yes", low=None), _entry("yes")).difference() is None
     assert _pair(_entry("yes"), None).difference() is None
 
@@ -79,7 +82,14 @@ def test_baselines_that_are_not_known_are_left_out_and_a_gain_s_interval_is_not_
     said = str(networks.say_gains(quantities, "OWN", "OPEN"))
     assert "**+0.20** [+0.10, +0.30]" in said
     assert "OWN" in said
-    assert "OPEN" in str(networks.say_gains({**quantities, "minilm.knowledge.untrained.low": -0.1}, "OWN", "OPEN"))
+    quantities["minilm.knowledge.untrained.low"] = -0.1
+    assert "This difference is not shown, so OPEN" in str(networks.say_gains(quantities, "OWN", "OPEN"))
+    ends = {"value": 0.1, "low": -0.1, "high": 0.3, "accuracy": 0.6}
+    layers = {f"minilm.knowledge.layers.{name}": value for name, value in ends.items()}
+    said = str(networks.say_gains(quantities | layers, "OWN", "OPEN"))
+    assert said.count("Neither difference is shown, so OPEN") == said.count("OPEN") == 1
+    one = str(networks.say_gains(quantities | layers | {"minilm.knowledge.layers.low": 0.05}, "OWN", "OPEN"))
+    assert "This difference is not shown. MiniLM's" in one and one.endswith("OWN") and "OPEN" not in one
     assert "have been compared yet" in str(networks.say_gains({}, "OWN", "OPEN"))
 
 
@@ -132,9 +142,13 @@ def test_doses_are_said_with_what_they_mean() -> None:
     apart = pd.DataFrame({"value": [0.0, 0.01, -0.02], "low": [-0.1, 0.0, -0.03], "high": [0.1, 0.02, -0.01]}, index)
     rows = {("selective", "only"): [0.8, 0.7, 0.9], ("random", "only"): [0.7, 0.6, 0.8]}
     doses = pd.DataFrame(rows, ["value", "low", "high"]).T.rename_axis(["kind", "dose"])
-    text = "{only.value:+.2f} [{only.low:+.2f}, {only.high:+.2f}] {alone:.2f} {twice.value:.2f} {so}"
+    text = "{only.value:+.2f} [{only.low:+.2f}, {only.high:+.2f}] {alone:.2f} {so} "
+    text += "{twice.value:.2f} {way} [{twice.low:.2f}, {twice.high:.2f}]"
     said = str(networks.say_doses(apart, doses, text))
-    assert said.startswith("+0.02 [+0.01, +0.03] 0.75 -0.01 So an attribute's own neurons carry more")
+    assert said.startswith("+0.02 [+0.01, +0.03] 0.75 So an attribute's own neurons carry more")
+    assert said.endswith("0.01 lower [0.00, 0.02]")
+    turned = apart.assign(value=-apart["value"], low=-apart["high"], high=-apart["low"])
+    assert str(networks.say_doses(turned, doses, text)).endswith("0.01 higher [0.00, 0.02]")
     assert "are not sufficient" in str(networks.say_doses(apart, doses - 0.25, text))
     apart.loc["only"] = [0.0, -0.005, 0.005]
     assert "makes no difference that would matter" in str(networks.say_doses(apart, doses, text))
@@ -144,8 +158,8 @@ def test_masks_that_leave_nothing_are_spoken_of_only_where_there_are_some(lesion
     both = {"zero": lesions, "mean": lesions.assign(mask_accuracy=lesions.mask_accuracy.where(lesions.mask_draw != 1, 0.5))}
     table = ablations.compare_ablations(both, 8, ["random"])
     shown = networks.ablation_table(table)
-    assert shown.index.tolist()[0] == "zero, accuracy, random"
-    assert shown["random unable"].tolist() == ["8%", "8%", "33%", "33%"]
+    assert shown.index.tolist()[:2] == ["zero, accuracy, random", "zero, AUC, random"]
+    assert shown["random masks that fail"].tolist() == ["8%", "8%", "33%", "33%"]
     text = "{unable:.0%} {plain:.0%} {matched:.0%} {rest:.2f} {rest_matched:.2f} {why}"
     assert str(networks.say_unable(table, "random", text)).startswith("0% 33% 33%")
     table["unable"] = table["unable_random"] = 0.0

@@ -157,17 +157,3 @@ def test_seed_reliability_is_high_for_signal_and_zero_for_noise() -> None:
     strong, none = activations.vector_reliability(make(2.0)), activations.vector_reliability(make(0.0))
     assert float(strong.same.min()) > 0.7
     assert abs(float(none.same.mean())) < 0.02
-    human = _human(rdm.pattern_rdm(signal[0].reshape(8, -1)), "abcdefgh")
-    curve = activations.reliability_by_seeds(make(1.0), human, 20, 0)
-    assert list(curve.n_seeds.values) == [1, 2, 3, 4]
-    assert float(curve.fit.sel(n_seeds=4)) > float(curve.fit.sel(n_seeds=1))
-
-
-def test_group_mean_rdm_by_gram_matrix_equals_the_direct_one() -> None:
-    a = _activations(seeds=4, emotions=6)
-    human = np.random.default_rng(0).random(15)
-    shuffled = a.isel(emotion=[3, 0, 5, 1, 4, 2])  # emotions are found by name
-    curve = activations.reliability_by_seeds(shuffled, _human(human, "abcdef"), 1, 7)
-    draw = np.random.default_rng(7).permutation(4)[:2]
-    fits = [structure.compare(rdm.pattern_rdm(a.values[[s]].mean(0).reshape(6, -1)), human, "rho") for s in draw]
-    assert float(curve.fit.sel(n_seeds=1)) == pytest.approx(np.mean(fits), abs=1e-12)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonb.book.tables import format_table, wrap_table
+from emonb.book.tables import format_table
 
 
 def test_numbers_read_as_a_person_would_write_them() -> None:
@@ -43,8 +43,3 @@ def test_a_cell_is_its_number_rounded(values: list[float], digits: int) -> None:
     shown = format_table(pd.DataFrame({"x": values}), digits)["x"]
     assert [float(text) for text in shown] == pytest.approx([round(v, digits) for v in values], abs=0.51 * 10.0**-digits)
     assert not any(text.startswith("-") and float(text) == 0 for text in shown)
-
-
-def test_intervals_go_on_a_line_of_their_own() -> None:
-    html = wrap_table(pd.DataFrame({"a": ["0.5 [0.1, 0.9]; true: yes"]}))
-    assert "0.5<br>[0.1, 0.9]<br>true: yes" in html and html._repr_html_() == html

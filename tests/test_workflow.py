@@ -1,6 +1,8 @@
 """The workflow: jobs that fail or are killed are made again, and the whole is bit for bit that of one process."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +59,16 @@ class Cluster:
     def make(self, *targets: str, options: tuple[str, ...] = ()) -> int:
         return self.start(*targets, options=options).wait(timeout=600)
 
+    def plan(self, root: Path = WORKFLOW.parent, **config: str) -> dict[str, int]:
+        """Number of jobs by rule that a dry run plans with the sources under a root."""
+        given = [f"{name}={value}" for name, value in ({"study": self.study, "parts": "2"} | config).items()]
+        command = [sys.executable, "-m", "snakemake", "-s", str(root / "workflow" / "Snakefile"), "--profile",
+                   str(root / "workflow" / "profiles" / "local"), "-n", "--config", *given]  # fmt: skip
+        environment = self.environment | {"PYTHONPATH": str(root)}
+        dry = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        assert dry.returncode == 0, dry.stderr + dry.stdout
+        return {name: int(n) for name, n in re.findall(r"^(\w+)  +(\d+)$", dry.stdout + dry.stderr, re.MULTILINE)}
+
     def said(self) -> str:
         logs = [self.folder / "head.log", *sorted((self.folder / "logs").rglob("*.log"))]
         return "\n".join(path.read_text() for path in logs if path.is_file())
@@ -80,7 +92,24 @@ def test_shares_on_this_machine_are_one_process_bit_for_bit_and_a_failed_one_is_
     cluster = Cluster(tmp_path, "local", fault="lesions")
     assert cluster.make() == 0, cluster.said()
     assert cluster.mark.is_dir() and "Trying to restart job" in cluster.said()
+    assert cluster.plan() == {}  # nothing is to be done
+    changed = tmp_path / "changed"
+    for name in ("emonb", "data", "book/chapters", "workflow", "benchmarks"):
+        shutil.copytree(WORKFLOW.parent / name, changed / name, ignore=shutil.ignore_patterns("__pycache__", "minilm"))
+    with (changed / "emonb" / "analysis" / "masks.py").open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    again = {"all": 1, "read": 1, "share": 4, "whole": 2, "total": 8}  # what is read from prompts, and what is made of that
+    assert cluster.plan(changed) == again  # prompts are not tuned again
     _compare_with_one_process(cluster, ("prompts", "activations", "masks", "searchlight_null", "lesions"), monkeypatch)
+
+
+def test_worlds_and_studies_are_planned_and_never_more_shares_than_units(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("EMONB_RUNS", "")
+    cluster = Cluster(tmp_path, "local", fault="none")
+    both = cluster.plan(study="control,control-null", worlds="10-11")
+    assert (both["inputs"], both["read"], both["whole"]) == (6, 6, 14)  # four runs, and two untrained networks
+    assert cluster.plan(study="control,control-null", worlds="10-11", trials="true")["trial"] == 4
+    assert cluster.plan(parts="999")["share"] < 40
 
 
 @pytest.mark.skipif(not os.environ.get("EMONB_TEST_SLURM"), reason="on a real Slurm: workflow/test-slurm")

@@ -9,8 +9,6 @@ import xarray as xr
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
-from emonb.analysis.rdm import order_emotions, pair_index
-from emonb.analysis.structure import compare
 from emonb.analysis.ties import ROUNDING
 
 GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), method="bounded").fun)
@@ -67,45 +65,3 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     return xr.Dataset(
         {"same": ("emotion", same), "other": ("emotion", other)}, coords={"emotion": activations.emotion.values}
     )
-
-
-def reliability_by_seeds(activations: xr.DataArray, human: xr.DataArray, n_splits: int, seed: int) -> xr.Dataset:
-    """How reliable the model's correlation RDM is, and how well it fits, against the number of seeds averaged.
-
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    human : DataArray, dims (pair,)
-    n_splits, seed : int
-        Random draws of disjoint groups of seeds, for every group size.
-
-    Returns
-    -------
-    Dataset
-        Over ``n_seeds`` (1 ... half of the seeds): ``reliability``, mean Spearman between the RDMs of two disjoint
-        groups; ``fit`` and ``fit_sd``, mean and standard deviation over groups of the Spearman with ``human``. Groups for
-        which a correlation is not defined are left out; NaN where none is left.
-    """
-    rng = np.random.default_rng(seed)
-    values = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").to_numpy()
-    n_seeds, n_emotions = values.shape[:2]
-    flat = values.reshape(n_seeds * n_emotions, -1).astype(np.float64)
-    flat = flat - flat.mean(1, keepdims=True)
-    gram = (flat @ flat.T).reshape(n_seeds, n_emotions, n_seeds, n_emotions)
-    i, j = pair_index(n_emotions)
-
-    def correlation_rdm(group: np.ndarray) -> np.ndarray:  # of the mean pattern, which is linear in the patterns
-        inner = gram[group][:, :, group].sum((0, 2))
-        length = np.sqrt(np.diag(inner))
-        length[length == 0] = np.nan
-        return (1 - inner / length / length[:, None])[i, j]
-
-    rows = {}
-    for size in range(1, n_seeds // 2 + 1):
-        draws = [rng.permutation(n_seeds)[: 2 * size] for _ in range(n_splits)]
-        rdms = [(correlation_rdm(draw[:size]), correlation_rdm(draw[size:])) for draw in draws]
-        fits = [compare(rdm, human, "rho") for pair in rdms for rdm in pair]
-        table = pd.Series(fits)
-        reliability = pd.Series([compare(a, b, "rho") for a, b in rdms]).mean()
-        rows[size] = {"reliability": reliability, "fit": table.mean(), "fit_sd": table.std(ddof=0)}
-    return pd.DataFrame(rows).T.rename_axis("n_seeds").to_xarray()

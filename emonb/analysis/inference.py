@@ -55,7 +55,6 @@ def mantel_test(
     n_permutations: int,
     seed: int,
     chunk: int = 50,
-    device: str = "cpu",
 ) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
@@ -73,9 +72,6 @@ def mantel_test(
     n_permutations, seed : int
     chunk : int
         Permutations handled at a time; bounds the memory.
-    device : str
-        ``cuda`` multiplies signs on a GPU; anything else counts bits (``auto`` too, which spares an analysis the import
-        of PyTorch). Scores are integers: the results are the same.
 
     Returns
     -------
@@ -96,7 +92,7 @@ def mantel_test(
     x, y = (np.atleast_2d(values) for values in pair_values(x, y))
     tied = np.array([len(np.unique(row)) < len(row) for row in x])
     order = np.argsort(tied, kind="stable")  # rows without ties first: they are counted together
-    null = _make_tau(x[order], y, device)
+    null = _Tau(x[order], y)
     permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
 
     exceeded = np.zeros((len(x), len(y)), np.int64)
@@ -250,33 +246,6 @@ class _Tau:
     def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
         """Count exceedances of a batch [n_batch, n_y, n_pairs]; return the maxima over x [n_batch, n_y]."""
         return count_exceeding(self._x, pack_signs(batch.reshape(-1, batch.shape[-1])), self._scores, exceeded)
-
-
-class _DeviceTau:
-    """The same on a GPU."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, device: str) -> None:
-        import torch
-
-        from emonb.analysis.kendall_gpu import SignMatrix
-
-        self._pack = lambda vectors: SignMatrix(vectors, device)
-        self._x, packed = self._pack(x), self._pack(y)
-        self._scores = self._x.score(packed)
-        norm = norms(self._x.n_untied, packed.n_untied)
-        self._norm = torch.from_numpy(norm).to(device)
-        self.observed = self._scores.cpu().numpy() / norm
-
-    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
-        """As :meth:`_Tau.add`."""
-        relabelled = self._pack(batch.reshape(-1, batch.shape[-1]))
-        counts, top = self._x.count_exceeding(relabelled, self._scores, self._norm)
-        exceeded += counts.cpu().numpy()
-        return top.cpu().numpy()
-
-
-def _make_tau(x: np.ndarray, y: np.ndarray, device: str) -> _Tau | _DeviceTau:
-    return _DeviceTau(x, y, device) if device.startswith("cuda") else _Tau(x, y)
 
 
 def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -59,33 +59,3 @@ class SignMatrix:
         if self.signs.is_cuda:
             return torch.mm(self.signs[rows], y.signs.T, out_dtype=torch.float32)
         return self.signs[rows] @ y.signs.T
-
-    def count_exceeding(self, y: "SignMatrix", observed: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
-        """Compare the scores of relabelled vectors with the observed ones, as :func:`kendall.count_exceeding`.
-
-        Parameters
-        ----------
-        y : SignMatrix
-            n_batch * n_y relabelled vectors, the n_y of one relabelling together.
-        observed : Tensor, [n_x, n_y], float32
-            Scores.
-        norm : Tensor, [n_x, n_y], float64
-            Denominators of tau-b; relabelling keeps them. NaN where a vector is constant.
-
-        Returns
-        -------
-        exceeded : Tensor, [n_x, n_y], int64
-            How many of the batch's scores are at least the observed one.
-        top : Tensor, [n_batch, n_y], float64
-            Highest tau-b over x of every relabelled vector; -inf where it is not defined.
-        """
-        kinds = observed.shape[1]
-        exceeded = torch.empty(observed.shape, dtype=torch.int64, device=observed.device)
-        top = torch.full((len(y.signs) // kinds, kinds), -torch.inf, dtype=torch.float64, device=observed.device)
-        for first in range(0, len(self.signs), _ROWS):
-            rows = slice(first, first + _ROWS)
-            scores = self.score(y, rows).unflatten(1, (-1, kinds))  # [rows, n_batch, n_y]
-            exceeded[rows] = (scores >= observed[rows, None]).sum(1)
-            taus = (scores.double() / norm[rows, None]).nan_to_num_(nan=-torch.inf)
-            top = torch.maximum(top, taus.amax(0))
-        return exceeded, top

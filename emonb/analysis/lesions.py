@@ -14,7 +14,6 @@ import xarray as xr
 
 from emonb.analysis.attributes import select_neurons
 from emonb.analysis.correlation import correlate
-from emonb.analysis.partial import partial_correlation
 from emonb.analysis.ties import ROUNDING, varies
 
 
@@ -154,13 +153,6 @@ def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
         [(profile * profile.layer).sum("layer", skipna=False) for profile in profiles], pd.Index(sizes, name="size")
     )
     return depth.transpose("attribute", "size")
-
-
-def correlate_given_depth(drop: xr.DataArray, importance: xr.DataArray, depth: xr.DataArray) -> float:
-    """Pearson r over attributes between drop and importance, given the masks' depth; each with dims (attribute,)."""
-    table = np.array([array.sel(attribute=drop.attribute).values for array in (drop, importance, depth)])
-    table = table[:, np.isfinite(table).all(0)]
-    return partial_correlation(*table) if all(varies(row) for row in table) else float("nan")
 
 
 def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:

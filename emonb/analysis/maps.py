@@ -2,7 +2,7 @@
 
 import numpy as np
 import xarray as xr
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import rankdata
 from sklearn.manifold import ClassicalMDS
@@ -49,12 +49,3 @@ def find_outlier(rdm: xr.DataArray, other: xr.DataArray) -> tuple[str, float, fl
 def cluster(rdm: np.ndarray) -> np.ndarray:
     """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
     return linkage(rdm, "average", optimal_ordering=True)
-
-
-def cut_clusters(rdm: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Cluster number (1, 2, ...) of each item when the tree of :func:`cluster` is cut into ``n_clusters``.
-
-    >>> cut_clusters(np.array([1.0, 9, 9, 9, 9, 1]), 2).tolist()
-    [1, 1, 2, 2]
-    """
-    return fcluster(cluster(rdm), n_clusters, "maxclust")

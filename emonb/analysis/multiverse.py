@@ -45,8 +45,6 @@ def specify(
     >>> curve = specify(choices, lambda sign, error: from_t(sign, error, 20), lambda e: e.low > 0)
     >>> curve[["sign", "error", "passes"]].values.tolist()
     [[-1, 1.0, False], [-1, 0.25, False], [1, 1.0, False], [1, 0.25, True]]
-    >>> share_passing(curve)
-    0.25
     """
     rows = []
     for options in product(*choices.values()):
@@ -57,11 +55,6 @@ def specify(
     if not rows:
         raise ValueError(f"no combination of {', '.join(choices)} makes sense together")
     return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)
-
-
-def share_passing(curve: pd.DataFrame) -> float:
-    """Share of the specifications that pass."""
-    return float(curve["passes"].mean())
 
 
 def share_by_option(curves: pd.DataFrame, choices: Sequence[str], by: str) -> pd.DataFrame:

@@ -206,55 +206,6 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
-def fit_attributes(target: Rdm, attributes: Rdm, n_splits: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Joint reliance on attributes: non-negative regression of RDMs, cross-validated over emotions.
-
-    In each split, weights are fitted on pairs within one random half of the emotions and the prediction is correlated
-    with the target over pairs within the other half. No pair, and no emotion, is in both.
-
-    Parameters
-    ----------
-    target : array or DataArray, shape (n_pairs,)
-    attributes : array or DataArray, shape (n_attributes, n_pairs)
-    n_splits, seed : int
-
-    Returns
-    -------
-    weights : array, shape (n_attributes,)
-        Of all emotions; target and attributes standardised. NaN for an attribute that does not vary.
-    spread : array, shape (2, n_attributes)
-        2.5 % and 97.5 % quantile of the weights over the halves.
-    r : float
-        Mean cross-validated Pearson r of the halves in which the target varies; NaN where there is none.
-    """
-    rng = np.random.default_rng(seed)
-    target, attributes = pair_values(target, attributes)
-    n = to_square(target).shape[0]
-    usable = np.array([varies(row) for row in attributes])
-    weight, spread = np.full(len(attributes), np.nan), np.full((2, len(attributes)), np.nan)
-    if n < 4 or not varies(target) or not usable.any():
-        return weight, spread, float("nan")
-    y, x = scipy.stats.zscore(target), scipy.stats.zscore(attributes[usable], axis=1)
-    i, j = pair_index(n)
-    halves, scores = [], []
-    for _ in range(n_splits):
-        side = np.zeros(n, bool)
-        side[rng.choice(n, n // 2, replace=False)] = True
-        train, test = side[i] & side[j], ~side[i] & ~side[j]
-        weights = _nnls(x[:, train], y[train])
-        halves.append(weights)
-        prediction = weights @ x[:, test]
-        if varies(y[test]):  # a prediction that does not vary predicts nothing
-            scores.append(np.corrcoef(prediction, y[test])[0, 1] if varies(prediction) else 0.0)
-    weight[usable], spread[:, usable] = _nnls(x, y), np.quantile(halves, [0.025, 0.975], axis=0)
-    return weight, spread, float(np.mean(scores)) if scores else float("nan")
-
-
-def _nnls(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Non-negative weights; the intercept is free (centring)."""
-    return scipy.optimize.nnls((x - x.mean(1, keepdims=True)).T, y - y.mean())[0]
-
-
 def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray) -> float:
     return partial_correlation(_ranks(model), _ranks(human), _powers(covariates))
 

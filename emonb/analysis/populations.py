@@ -162,13 +162,14 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        Index (N, attribute), ``all`` being the mean over N: ``value`` (random - selective), ``t``, one-sided ``p`` and
-        ``p_holm``, corrected over the attributes of a row's N (Holm 1979).
+        Index (N, attribute): ``value`` (random - selective), ``t``, one-sided ``p`` and ``p_holm``, corrected over the
+        attributes of a row's N (Holm 1979). Never over all N: an attribute's masks share neurons over N and random ones
+        do not, so that by chance, too, a mean of the former lies farther out than means of the latter.
     """
     random = random.sel(attribute=selective.attribute, size=selective["size"])
     rows = {}
-    for name in [*selective["size"].values.tolist(), ALL]:
-        ours, others = (x.mean("size") if name == ALL else x.sel(size=name) for x in (selective.mean("draw"), random))
+    for name in selective["size"].values.tolist():
+        ours, others = (x.sel(size=name) for x in (selective.mean("draw"), random))
         drawn = others.transpose("attribute", "draw").values
         pool = drawn if drawn.shape[1] > 1 else drawn.reshape(1, -1)  # its own draws, or all masks of the size
         gap, n, df = pool.mean(1) - ours.values, pool.shape[1], pool.size - len(pool)

@@ -1,7 +1,6 @@
-"""Bootstrap intervals that are neither biased nor too wide: two factors at once (Schütt et al. 2023), basic and BCa."""
+"""Bootstrap intervals that are neither biased nor too wide: two factors at once (Schütt et al. 2023), and basic."""
 
 import numpy as np
-import scipy.stats
 
 from emonb.analysis.correlation import correlate_rows
 from emonb.analysis.estimates import Estimate, from_t
@@ -81,27 +80,6 @@ def basic_interval(value: float, draws: np.ndarray, level: float = 0.95) -> tupl
     """
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(2 * value - high), float(2 * value - low)
-
-
-def bca_interval(value: float, draws: np.ndarray, without: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval (Efron 1987, J Am Stat Assoc 82:171).
-
-    Parameters
-    ----------
-    value : float
-    draws : array, shape (n_bootstraps,)
-    without : array, shape (n_units,)
-        Estimates without each unit.
-    level : float
-    """
-    below = ((draws < value).sum() + 0.5 * (draws == value).sum()) / len(draws)
-    bias = scipy.stats.norm.ppf(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-    far = without.mean() - without
-    spread = (far**2).sum() ** 1.5
-    pull = (far**3).sum() / (6 * spread) if spread > 0 else 0.0
-    z = bias + scipy.stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    low, high = np.quantile(draws, scipy.stats.norm.cdf(bias + z / (1 - pull * z)))
-    return float(low), float(high)
 
 
 def _fit(models: np.ndarray, human: np.ndarray) -> float:

@@ -13,7 +13,6 @@ import xarray as xr
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from emonb.analysis.fits import rank_correlation
 from emonb.analysis.rdm import pair_coords, pair_index, pair_labels, pattern_rdm, to_square
 
 DRAWS, SPLITS = 5, 20  # sets of negatives, and halves of the comments, of the book's RDMs
@@ -140,18 +139,6 @@ def centroid_rdms(embedding: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     rows = embedding.sel(emotion=names).transpose("emotion", "dimension").to_numpy()
     rdms = {"plain": pattern_rdm(rows), "centred": pattern_rdm(rows - rows.mean(0))}
     return xr.Dataset({name: ("pair", rdm) for name, rdm in rdms.items()}, coords=pair_coords(names))
-
-
-def size_dependence(rdms: xr.DataArray, comments: pd.DataFrame) -> xr.DataArray:
-    """Spearman correlation of RDMs (label, pair) with 1 / n_i + 1 / n_j of the emotions' numbers n of training comments.
-
-    Noise of means has this form; an RDM that has it too measures how many comments a class has.
-    """
-    size = comments.loc[comments["split"] == "train", pair_labels(rdms)].sum()
-    noise = 1 / size[rdms["first"].values].to_numpy() + 1 / size[rdms["second"].values].to_numpy()
-    label = next(str(dim) for dim in rdms.dims if dim != "pair")
-    values = [rank_correlation(rdms.sel({label: name}).values, noise) for name in rdms[label].values]
-    return xr.DataArray(values, {label: rdms[label].values}, [label])
 
 
 def _train(comments: pd.DataFrame, humans: xr.Dataset) -> tuple[list[str], scipy.sparse.csr_matrix, np.ndarray]:

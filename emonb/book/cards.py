@@ -13,7 +13,7 @@ HOLDS = {"yes": "✔ holds", "no": "✘ does not hold", "undecided": "? undecide
 REPRODUCED = {
     "yes": "✔ number reproduced",
     "no": "✘ number not reproduced",
-    "not printed": "– no number printed",
+    "not printed": "– no number in the abstracts",
     "not tested": "– number not tested",
 }
 SYMBOLS = {"yes": "✔", "no": "✘", "undecided": "?", "not tested": "–", "not printed": "–"}
@@ -170,7 +170,8 @@ def draw_count(claim: Claim, entry: Entry) -> str:
 
 def _foot(claim: Claim, entry: Entry) -> str:
     parts = [
-        f"Drawn anew in thought: {' and '.join(claim.sampled)}; the rest stays as it is. Test: {claim.test}.",
+        f"About: {claim.population}. Another study would draw other {' and '.join(claim.sampled)}; all else is kept.",
+        f"Test: {claim.test}.",
         f"Smallest effect that would matter: {entry['sesoi']:g} ({claim.smallest.because}).",
     ]
     if "released" in entry:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from emonb.book.instrument import say_rate
 from emonb.book.pages import name_place
 
 _CARD = re.compile(r'(<div class="claim-card" id="claim-([a-z-]+)">.*?</details>)(?=</div>)', re.DOTALL)
@@ -44,20 +45,25 @@ def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rat
 
 
 def count_alarms(rates: pd.DataFrame, claim: str) -> str:
-    """How often the claim's own test said yes of simulated studies where nothing was planted; empty where none was made.
+    r"""How often the claim's own test was wrong in simulated studies, where it was worst; empty where none was made.
 
-    >>> rows = [("words", False, 0.0, 4, 200), ("words", True, 1.0, 9, 100), ("words", False, 1.0, 150, 200)]
-    >>> count_alarms(pd.DataFrame(rows, columns=["claim", "silent", "strength", "yes", "n"]), "words")
-    'This test said yes of 4 in 200 simulated studies with nothing to find, of 9 in 100 with a close attribute only.'
+    >>> cell = {"claim": "words", "silent": False, "lot": False, "strength": 0.0, "yes": 4, "no": 90, "n": 200}
+    >>> rates = pd.DataFrame([cell, {**cell, "strength": 1.0, "yes": 150, "no": 2}])
+    >>> print(count_alarms(rates, "words").replace("; ", ";\n"))
+    At worst, this test said in simulated studies: <i>yes</i> with nothing to find, 4 of 200 [0.01, 0.05];
+    <i>no</i> of what was planted, 2 of 200 [0.00, 0.04].
     """
     mine = rates[rates["claim"] == claim]
-    nothing = mine[(mine["strength"] == 0) & ~mine["silent"].astype(bool)]
-    silent = mine[(mine["strength"] > 0) & mine["silent"].astype(bool)]
-    if nothing.empty:
-        return ""
-    text = (
-        f"This test said yes of {nothing['yes'].sum():,} in {nothing['n'].sum():,} simulated studies with nothing to find"
-    )
-    if not silent.empty:
-        text += f", of {silent['yes'].sum():,} in {silent['n'].sum():,} with a close attribute only"
-    return f"{text}."
+    silent, lot = mine["silent"].astype(bool), mine["lot"].astype(bool)
+    kinds = {
+        ("yes", "with nothing to find"): (mine["strength"] == 0) & ~silent & ~lot,
+        ("yes", "with only a close attribute carried"): (mine["strength"] > 0) & silent,
+        ("yes", "with an attribute's neurons drawn by lot"): lot,
+        ("no", "of what was planted"): (mine["strength"] >= 0.5) & ~silent & ~lot,
+    }
+    parts = []
+    for (verdict, where), those in kinds.items():
+        if those.any():
+            worst = mine[those].assign(rate=mine[verdict] / mine["n"]).nlargest(1, "rate").iloc[0]
+            parts.append(f"<i>{verdict}</i> {where}, {say_rate(int(worst[verdict]), int(worst['n']))}")
+    return f"At worst, this test said in simulated studies: {'; '.join(parts)}." if parts else ""

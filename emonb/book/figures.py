@@ -150,42 +150,6 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
     return finish(fig)
 
 
-def draw_p_values(rows: Mapping[str, Sequence[float]], level: float = 0.05) -> Figure:
-    """Draw two p values per row on a log scale: the study's kind of test and the valid one."""
-    fig, ax = plt.subplots(figsize=(7.4, 0.62 * len(rows) + 1.2))
-    for y, (paper, valid) in enumerate(rows.values()):
-        ax.plot([paper, valid], [y, y], color=FAINT, lw=1, zorder=0)
-        ax.plot(paper, y, "s", color=RANDOM, ms=7, label="the study's kind of test" if y == 0 else None)
-        ax.plot(valid, y, "o", color=SELECTIVE, ms=8, label="valid unit of inference" if y == 0 else None)
-        for p, at in ((paper, (-8, -3)), (valid, (0, 8))):
-            ax.annotate(f"p = {p:.2g}", (p, y), xytext=at, textcoords="offset points", fontsize=8, ha="right",
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
-    ax.axvline(level, color=INTACT, ls="--", lw=1)
-    ax.set(xscale="log", yticks=range(len(rows)), yticklabels=rows, xlabel="p (log scale; dashed: .05)")
-    ax.set_xlim(min((paper for paper, _ in rows.values()), default=0.01) ** 1.2, 3)  # room for the leftmost label
-    ax.set_ylim(len(rows) - 0.5, -0.7)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
-    return finish(fig)
-
-
-def draw_strips(table: pd.DataFrame, by: str, columns: Mapping[str, str]) -> Figure:
-    """Draw one panel a column: every row of the table a dot, in strips by a label, with the strip's median."""
-    groups = list(dict.fromkeys(table[by]))
-    across = 3
-    down = -(-len(columns) // across)
-    fig, axes = plt.subplots(down, across, figsize=(8.6, 2 * down), sharey=True, layout="constrained", squeeze=False)
-    for ax, (column, label) in zip(axes.flat, columns.items(), strict=False):
-        for row, group in enumerate(groups):
-            values = table.loc[table[by] == group, column].dropna() if column in table else []
-            ax.plot(values, [row] * len(values), "o", color=RANDOM, alpha=0.45, ms=5, mew=0)
-            if len(values):
-                ax.plot(np.median(values), row, "|", color=SELECTIVE, ms=16, mew=2.5)
-        ax.set(xlabel=label, yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5))
-    for ax in list(axes.flat)[len(columns) :]:
-        ax.set_visible(False)
-    return finish(fig)
-
-
 def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
     """Write names beside points, moved off the points and each other (adjustText; the same picture every time)."""
     ax.margins(0.08)

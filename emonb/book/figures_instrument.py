@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, finish
+from emonb.book.instrument import NOMINAL
 
 COLOURS = {"yes": "#0072B2", "undecided": "#D9D9D9", "no": "#E69F00", "not tested": "#FFFFFF", "not run": "#FFFFFF"}
 _MARKS = {"yes": "true", "no": "false", "attributes": "", "": "no truth"}
@@ -63,7 +65,7 @@ def draw_worlds(table: pd.DataFrame, titles: Sequence[str], worlds: Mapping[str,
     return finish(fig)
 
 
-def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+def draw_power(rates: pd.DataFrame, titles: Mapping[str, str], disputed: Mapping[str, float]) -> Figure:
     """Draw how often the rule says yes and no, by planted strength: a panel a claim.
 
     Parameters
@@ -72,6 +74,8 @@ def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         From :func:`emonb.book.instrument.read_rates`.
     titles : dict of str to str
         Claim -> title of its panel.
+    disputed : dict of str to float
+        Claim -> strength that is marked in its panel.
     """
     columns = 4
     fig, axes = plt.subplots(
@@ -80,13 +84,14 @@ def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     hues = dict(zip((0.0, 0.5, 0.9), sns.color_palette("colorblind", 3), strict=True))
     styles = {1: "-", 4: "--", 28: ":"}
     for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):
-        mine = rates[(rates["claim"] == claim) & ~rates["silent"]]
+        mine = rates[(rates["claim"] == claim) & ~rates["silent"].astype(bool) & ~rates["lot"].astype(bool)]
         for (correlation, draws), line in mine.groupby(["correlation", "draws"]):
             line = line.sort_values("strength")
             ax.plot(line["strength"], line["yes_rate"], styles[draws], color=hues[correlation], marker="o", ms=3.5)
             ax.fill_between(line["strength"], line["yes_low"], line["yes_high"], color=hues[correlation], alpha=0.12, lw=0)
-        ax.axhline(0.05, color=FAINT, lw=0.8, ls="--")
-        ax.axvline(0.5, color=FAINT, lw=0.8)
+        ax.axhline(NOMINAL, color=FAINT, lw=0.8, ls="--")
+        if claim in disputed:
+            ax.axvline(disputed[claim], color=FAINT, lw=0.8)
         ax.set_title(title, fontsize=9)
         ax.set(ylim=(-0.02, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
     for ax in axes.flat[len(titles) :]:
@@ -102,21 +107,25 @@ def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 
 def draw_alarms(alarms: pd.DataFrame) -> Figure:
-    """Draw rates with their exact intervals, a row each, and the nominal .05.
+    """Draw rates with their exact intervals, the cells of a claim in one row, and the nominal rate.
 
     Parameters
     ----------
     alarms : DataFrame
         From :func:`emonb.book.instrument.false_alarms`; may be empty.
     """
-    fig, ax = plt.subplots(figsize=(6.4, 0.22 * max(len(alarms), 4) + 1.2))
-    for y, row in enumerate(alarms.itertuples()):
-        over = row.low > 0.05
-        ax.plot([row.low, row.high], [y, y], color=SELECTIVE if over else RANDOM, lw=1.4)
-        ax.plot(row.value, y, "o", color=SELECTIVE if over else RANDOM, ms=4.5)
-    ax.axvline(0.05, color=FAINT, lw=0.9, ls="--")
-    names = [f"{label} (n = {n:.0f})" for label, n in zip(alarms.index, alarms["n"], strict=True)]
-    ax.set(yticks=range(len(alarms)), yticklabels=names, xlim=(0, 1), xlabel="share of simulated studies judged yes")
-    ax.tick_params(axis="y", labelsize=9)
-    ax.set_ylim(max(len(alarms), 1) - 0.4, -0.6)
+    rows = list(dict.fromkeys(alarms.index))
+    fig, ax = plt.subplots(figsize=(7.2, 0.42 * max(len(rows), 4) + 1.0))
+    for y, name in enumerate(rows):
+        mine = alarms.loc[[name]]
+        for shift, cell in zip(
+            np.linspace(-0.32, 0.32, len(mine)) if len(mine) > 1 else [0], mine.itertuples(), strict=True
+        ):
+            colour = SELECTIVE if cell.over else RANDOM
+            ax.plot([cell.low, cell.high], [y + shift] * 2, color=colour, lw=1)
+            ax.plot(cell.value, y + shift, "o", color=colour, ms=3.2)
+        ax.axhline(y + 0.5, color=FAINT, lw=0.4)
+    ax.axvline(NOMINAL, color=FAINT, lw=0.9, ls="--")
+    ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, 0.6), xlabel="share of simulated studies judged yes")
+    ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     return finish(fig)

@@ -47,8 +47,8 @@ def tally(trials: Iterable[Trial], declared: Declarations, worlds: Sequence[str]
     -------
     DataFrame
         Index (title, world); a column for each of VERDICTS, ``truth`` (yes, no or blank), ``n`` (verdicts, without those
-        not run), ``wrong`` (yes where no is true, no where yes is) with the exact 95 % interval of its rate, ``low`` and
-        ``high``. Of a claim judged by attribute every attribute counts; those of one world depend on each other.
+        not run), ``wrong`` (yes where no is true, no where yes is; none where there is no truth). Of a claim judged by
+        attribute every attribute counts; those of one world depend on each other.
     """
     table = {}
     mine = {world: [t["claims"] for t in trials if t["study"] == world] for world in worlds} if worlds else {}
@@ -61,8 +61,8 @@ def tally(trials: Iterable[Trial], declared: Declarations, worlds: Sequence[str]
             truth = row.kind if truth == "attributes" else truth
             if row.kind == "yes" and truth == "no":  # no attribute is carried there: all are in the other row
                 counts, truth = dict.fromkeys(VERDICTS, 0), ""
-            wrong = counts[{"yes": "no", "no": "yes"}[truth]] if truth in ("yes", "no") else 0
-            table[row.title, world] = {**counts, "truth": truth, "n": len(verdicts), **_exact(wrong, len(verdicts), truth)}
+            wrong = counts[{"yes": "no", "no": "yes"}[truth]] if truth and verdicts else None
+            table[row.title, world] = {**counts, "truth": truth, "n": len(verdicts), "wrong": wrong}
     return pd.DataFrame(table).T.rename_axis(["claim", "world"])
 
 
@@ -76,25 +76,47 @@ def _verdicts(claims: dict[str, Any], row: Row) -> list[str]:
     return [verdict for verdict, truth in each if truth == row.kind or (truth is None and row.kind == "yes")]
 
 
-def _exact(wrong: int, n: int, truth: str) -> dict[str, Any]:
-    if not truth or not n:
-        return {"wrong": None, "low": None, "high": None}
-    interval = scipy.stats.binomtest(wrong, n).proportion_ci()
-    return {"wrong": wrong, "low": interval.low, "high": interval.high}
+def confuse(table: pd.DataFrame) -> pd.DataFrame:
+    """Confusion table of each claim over all worlds: what was said where it is true and where it is false; blanks.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`tally`.
+
+    Returns
+    -------
+    DataFrame
+        One row a claim, as text: verdicts "yes, undecided, no" by truth, "k of n [exact 95 % interval of the rate]" of
+        *yes* where true (found) and where false (false alarms), and how many have no truth, were not tested, not run.
+    """
+    rows = {}
+    for claim, mine in table.groupby(level="claim", sort=False):
+        row: dict[str, str | int] = {}
+        for truth, name, rate in (("yes", "true", "found"), ("no", "false", "false alarms")):
+            counts = [int(mine.loc[mine["truth"] == truth, verdict].sum()) for verdict in VERDICTS[:3]]
+            row[f"{name}: yes, undecided, no"] = ", ".join(map(str, counts)) if sum(counts) else "–"
+            row[rate] = say_rate(counts[0], sum(counts))
+        row["no truth"] = int(mine.loc[mine["truth"] == "", list(VERDICTS[:3])].sum().sum())
+        rows[claim] = row | {name: int(mine[name].sum()) for name in ("not tested", "not run")}
+    return pd.DataFrame(rows).T.rename_axis("claim")
 
 
-def show_errors(table: pd.DataFrame, worlds: Mapping[str, str]) -> pd.DataFrame:
-    """Table of wrong verdicts: one row a claim, one column a world, "k of n [exact 95 % interval of the rate]"."""
+def say_rate(k: int, n: int) -> str:
+    """A count of verdicts, with the exact 95 % interval of its rate.
 
-    def say(row: pd.Series) -> str:
-        if not row["n"]:
-            return "not run yet"
-        if row["wrong"] is None:
-            return f"no truth; yes {row['yes']} of {row['n']}"
-        return f"{row['wrong']} of {row['n']} [{row['low']:.2f}, {row['high']:.2f}]"
+    >>> say_rate(1, 10), say_rate(0, 0)
+    ('1 of 10 [0.00, 0.45]', '–')
+    """
+    if not n:
+        return "–"
+    interval = scipy.stats.binomtest(k, n).proportion_ci()
+    return f"{k} of {n} [{interval.low:.2f}, {interval.high:.2f}]"
 
-    claims = list(dict.fromkeys(table.index.get_level_values("claim")))
-    return table.apply(say, axis=1).unstack().loc[claims, list(worlds)].rename(columns=worlds)
+
+_GRADES = {
+    f"{o}{m}": m.replace("auc", "AUC") + ", own" * bool(o) for o in ("", "own.") for m in ("precision", "recall", "auc")
+}
 
 
 def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataFrame:
@@ -109,33 +131,73 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
         mine = [trial["quantities"] for trial in trials if trial["study"] == world and "truth.auc" in trial["quantities"]]
         if not mine:
             continue
-        rows[name] = {"n": len(mine)}
-        for measure in ("precision", "recall", "auc", "own.precision", "own.recall", "own.auc"):
+        rows[name] = {"worlds": len(mine)}
+        for measure, title in _GRADES.items():
             values = [q[f"truth.{measure}"] for q in mine if f"truth.{measure}" in q]
-            rows[name][measure] = f"{np.mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]" if values else "–"
-        rows[name]["silent"] = f"{sum(q['truth.silent_found'] > 0 for q in mine)} of {len(mine)}"
+            rows[name][title] = _say_range(values)
+        rows[name]["silent attributes found"] = f"{sum(q['truth.silent_found'] > 0 for q in mine)} of {len(mine)}"
     return pd.DataFrame(rows).T.rename_axis("world")
 
 
-def count_verdicts(table: pd.DataFrame) -> dict[str, float]:
-    """Numbers for sentences: how many verdicts there are, with a truth to compare with, wrong, undecided, and blanks."""
+def _say_range(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{np.mean(values):.2f}" + (f" [{min(values):.2f}, {max(values):.2f}]" if len(values) > 1 else "")
+
+
+def count_verdicts(table: pd.DataFrame, done: int) -> dict[str, float]:
+    """Numbers for sentences: verdicts with a truth to compare with, wrong ones, and how many runs are ``done`` of all."""
     known = table[table["wrong"].notna()]
-    counts = {name.replace(" ", "_"): float(table[name].sum()) for name in VERDICTS}
-    judged = known[["yes", "no", "undecided"]].sum().sum()
-    false_yes, false_no = (known.loc[known["truth"] == t, v].sum() for t, v in (("no", "yes"), ("yes", "no")))
-    n_no, n_yes = (known.loc[known["truth"] == t, ["yes", "no", "undecided"]].sum().sum() for t in ("no", "yes"))
-    blank = table.loc[table["wrong"].isna() & (table["n"] > 0), ["yes", "no", "undecided"]].sum().sum()
-    return counts | {
-        "judged": float(judged), "without_truth": float(blank), "true": float(n_yes), "untrue": float(n_no),
-        "false_yes": float(false_yes), "false_no": float(false_no),
-        "open": float(known["undecided"].sum()), "found": float(known.loc[known["truth"] == "yes", "yes"].sum()),
+    judged = known[["yes", "no", "undecided"]].sum(axis=1).groupby(known["truth"]).sum()
+    said = known.groupby("truth")[["yes", "no"]].sum()
+    worlds = table.groupby(level="world")[["n", "not run"]].first()
+    resembling = table.loc[(slice(None), "control-correlated"), :] if "control-correlated" in worlds.index else known[:0]
+    silent = resembling[
+        (resembling["truth"] == "no") & resembling.index.get_level_values("claim").str.endswith("not carried")
+    ]
+    return {
+        "judged": float(judged.sum()), "true": float(judged.get("yes", 0)), "untrue": float(judged.get("no", 0)),
+        "false_yes": float(said["yes"].get("no", 0)), "false_no": float(said["no"].get("yes", 0)),
+        "found": float(said["yes"].get("yes", 0)), "resembling": float(silent["yes"].sum()),
+        "done": float(done), "all": float(done + worlds["not run"].sum()),
     }  # fmt: skip
+
+
+def count_untrained(trials: Iterable[Trial], world: str = "control-untrained") -> dict[str, float]:
+    """How many attributes are found to have neurons where the network is random: mean over worlds, and their number."""
+    found = [t["claims"]["neurons"]["each"].values() for t in trials if t["study"] == world and "neurons" in t["claims"]]
+    counts = [sum(holds == "yes" for holds, _ in each) for each in found]
+    return {"attributes": float(np.mean(counts)) if counts else float("nan"), "n": float(len(counts))}
+
+
+def compare_live(table: pd.DataFrame, rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
+    """Shares of *yes* in planted worlds beside those in simulated studies, where all is planted and where nothing is.
+
+    Returns
+    -------
+    DataFrame
+        One row a claim, as text: "k of n [exact 95 % interval]" over planted worlds in which the claim is true, or
+        false, and the range over simulated cells of strength 1, or 0.
+    """
+    rows = {}
+    for claim in declared.claims:
+        plain = rates[(rates["claim"] == claim.id) & ~(rates["silent"] | rates["lot"]).astype(bool)]
+        row = {}
+        for truth, strength, name in (("yes", 1, "true"), ("no", 0, "false")):
+            title = claim.title + ({"yes": ", carried", "no": ", not carried"}[truth] if claim.is_count else "")
+            live = table.loc[title]
+            live = live[live["truth"] == truth]
+            row[f"{name}, planted worlds"] = say_rate(int(live["yes"].sum()), int(live["n"].sum()))
+            cells = plain.loc[plain["strength"] == strength, "yes_rate"]
+            row[f"{name}, simulated"] = f"{cells.min():.2f} to {cells.max():.2f}" if len(cells) else "–"
+        rows[claim.title] = row
+    return pd.DataFrame(rows).T.rename_axis("claim")
 
 
 def read_rates() -> pd.DataFrame:
     """Read the simulated rates (``book/instrument.json``, written by ``emonb instrument``); empty where there are none."""
     path = book_dir() / "instrument.json"
-    columns = ["claim", "silent", "strength", "correlation", "draws", *VERDICTS[:4], "n", "effect"]
+    columns = ["claim", "silent", "lot", "strength", "correlation", "draws", *VERDICTS[:4], "n", "effect"]
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
     table = pd.DataFrame(cells, columns=columns)
     for name in ("yes", "no", "undecided"):
@@ -145,28 +207,42 @@ def read_rates() -> pd.DataFrame:
     return table
 
 
+NOMINAL = 0.025
+"""How often a *yes*, which needs a two-sided p below .05 on the claimed side, may be said of nothing."""
+
+
 def false_alarms(rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
-    """How often the rule says yes where nothing is planted, or of an attribute that no neuron carries.
+    """How often the rule says yes where nothing is planted, of an attribute that no neuron carries, or of neurons by lot.
 
     Returns
     -------
     DataFrame
-        One row a claim (and what is hard in it), ``value`` with its exact interval ``low``, ``high``, and ``n``.
+        One row a simulated cell, indexed by claim (and what is hard in it): ``value`` with its exact interval ``low``,
+        ``high``, ``n``; ``cell``, what it is like; ``over``, whether the whole interval lies above NOMINAL.
     """
-    order = {claim.id: k for k, claim in enumerate(declared.claims)}
-    null = rates[(rates["strength"] == 0) | rates["silent"]]
-    null = null.assign(order=null["claim"].map(order)).sort_values(["order", "silent", "correlation", "draws", "strength"])
-    titles = {claim.id: claim.title for claim in declared.claims}
-    rows = {}
-    for cell in null.itertuples():
-        label = titles[cell.claim] + (f", none carries it; planted elsewhere {cell.strength:g}" if cell.silent else "")
-        label += f"; r² {cell.correlation:g}"
-        label += f", masks a cell: {cell.draws}" if cell.claim in ("lesions", "lesions-general", "majority") else ""
-        rows[label] = {"value": cell.yes_rate, "low": cell.yes_low, "high": cell.yes_high, "n": cell.n}
-    return pd.DataFrame(rows, ["value", "low", "high", "n"]).T
+    rows = []
+    for claim in declared.claims:
+        mine = rates[rates["claim"] == claim.id].sort_values(["silent", "lot", "correlation", "draws", "strength"])
+        for cell in mine[(mine["strength"] == 0) | mine["silent"]].itertuples():
+            kind = ", only a close attribute carried" if cell.silent else ", neurons by lot" if cell.lot else ""
+            like = "" if cell.lot else f"r² {cell.correlation:g}"
+            like += f" elsewhere {cell.strength:g}" if cell.silent else ""
+            like += f" masks {cell.draws}" if "random masks" in claim.sampled else ""
+            rows.append([claim.title + kind, cell.yes_rate, cell.yes_low, cell.yes_high, cell.n, like.strip()])
+    table = pd.DataFrame(rows, columns=["row", "value", "low", "high", "n", "cell"]).set_index("row")
+    return table.assign(over=table["low"] > NOMINAL)
 
 
-def say(text: str, numbers: dict[str, float], when: str | None = None) -> Text | None:
+def summarise_alarms(alarms: pd.DataFrame) -> dict[str, float | str]:
+    """Numbers for a sentence: how many rates there are, how many lie wholly above NOMINAL, the worst of each row."""
+    over = alarms[alarms["over"]]
+    worst = over.sort_values("value").groupby(level=0, sort=False).tail(1)
+    names = "; ".join(f"{row} {one.value:.0%} ({one.cell})" for row, one in worst.iloc[::-1].iterrows())
+    return {"over": float(len(over)), "rates": float(len(alarms)), "names": names or "none"}
+
+
+def say(text: str, numbers: Mapping[str, Any], when: str | None = None) -> Text | None:
     """Fill a sentence from named numbers, where its condition holds."""
-    filled = prose.fill(text, numbers, when)
+    words = {name: value for name, value in numbers.items() if isinstance(value, str)}
+    filled = prose.fill(text, {k: v for k, v in numbers.items() if k not in words}, when, **words)
     return None if filled is None else Text(filled)

@@ -16,12 +16,12 @@ from emonb.study import Study
 Ledgers = Mapping[str, Mapping[str, Any]]
 NAMES = {"published": "RoBERTa", "minilm": "MiniLM"}
 OUTCOMES = {
-    "both hold": "Shown in both: it does not hang on one network, its size, or one way of tuning.",
+    "both hold": "Shown in both networks, on the same comments and emotions.",
     "neither holds": "Effects that would matter are ruled out in both.",
     "differ": "Shown in {shown} and ruled out in {ruled}: not to be said of language models in general.",
     "shown in one": "Shown in {shown}; {other} can neither confirm nor contradict it.",
     "ruled out in one": "Ruled out in {ruled}; {other} can neither confirm nor contradict that.",
-    "open": "Open in both: a second network of this size does not help; more masks, emotions or judges would.",
+    "open": "Open in both: a second network of this size does not help; more {sampled} would.",
     "counted": "Counted over attributes.",
     "not yet": "Not tested in both.",
 }
@@ -73,6 +73,7 @@ class Pair(NamedTuple):
             "shown": next((n for n, kind in kinds.items() if kind == "yes"), ""),
             "ruled": next((n for n, kind in kinds.items() if kind == "no"), ""),
             "other": next((n for n, kind in kinds.items() if kind == "undecided"), ""),
+            "sampled": " or ".join(self.claim.sampled),
         }
         text = OUTCOMES[self.outcome].format(**names)
         tested = [name for name, kind in kinds.items() if kind not in (None, "not tested")]
@@ -137,6 +138,12 @@ def count_outcomes(pairs: list[Pair]) -> dict[str, float]:
     return counts | {"judged": len(pairs) - counts["not_yet"] - counts["counted"]}
 
 
+def count_differences(pairs: list[Pair]) -> dict[str, float]:
+    """How many pairs of effects have a difference with an interval (``compared``), and how many of those leave out zero."""
+    gaps = [gap for gap in (pair.difference() for pair in pairs) if gap is not None]
+    return {"compared": float(len(gaps)), "apart": float(sum(low > 0 or high < 0 for _, low, high in gaps))}
+
+
 def gather(ledgers: Ledgers, *editions: str) -> dict[str, float]:
     """Quantities of editions under ``EDITION.NAME``, for :func:`say`; what is undefined is NaN."""
     return {
@@ -158,7 +165,7 @@ BASELINES = {
     "prompts on MiniLM, random layers": ("minilm.knowledge.layers.fit", "minilm.knowledge.layers.accuracy"),
     "prompts on MiniLM, all random": ("minilm.knowledge.untrained.fit", "minilm.knowledge.untrained.accuracy"),
     "sentence embeddings of the comments": ("minilm.words.centroids.rho", ""),
-    "the same, less what all share": ("minilm.words.centroids.centred.rho", ""),
+    "sentence embeddings, less what all share": ("minilm.words.centroids.centred.rho", ""),
     "bag-of-words classifiers": ("published.words.classifier.rho", ""),
     "their scores on the comments": ("published.words.profiles.rho", ""),
     "mean counts of words": ("published.words.tfidf.rho", ""),
@@ -198,17 +205,32 @@ def find_baselines(quantities: Mapping[str, float]) -> pd.DataFrame:
 
 
 def say_gains(quantities: Mapping[str, float], own: str, unclear: str) -> Text:
-    """Say for each untrained network how much better the trained one fits people, and what that means; or "not yet"."""
+    """Say for each untrained network how much better the trained one fits people, and what that means; or "not yet".
+
+    Parameters
+    ----------
+    quantities : mapping of str to float
+        From :func:`gather`.
+    own : str
+        What a difference that is shown means.
+    unclear : str
+        What is open where none is shown; goes on after "so".
+    """
     text = (
         "MiniLM's prompts fit people better by **{by.value:+.2f}** [{by.low:+.2f}, {by.high:+.2f}] than those on the same "
-        "network with {form} (accuracy there {by.accuracy:.2f}). {so}"
+        "network with {form} (accuracy there {by.accuracy:.2f})."
     )
-    said = []
+    said, shown = [], []
     for baseline, form in FORMS.items():
         names: dict[str, Any] = {"by": f"minilm.knowledge.{baseline}", "form": form}
-        shown = say(text, quantities, "by.value and by.low > 0", so=own, **names)
-        said += [shown or say(text, quantities, "by.value", so=unclear, **names)]
-    return Text(" ".join(each for each in said if each) or "No prompts on random weights have been compared yet.")
+        if (found := say(text, quantities, "by.value", **names)) is not None:
+            said.append(str(found))
+            shown.append(say(own, quantities, "by.low > 0", **names))
+    if any(shown):
+        said = [f"{found} {meant or 'This difference is not shown.'}" for found, meant in zip(said, shown, strict=True)]
+    elif said:
+        said.append(f"{'Neither difference is' if len(said) == 2 else 'This difference is not'} shown, so {unclear}")
+    return Text(" ".join(said) or "No prompts on random weights have been compared yet.")
 
 
 def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: float = 0.01) -> Text | None:
@@ -219,14 +241,18 @@ def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: flo
     apart, doses : DataFrame
         From :func:`emonb.analysis.ablations.compare_doses` (other - selective) and ``summarise_doses``.
     text : str
-        With ``only``, ``twice`` (value, low, high), ``alone`` and ``so``.
+        With ``only`` (value, low, high; selective - other), ``twice`` (the same, without its sign), ``way`` (whether
+        twice is higher or lower), ``alone`` and ``so``.
     smallest : float
         Difference in accuracy that would matter.
     """
     alone = float(doses.xs("only", level="dose")["value"].mean())
-    numbers: dict[str, float] = {}
+    numbers, way = {"alone": alone}, "higher"
     for name, dose in (("twice", "2"), ("only", "only")):
-        gap = -apart.loc[dose, ["value", "high", "low"]].astype(float)  # selective - other: the ends change places
+        other = apart.loc[dose, ["value", "low", "high"]].astype(float)
+        gap = -other[["value", "high", "low"]]  # selective - other: the ends change places
+        if name == "twice" and gap["value"] < 0:
+            gap, way = other, "lower"
         numbers |= dict(zip((f"{name}.value", f"{name}.low", f"{name}.high"), gap, strict=True))
     nothing = "So these neurons are not sufficient, whoever chose them: without the others no prompt works."
     little = "So it makes no difference that would matter whose neurons are kept."
@@ -237,23 +263,24 @@ def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: flo
         "only.low > 0": more,
     }
     for when, so in conditions.items():
-        said = say(text, numbers | {"alone": alone}, when, so=so)
+        said = say(text, numbers, when, so=so, way=way)
         if said is not None:
             return said
-    return say(text, numbers | {"alone": alone}, so="")
+    return say(text, numbers, so="", way=way)
 
 
 def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
-    """What :func:`emonb.analysis.ablations.compare_ablations` found, as text."""
+    """What :func:`emonb.analysis.ablations.compare_ablations` found, as text; a mask *fails* that no prompt survives."""
     rows = {
         "random − selective": [f"{r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]" for r in lost.itertuples()],
-        "p": [format_number(float(p), "p") for p in lost["p"]],
-        "between masks that work": [f"{rest:+.4f}" for rest in lost["rest"]],
-        "selective unable": [f"{share:.0%}" for share in lost["unable"]],
-        "random unable": [f"{share:.0%}" for share in lost["unable_random"]],
+        "two-sided p (unit: mask)": [format_number(float(p), "p") for p in lost["p"]],
+        "between masks that do not fail": [f"{rest:+.4f}" for rest in lost["rest"]],
+        "selective masks that fail": [f"{share:.0%}" for share in lost["unable"]],
+        "random masks that fail": [f"{share:.0%}" for share in lost["unable_random"]],
     }
-    names = [f"{way}, {measure}, {kind.replace('_', ' ')}" for way, measure, kind in lost.index]
-    return pd.DataFrame(rows, pd.Index(names)).rename_axis(columns="ablation, measure, compared with")
+    spelt = {"auc": "AUC", "random_layer": "as many in each layer", "random_matched": "matched", "random_norm": "norm"}
+    names = [f"{way}, {spelt.get(measure, measure)}, {spelt.get(kind, kind)}" for way, measure, kind in lost.index]
+    return pd.DataFrame(rows, pd.Index(names)).rename_axis(columns="put in place, measure, compared with")
 
 
 def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
@@ -271,9 +298,9 @@ def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
     numbers = {"unable": plain["unable"], "plain": plain["unable_random"], "matched": matched["unable_random"]}
     numbers |= {"rest": plain["rest"], "rest_matched": matched["rest"]}
     why = (
-        "A few neurons are always strongly active at `<mask>` (data/minilm/README.md names them); a mask that holds one "
-        "puts that value at every position. Masks matched on activation hold hardly any, as nothing matches such a neuron: "
-        "what the matched comparison seems to show is the work of these few."
+        "A few neurons are always strongly active at `<mask>`; a mask that holds one puts that value at every position. "
+        "Masks matched on activation hold hardly any, as nothing matches such a neuron: what the matched comparison seems "
+        "to show is the work of these few."
     )
     found = {name: float(value) for name, value in numbers.items()}
     said = say(text, found, "unable > matched and plain > matched", why=why)

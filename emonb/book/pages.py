@@ -20,7 +20,7 @@ _PLACES = {"published": "in the paper's data", "control": "in the control", "min
 
 
 def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str] | None = None) -> Html:
-    """Claims of an edition as cards, each linked to the cell that judges it and to the same claim in other editions.
+    """Claims of an edition as cards, each linked to where it is judged and to the same claim in other editions.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     cards = []
     for claim in declared.claims if claims is None else map(declared.claim, claims):
         if claim.id in ledgers[edition]["claims"]:
-            links = {"the cell that judges it": _cell(edition, claim)}
+            links = {"where it is judged": _cell(edition, claim)}
             links |= {name_place(other): _cell(other, claim) for other in ledgers if other != edition}
             cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
@@ -132,14 +132,6 @@ def read_rates() -> pd.DataFrame:
     """Read the measured rejection rates (``book/calibration.json``, written by ``emonb calibrate``)."""
     path = book_dir() / "calibration.json"
     return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rates"])
-
-
-def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
-    """Rejection rates as text, one row a test, one column a level."""
-    text = [f"{r.rate:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in rates.itertuples()]
-    wide = rates.assign(text=text).pivot(index=["data", "method", "n"], columns="level", values="text")
-    order = rates.drop_duplicates(["data", "method"]).set_index(["data", "method", "n"]).index
-    return wide.loc[order, sorted(wide.columns, reverse=True)].reset_index(level="n").rename_axis(columns="rate at level")
 
 
 def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":

@@ -90,11 +90,6 @@ def format_table(
     return shown
 
 
-def wrap_table(table: pd.DataFrame) -> Html:
-    """Show a table of texts with intervals and remarks on lines of their own, so that it fits the page."""
-    return Html(table.to_html().replace(" [", "<br>[").replace("; ", "<br>"))
-
-
 def format_number(value: object, digits: int | Literal["p"]) -> str:
     """Write one cell of a table.
 

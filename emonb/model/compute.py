@@ -72,12 +72,12 @@ def describe(device: torch.device, budget: "Budget | None" = None) -> dict[str, 
     if device.type == "cuda":
         about["processor"] = torch.cuda.get_device_name(device)
     else:
-        about["processor"] = f"{_name_cpu()}, {torch.backends.cpu.get_cpu_capability()}"
+        about["processor"] = f"{name_cpu()}, {torch.backends.cpu.get_cpu_capability()}"
         about["threads"] = str(torch.get_num_threads())
     return about if budget is None else about | {"budget": str(budget.positions), "halved": str(int(budget.halved))}
 
 
-def _name_cpu() -> str:
+def name_cpu() -> str:
     """Model of the CPU, by which libraries choose their kernels."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

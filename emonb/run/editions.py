@@ -188,6 +188,11 @@ def _differences(committed: dict[str, Any], fresh: dict[str, Any], folder: Path,
     return lines
 
 
+def hash_chapters(run: Run, chapters: tuple[str, ...] = CHAPTERS) -> str:
+    """One hash of all that the outputs of some chapters hang on: it tells whether they are what they would be now."""
+    return artifacts.make_key(**{chapter: _key(run, chapter, {}) for chapter in chapters})
+
+
 def _key(run: Run, chapter: str, injected: dict[str, Any]) -> str:
     """Hash of all that a chapter's outputs depend on: sources, code, parameters, files and stages by content."""
     return artifacts.make_key(

@@ -17,7 +17,7 @@ from emonb.analysis.estimates import Estimate
 from emonb.book.claims import Declarations
 from emonb.book.ledgers import declarations
 from emonb.book.verdict import Evidence
-from emonb.world import simulation
+from emonb.world import lots, simulation
 from emonb.world.simulation import Cell
 
 STRENGTHS, CORRELATIONS, DRAWS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 0.9), (1, 4, 28)
@@ -26,11 +26,17 @@ DESIGN: dict[str, tuple[Simulate, list[Cell]]] = {
     "masks": (simulation.test_masks, [Cell(s, r, m) for m in DRAWS for r in CORRELATIONS for s in STRENGTHS]),
     "structure": (
         simulation.test_structure,
-        [Cell(s, r) for r in CORRELATIONS for s in STRENGTHS if r == 0.9 or s in (0, 0.5)],
+        [Cell(s, r) for r in CORRELATIONS for s in STRENGTHS if r == 0.9 or s in (0, 0.5)]
+        + [Cell(s, r) for r in CORRELATIONS[:2] for s in STRENGTHS if s not in (0, 0.5)],
     ),
-    "carriers": (simulation.test_carriers, [Cell(s, r) for r in (0.0, 0.9) for s in (0.0, 0.5, 1.0) if s or not r]),
+    "carriers": (
+        simulation.test_carriers,
+        [Cell(s, r) for r in (0.0, 0.9) for s in (0.0, 0.5, 1.0) if s or not r]
+        + [Cell(s, r) for r in CORRELATIONS for s in STRENGTHS if s and (r == 0.5 or s in (0.25, 0.75))],
+    ),
+    "unselected": (lots.test_lots, [Cell(0.0, 0.0, m) for m in DRAWS]),
 }
-"""What is simulated: the test, and the cells of the design it is made in."""
+"""What is simulated: the test, and the cells of the design it is made in; a cell's seed hangs on its place in the list."""
 N, SEED = 200, 1
 
 
@@ -47,13 +53,14 @@ def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda l
     Returns
     -------
     list of dict
-        A row a cell and claim: ``claim``, ``silent`` (of an attribute that no neuron carries), ``strength``,
-        ``correlation``, ``draws``, how often ``yes``, ``no``, ``undecided``, ``not tested``, ``n``, mean ``effect``.
+        A row a cell and claim: ``claim``, ``silent`` (of an attribute that no neuron carries), ``lot`` (neurons drawn by lot),
+        ``strength``, ``correlation``, ``draws``, how often ``yes``, ``no``, ``undecided``, ``not tested``, ``n``, and the
+        mean ``effect``.
     """
     declared, rows = declarations(), []
     bounds = {claim.id: (claim.smallest.effect, claim.side) for claim in declared.claims}
-    code = [artifacts.code_digest("emonb.world.simulation"), artifacts.code_digest("emonb.book.verdict")]
     for name, (test, cells) in DESIGN.items():
+        code = [artifacts.code_digest(module) for module in (test.__module__, "emonb.book.verdict")]
         for number, cell in enumerate(cells, 1):
             key = artifacts.make_key(test=name, cell=list(cell), n=n, seed=seed, code=code, bounds=bounds)
             path = paths.runs_dir() / "instrument" / f"{name}-{key}.json"
@@ -75,11 +82,11 @@ def write_rates(rows: list[dict[str, Any]], path: Path) -> Path:
 def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations) -> list[dict[str, Any]]:
     rows = []
     for name in found[0]:
-        claim = declared.claim(name.removesuffix(":silent"))
+        claim = declared.claim(name.partition(":")[0])
         evidence = [Evidence(**one[name].evidence()) for one in found]
         verdicts = Counter(one.decide(claim.smallest.effect, claim.side) for one in evidence)
         counts = {verdict: verdicts[verdict] for verdict in ("yes", "no", "undecided", "not tested")}
         effect = float(np.nanmean([one[name].value for one in found]))
-        planted = {"claim": claim.id, "silent": name.endswith(":silent"), **cell._asdict()}
+        planted = {"claim": claim.id, "silent": name.endswith(":silent"), "lot": name.endswith(":lot"), **cell._asdict()}
         rows.append({**planted, **counts, "n": len(found), "effect": round(effect, 4)})
     return rows

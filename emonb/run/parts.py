@@ -1,7 +1,7 @@
 """A stage in parts: its units as files, made by as many processes or machines as one likes, and joined.
 
 A part is a safetensors file in the stage's work folder. It says what it is a part of (a hash of the stage's key, of the
-results it was made from, and of its name) and how it was made (device, PyTorch, threads, positions in a batch): the same
+results it was made from, and of its name) and how it was made (device, PyTorch or NumPy, threads, positions): the same
 units made in the same way are the same bits, so the whole is what one machine would have given. Parts that were made in
 different ways are not joined unless one asks for it, and the result says so.
 """
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
 from emonb.run.given import Need
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from emonb.run.runs import Run
 
 log = logging.getLogger("emonb")
-_ABOUT = ("device", "processor", "torch", "threads", "budget")
+_ABOUT = ("device", "processor", "torch", "numpy", "threads", "budget")
 
 
 class Made(Exception):
@@ -103,6 +105,7 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             arrays, about = make(unit, checkpoint)
+            about = about or _describe_numpy()
         except Exception as error:
             if self.halve or type(error).__name__ != "OutOfMemoryError":  # PyTorch's, or ours where it would halve
                 raise
@@ -242,6 +245,13 @@ def count_parts(run: "Run", name: str) -> dict[str, Any]:
         "missing": missing,
         "whole": whole,
     }
+
+
+def _describe_numpy() -> dict[str, str]:
+    """How a part was made by a stage that uses no PyTorch, and so says nothing itself."""
+    from emonb.model.compute import name_cpu
+
+    return {"processor": name_cpu(), "numpy": np.__version__}
 
 
 def _digest(arrays: Arrays) -> str:

@@ -35,7 +35,9 @@ VOICED, JUDGES, SEEDS, NEURONS = 8, 61, 4, 5
 SD_RANDOM, SD_SELECTIVE = 0.048, 0.069
 """Between random and between selective masks of one N, in accuracy, as released."""
 D = 0.96
-"""Mean loss in units of SD_RANDOM where all is planted: twice the .48 of the released accuracies."""
+"""Mean loss in units of SD_RANDOM where all is planted: twice the .48 pooled standard deviations released at N = 4,000."""
+WHOLE = D * SD_RANDOM
+"""The same in accuracy."""
 SLOPE, FAMILIES = 0.02, 6
 """Accuracy an emotion loses more for a standard deviation of its level, where all is planted; families of emotions."""
 
@@ -134,24 +136,26 @@ def test_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199
     emotions = 0.03 * rng.permutation(
         scipy.stats.norm.ppf((np.arange(27) + 0.5) / 27)
     )  # half worse where nothing is planted
-    profile = close @ _profiles(rng, len(ATTRIBUTES)) + strength * SLOPE * people.level  # [attribute, emotion]
-    mean = strength * D * SD_RANDOM
+    profile = close @ draw_profiles(rng, len(ATTRIBUTES)) + strength * SLOPE * people.level  # [attribute, emotion]
+    mean = strength * WHOLE
     loss = hurt[:, :, None] + (profile - profile.mean())[:, None] + 0.01 * rng.normal(size=(*hurt.shape, len(EMOTIONS)))
     exact = loss - loss.mean((0, 1), keepdims=True) + emotions
     shape = (len(ATTRIBUTES), n_sizes, cell.draws)
-    random = SD_RANDOM * rng.normal(size=shape)[..., None] + _profiles(rng, shape)
-    general, these, others = (_masks(0.73 - array) for array in (loss[:, :, None] + mean, exact[:, :, None] + mean, random))
+    random = SD_RANDOM * rng.normal(size=shape)[..., None] + draw_profiles(rng, shape)
+    general, these, others = (
+        label_masks(0.73 - array) for array in (loss[:, :, None] + mean, exact[:, :, None] + mean, random)
+    )
     means = [array.mean("emotion") for array in (general, these, others)]
     found = {
-        "lesions": _row(compare_fixed(means[1], means[2]).loc[ALL]),
-        "lesions-general": _row(compare_sampled(means[0], means[2]).loc[ALL]),
+        "lesions": label_row(compare_fixed(means[1], means[2]).loc[ALL]),
+        "lesions-general": label_row(compare_sampled(means[0], means[2]).loc[ALL]),
         "majority": find_majority(these, others, permutations, number),
     }
     if cell.draws > 1:
         return found
     losses, levels = -general.mean("draw"), _attribute_table(people.level)
     found["specificity"] = test_specificity(losses.mean("size"), levels, permutations, number).slope
-    return found | {"importance": _row(test_loss(losses.mean("emotion"), importance, number).loc[ALL])}
+    return found | {"importance": label_row(test_loss(losses.mean("emotion"), importance, number).loc[ALL])}
 
 
 def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
@@ -197,7 +201,7 @@ def _by_family(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.normal(size=(n, FAMILIES))[:, rng.integers(FAMILIES, size=len(EMOTIONS))]
 
 
-def _profiles(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
+def draw_profiles(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
     """What masks do to single emotions, [..., emotion]: families suffer together."""
     n = int(np.prod(shape))
     rows = 0.02 * _by_family(rng, n) + 0.02 * rng.normal(size=(n, len(EMOTIONS)))
@@ -208,7 +212,8 @@ def _label(rdm: np.ndarray) -> xr.DataArray:
     return xr.DataArray(rdm, pair_coords(EMOTIONS), ("pair",))
 
 
-def _masks(accuracy: np.ndarray) -> xr.DataArray:
+def label_masks(accuracy: np.ndarray) -> xr.DataArray:
+    """Label accuracies [attribute, size, draw, emotion]."""
     coords = {"attribute": ATTRIBUTES, "size": SIZES, "draw": range(accuracy.shape[2]), "emotion": EMOTIONS}
     return xr.DataArray(accuracy, coords, tuple(coords))
 
@@ -217,6 +222,6 @@ def _attribute_table(values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, {"attribute": ATTRIBUTES, "emotion": EMOTIONS}, ("attribute", "emotion"))
 
 
-def _row(row: "object") -> Estimate:
+def label_row(row: "object") -> Estimate:
     """Estimate from a row of a table of tests."""
     return Estimate(*(float(getattr(row, name)) for name in Estimate._fields))

@@ -144,7 +144,7 @@
         said.replaceChildren();
         make(said, "b", {}, word(chosen));
         said.append(`: nearest for people are ${listed(near.people.map(word))}; for the model ${listed(near.model.map(word))}. ` +
-          (common.length ? `${common.length} of ${near.people.length} are the same: ${listed(common.map(word))}.` : "None is the same.") +
+          (common.length ? `${common.length} of ${near.people.length} ${common.length === 1 ? "is" : "are"} the same: ${listed(common.map(word))}.` : "None is the same.") +
           (colour < 0 ? "" : ` Colour and size: ${data.attributes[colour]}, from the lowest third (blue, small) to the highest (orange, large).`));
       }
       update();
@@ -213,8 +213,8 @@
         bar.setAttribute("x2", along(Math.min(reach, interval.high)));
         for (const [name, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(name === counted));
         said.textContent =
-          `Counted in ${counted} (${interval.n.toLocaleString("en")}), the difference is ${data.difference.toFixed(1)} points, 95 % interval ` +
-          `${interval.low.toFixed(1)} to ${interval.high.toFixed(1)}${interval.low < 0 && interval.high > 0 ? ", which holds zero" : ""}. ` +
+          `Counted in ${counted} (${interval.n.toLocaleString("en")}), the difference, own less random masks, is ${data.difference.toFixed(1)} points, 95 % interval ` +
+          `${interval.low.toFixed(1)} to ${interval.high.toFixed(1)}${interval.low < 0 && interval.high > 0 ? ", which includes zero" : ""}. ` +
           (drawn ? `Of ${drawn} shuffles, ${beyond} came out as far from zero as measured (${((100 * beyond) / drawn).toFixed(1)} %).`
             : "Shuffle: which masks are called selective is decided by lot, again and again.");
       }
@@ -243,7 +243,7 @@
       const said = make(stage, "p", { class: "said", "aria-live": "polite" });
       const panels = make(stage, "div", { class: "panels" });
 
-      function bars(title, rows, unit) {
+      function bars(title, rows, digits) {
         const known = rows.filter(([, value]) => value !== null);
         if (!known.length) return;
         const tall = 15 * known.length + 28;
@@ -255,7 +255,7 @@
           const y = 22 + 15 * k, long = (wide * Math.abs(value)) / reach;
           draw(svg, "text", { x: 94, y: y + 9, "text-anchor": "end" }, name);
           draw(svg, "rect", { x: value < 0 ? zero - long : zero, y, width: long, height: 11, fill: value < 0 ? "var(--orange)" : "var(--blue)" });
-          draw(svg, "text", { x: value < 0 ? zero + 4 : zero + long + 4, y: y + 9 }, `${+value.toFixed(3)}${unit}`);
+          draw(svg, "text", { x: value < 0 ? zero + 4 : zero + long + 4, y: y + 9 }, Number.isInteger(value) ? value : value.toFixed(digits));
         });
       }
       function update() {
@@ -272,9 +272,9 @@
           make(row, "th", { scope: "row" }, heading);
           make(row, "td", {}, value);
         }
-        bars("neurons by layer", card.layers, "");
-        bars("points lost, by neurons silenced", card.drop, "");
-        bars("neurons in common with", card.overlap, "");
+        bars("neurons by layer", card.layers, 1);
+        bars("points lost, by neurons silenced", card.drop, 1);
+        bars("neurons in common with", card.overlap, 2);
       }
       update();
     },

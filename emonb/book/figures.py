@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 
 from emonb.book import svg
 
-SELECTIVE, RANDOM, INTACT, FAINT = "#D55E00", "#0072B2", "#000000", "#9A9A9A"  # Okabe & Ito 2008
+SELECTIVE, RANDOM, INTACT, OTHER, FAINT = "#D55E00", "#0072B2", "#000000", "#009E73", "#9A9A9A"  # Okabe & Ito 2008
 sns.set_theme(
     context="notebook",
     style="ticks",
@@ -119,7 +119,7 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     names = list(next(iter(groups.values())).index)
     fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
-    for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM), strict=False):
+    for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM, OTHER), strict=False):
         y = np.arange(len(names)) + offset
         table = table.loc[names]
         if {"low", "high"} <= set(table.columns):

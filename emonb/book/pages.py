@@ -135,13 +135,22 @@ def read_rates() -> pd.DataFrame:
 
 
 def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
-    """Draw the rejection rates at one level, valid and study tests side by side."""
+    """Draw the rejection rates at one level, tests of the right unit and others side by side."""
     from emonb.book import figures
 
-    names = {"valid": "valid unit", "study": "the study's kind of test", "mantel": "partial Mantel"}
+    names = {
+        "valid": "emotion, mask or attribute",
+        "residuals": "emotion, residuals permuted",
+        "mantel": "emotion, partial Mantel",
+        "study": "pair, prompt or emotion",
+    }
     at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
     tests = at.index.unique()  # not every one has every kind
-    groups = {names[kind]: at.loc[at["kind"] == kind, ["value", "low", "high"]].reindex(tests) for kind in names}
+    groups = {
+        names[kind]: at.loc[at["kind"] == kind, ["value", "low", "high"]].reindex(tests)
+        for kind in names
+        if kind in set(at["kind"])
+    }
     return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
 
 
@@ -149,18 +158,20 @@ def describe_rates(rates: pd.DataFrame) -> Html:
     """Say which tests are calibrated: their interval holds the nominal rate or lies below it."""
     parts = []
     names = {
-        "valid": "Tests with the valid unit",
-        "study": "Tests of the study's kind",
+        "valid": "Tests that count the unit their question is about",
+        "study": "Tests that count pairs, prompts or emotions in its place",
+        "residuals": "Double semi-partialing",
         "mantel": "The partial Mantel test",
     }
     for kind, name in names.items():
         mine = rates[rates["kind"] == kind]
+        if mine.empty:
+            continue
         over = mine[mine["low"] > mine["level"]]
         worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
         parts.append(
-            f"{name}: of {len(mine)} rates, {len(over)} lie above nominal with their whole interval, where chance alone "
-            f"would put {0.025 * len(mine):.1f}; the largest, for its level, is {worst.rate:.3f} at {worst.level:g} "
-            f"({worst.data})."
+            f"{name}: {len(over)} of {len(mine)} rates lie above their level with the whole interval (by chance "
+            f"{0.025 * len(mine):.1f}); worst for its level, {worst.rate:.3f} at {worst.level:g} ({worst.data})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
 

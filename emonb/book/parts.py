@@ -84,7 +84,7 @@ def name_code(code: str, most: int = 3) -> str:
     >>> name_code("# permutation test of masks")
     'permutation test of masks'
     >>> name_code("rows = lesions.compare(a)\nrun.ledger.record(rows.to_dict())")
-    'compare, numbers for the ledger'
+    'compare, numbers kept'
     >>> name_code("alpha, draws = 0.05, 999")
     'alpha, draws'
     """
@@ -98,7 +98,7 @@ def name_code(code: str, most: int = 3) -> str:
     if all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body[:2]) and tree.body:
         return "imports and the run"
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    names = {"say": "the sentence", "record": "numbers for the ledger", "claim": "the claim judged"}
+    names = {"say": "sentence", "record": "numbers kept", "claim": "the claim judged"}
     called = [call.func.attr for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset))]  # type: ignore[attr-defined]
     kept = [names.get(name, name) for name in dict.fromkeys(called) if not _PLAIN.fullmatch(name)]
     set_here = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]

@@ -84,7 +84,23 @@ class _Filler(string.Formatter):
             text = format(value, format_spec)
         except ValueError as error:
             raise ClaimError(f"{value!r} cannot be written as '{format_spec}': {error}") from None
-        return text.removeprefix("-") if not text.strip("-0.%") else text  # no "-0.00"
+        return text if isinstance(value, str) else _write(text)
+
+
+def _write(number: str) -> str:
+    """A number as it is printed: no "-0.00", a minus sign, powers of ten, a space before the per cent sign.
+
+    >>> [_write(text) for text in ("-0.00", "-0.17", "7e-07", "83.2%")]
+    ['0.00', '−0.17', '7 × 10⁻⁷', '83.2 %']
+    """
+    number = number.removeprefix("-") if not number.strip("-0.%") else number
+    digits, e, power = number.partition("e")
+    if e:
+        digits += " × 10" + str(int(power)).translate(_SUPERSCRIPT)
+    return digits.replace("-", "−").replace("%", " %")
+
+
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def _holds(when: str, quantities: Mapping[str, float], names: Mapping[str, str | float]) -> bool:

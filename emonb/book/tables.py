@@ -9,6 +9,8 @@ import xarray as xr
 
 from emonb.errors import ClaimError
 
+pd.set_option("display.max_colwidth", None)  # a reader sees every word of a table's cell
+
 Table: TypeAlias = pd.Series | pd.DataFrame | xr.DataArray | xr.Dataset
 
 

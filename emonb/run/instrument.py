@@ -53,7 +53,7 @@ def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda l
     Returns
     -------
     list of dict
-        A row a cell and claim: ``claim``, ``silent`` (of an attribute that no neuron carries), ``lot`` (neurons drawn by lot),
+        A row a cell and claim: ``claim``, ``silent`` (of an attribute that no neuron carries), ``lot`` (neurons by lot),
         ``strength``, ``correlation``, ``draws``, how often ``yes``, ``no``, ``undecided``, ``not tested``, ``n``, and the
         mean ``effect``.
     """

@@ -17,6 +17,7 @@ from emonb.errors import EmonbError, StudyError
 from emonb.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+POWER, _PLAIN = re.compile(" × 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"), str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 PICTURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
@@ -166,6 +167,8 @@ def same_text(a: str, b: str) -> bool:
     True
     >>> same_text("tau = 0.351", "tau = 0.3545")
     False
+    >>> same_text("p = 7.0004 × 10⁻⁷, r = −0.1", "p = 7 × 10⁻⁷, r = -0.1")
+    True
     """
     (words, numbers), (other_words, other_numbers) = _split(a), _split(b)
     return words == other_words and all(
@@ -225,7 +228,8 @@ def _assigned(cell: str) -> set[str]:
 
 
 def _split(text: str) -> tuple[str, list[float]]:
-    text = PICTURE.sub("", text)
+    text = PICTURE.sub("", text).replace("−", "-")
+    text = POWER.sub(lambda match: "e" + match[1].translate(_PLAIN), text)  # 7 × 10⁻⁷ is 7e-7
     numbers = [float(match.replace(",", "")) for match in NUMBER.findall(text)]
     return re.sub(r"[\s-]+", " ", NUMBER.sub("#", text)), numbers
 

@@ -5,17 +5,20 @@ import importlib.util
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tokenize
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
+from emonb.book import ledgers
 from emonb.book.ledgers import read_ledgers
 from emonb.errors import EmonbError, StudyError
-from emonb.paths import chapters_dir, data_dir
+from emonb.paths import book_dir, chapters_dir, data_dir
 from emonb.run import editions, front, notebooks
 from emonb.run.runs import RECORD, Run, open_run
 from emonb.study import load_study
@@ -273,6 +276,32 @@ def test_a_perturbed_edition_leaves_the_committed_one_alone(small: Path, tmp_pat
     assert {path.name: path.read_bytes() for path in committed.iterdir()} == before
     assert settle("0.6", accept=True)
     assert _recorded(committed) == {"x": 0.6}
+
+
+def test_a_control_of_another_processor_leaves_the_clone_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The committed control, its last digits moved as another processor moves them; then one number out of tolerance."""
+    here = shutil.copytree(book_dir() / "control", tmp_path / "book" / "control")
+    fresh, git = shutil.copytree(here, tmp_path / "fresh"), ["git", "-C", str(tmp_path / "book")]
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "committed"],
+    ):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(editions, "book_dir", lambda: tmp_path / "book")
+    monkeypatch.setattr(ledgers, "book_dir", lambda: tmp_path / "book")
+    ledger, rng, said = json.loads((fresh / "claims.json").read_text()), np.random.default_rng(0), []
+    numbers = ledger["quantities"]
+    for name, value in numbers.items():
+        if isinstance(value, float) and not value.is_integer():
+            numbers[name] = value * (1 + 1e-13 * rng.standard_normal())
+    (fresh / "claims.json").write_text(json.dumps(ledger))
+    assert editions.settle("control", fresh, log=said.append)
+    assert said[-1] == f"control: {len(numbers)} of {len(numbers)} quantities the same; the committed edition stands"
+    numbers["prompts.accuracy"] = 0.1
+    (fresh / "claims.json").write_text(json.dumps(ledger))
+    assert not editions.settle("control", fresh, log=said.append) and "prompts.accuracy" in said[-1]
+    assert subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout == ""
 
 
 def test_a_changed_source_is_a_difference_even_where_numbers_are_the_same(small: Path) -> None:

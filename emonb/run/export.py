@@ -6,6 +6,7 @@ computed here, by key and hash. What others released is not in it: who re-runs t
 
 import json
 import os
+import platform
 import shutil
 import tempfile
 from importlib import metadata
@@ -76,7 +77,7 @@ def export_study(run: "Run", out: Path | None = None) -> Path:
         texts = {
             KEYS: json.dumps({"study": run.name, "results": keys}, indent=1),
             "study.json": json.dumps(run.study.model_dump(mode="json"), indent=1),
-            "environment.txt": "\n".join(packages),
+            "environment.txt": "\n".join([f"# Python {platform.python_version()}, {platform.platform()}", *packages]),
         }
         for name, text in texts.items():
             crate.add_file(artifacts.write_text(text + "\n", Path(scratch) / name), name)

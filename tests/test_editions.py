@@ -83,7 +83,10 @@ def test_no_number_of_a_result_is_typed_in_a_chapter() -> None:
         assert not typed & set(re.findall(r"\d\.\d{3}", prose))
 
 
-TESTS = re.compile(r"\b(test_\w+|mantel_test|pearsonr|compare_masks|compare_given|correlate_attributes)\(")
+TESTS = re.compile(
+    r"\b(test_\w+|mantel_test|pearsonr|compare_(?:masks|given|fixed|sampled|profiles)|correlate_attributes|fit_rdms|"
+    r"permute_residuals|find_(?:neurons|own_neurons|majority|outlying)|adjust_for_depth)\("
+)
 
 
 def _faults(cell: nbformat.NotebookNode) -> list[str]:

@@ -88,7 +88,7 @@ def draw_importance(
     return finish(fig)
 
 
-def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across: int = 2) -> Figure:
+def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across: int = 3) -> Figure:
     """Draw every claim's effect under every combination of choices, sorted, with its 95 % interval; orange where it passes.
 
     Parameters
@@ -99,7 +99,7 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
         Its panel's title and the unit of its effect, two lines.
     """
     down = -(-len(titles) // across)
-    fig, axes = plt.subplots(down, across, figsize=(4.4 * across, 2.3 * down), layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(down, across, figsize=(3.1 * across, 2.3 * down), layout="constrained", squeeze=False)
     for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):
         mine = curves[curves["claim"] == claim].sort_values("value")
         at, passes = np.arange(len(mine)), mine["passes"].to_numpy(bool)

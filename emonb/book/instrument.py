@@ -207,6 +207,19 @@ def read_rates() -> pd.DataFrame:
     return table
 
 
+def find_rate(claim: str, **cell: float | bool) -> float:
+    """Share of *yes* in simulated studies of one kind; NaN where none was made.
+
+    >>> 0 <= find_rate("lesions", lot=True, draws=1) <= 1
+    True
+    """
+    mine = read_rates()
+    mine = mine[mine["claim"] == claim]
+    for name, value in cell.items():
+        mine = mine[mine[name] == value]
+    return float(mine["yes"].sum() / mine["n"].sum()) if len(mine) else float("nan")
+
+
 NOMINAL = 0.025
 """How often a *yes*, which needs a two-sided p below .05 on the claimed side, may be said of nothing."""
 

@@ -99,7 +99,7 @@ def confuse(table: pd.DataFrame) -> pd.DataFrame:
             row[rate] = say_rate(counts[0], sum(counts))
         row["no truth"] = int(mine.loc[mine["truth"] == "", list(VERDICTS[:3])].sum().sum())
         rows[claim] = row | {name: int(mine[name].sum()) for name in ("not tested", "not run")}
-    return pd.DataFrame(rows).T.rename_axis("claim")
+    return pd.DataFrame(rows).T
 
 
 def say_rate(k: int, n: int) -> str:
@@ -136,7 +136,7 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
             values = [q[f"truth.{measure}"] for q in mine if f"truth.{measure}" in q]
             rows[name][title] = _say_range(values)
         rows[name]["silent attributes found"] = f"{sum(q['truth.silent_found'] > 0 for q in mine)} of {len(mine)}"
-    return pd.DataFrame(rows).T.rename_axis("world")
+    return pd.DataFrame(rows).T
 
 
 def _say_range(values: Sequence[float]) -> str:
@@ -191,7 +191,7 @@ def compare_live(table: pd.DataFrame, rates: pd.DataFrame, declared: Declaration
             cells = plain.loc[plain["strength"] == strength, "yes_rate"]
             row[f"{name}, simulated"] = f"{cells.min():.2f} to {cells.max():.2f}" if len(cells) else "–"
         rows[claim.title] = row
-    return pd.DataFrame(rows).T.rename_axis("claim")
+    return pd.DataFrame(rows).T
 
 
 def read_rates() -> pd.DataFrame:

@@ -228,16 +228,20 @@ def world_picker(table: pd.DataFrame, worlds: dict[str, str] | None = None) -> I
     return Interactive("worlds", data, stills.draw_worlds(table), "Verdicts on every claim in every kind of planted world")
 
 
-def verdicts_of(trials: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Table for :func:`world_picker` from trials (``book/trials.json``)."""
+def verdicts_of(
+    trials: Sequence[dict[str, Any]], titles: Mapping[str, str] | None = None, worlds: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Table for :func:`world_picker` from trials (``book/trials.json``), claims and worlds called by their titles."""
+    titles, worlds = titles or {}, worlds or {}
     return pd.DataFrame(
         {
-            "world": trial["study"], "seed": trial["seed"], "claim": name, "holds": claim["holds"],
+            "world": worlds.get(trial["study"], trial["study"]), "seed": trial["seed"],
+            "claim": titles.get(name, name), "holds": claim["holds"],
             "truth": claim.get("truth"),
             **{key: claim[key] for key in ("value", "low", "high") if key in claim},
         }
         for trial in trials
-        for name, claim in trial["claims"].items()
+        for name, claim in sorted(trial["claims"].items(), key=lambda item: [*titles, item[0]].index(item[0]))
     )  # fmt: skip
 
 

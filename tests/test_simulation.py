@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emonb.run import instrument
-from emonb.world import simulation
+from emonb.world import lots, simulation
 from emonb.world.simulation import Cell
 
 
@@ -31,6 +31,17 @@ def test_what_is_planted_is_found_and_nothing_else() -> None:
     assert abs(none["majority"]) < 0.12 and all_of_it["majority"] > 0.3
     assert abs(none["specificity"]) < 0.003 and all_of_it["specificity"] == pytest.approx(0.02, abs=0.003)
     assert abs(none["importance"]) < 0.4 and all_of_it["importance"] > 0.9
+
+
+def test_sets_drawn_by_lot_lie_apart_as_far_as_their_common_members_make_them() -> None:
+    children = np.random.SeedSequence(5).spawn(80)
+    found = [lots.test_lots(Cell(0.0, 0.0, 4), child, permutations=9)["lesions:lot"] for child in children]
+    spread, (attributes, sizes) = simulation.SD_RANDOM, (len(simulation.ATTRIBUTES), len(simulation.SIZES))
+    nested = (lots.SHARED + (1 - lots.SHARED) / sizes) / attributes  # variance of a mean over sizes that share members
+    apart = spread * np.sqrt(nested + 1 / (attributes * sizes * 4))
+    values = np.array([one.value for one in found])
+    assert values.std() == pytest.approx(apart, rel=0.25) and abs(values.mean()) < 4 * apart / np.sqrt(len(values))
+    assert np.mean([one.low > 0 for one in found]) > 0.15  # far above the .025 of masks that are drawn anew for each size
 
 
 def test_a_design_is_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

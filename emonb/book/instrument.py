@@ -139,6 +139,16 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
     return pd.DataFrame(rows).T
 
 
+def name_misplaced(trials: Sequence[Trial], worlds: Mapping[str, str], bound: float = 0.1) -> dict[str, Any]:
+    """Worlds with wired neurons in which the neurons found are others: mean precision below the bound; and how many."""
+    named = []
+    for world, name in worlds.items():
+        mine = [t["quantities"] for t in trials if t["study"] == world and t["quantities"].get("truth.voiced_found")]
+        if mine and np.mean([q["truth.precision"] for q in mine]) < bound:
+            named.append(f"*{name}*")
+    return {"worlds": ", ".join(named), "n": float(len(named))}
+
+
 def _say_range(values: Sequence[float]) -> str:
     if not values:
         return "–"

@@ -59,6 +59,7 @@ class Interactive:
             f'<div class="interactive" data-interactive="{self.kind}" data-alt="{html.escape(self.alt)}">'
             f'<div class="still">{picture}</div><div class="stage"></div>'
             f'<script type="application/json">{text}</script></div>'
+            f'<p class="interactive-caption"><i>To play with.</i> {html.escape(self.alt)}.</p>'
         )
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import torch
@@ -138,6 +139,8 @@ def test_verdicts_are_counted_against_the_truth_with_exact_intervals(tmp_path: P
     assert structure[["no truth", "not tested", "not run"]].tolist() == [0, 0, 5]
     assert list(shown.index) == [row.title for row in instrument.rows_of(declared)]
     assert table.loc[(declared.claim("words").title, "control-null"), "not tested"] == 3
+    live = instrument.compare_live(table, instrument.read_rates(), declared)
+    assert live.loc[declared.claim("structure").title, "false, planted worlds"].startswith("1 of 3 [0.01, 0.91]")
     numbers = instrument.count_verdicts(table, 3)
     assert (numbers["done"], numbers["all"]) == (3, 8)
     assert (numbers["false_yes"], numbers["true"]) == (1 + 6, 0) and numbers["untrue"] == 3 + 12
@@ -183,3 +186,30 @@ def test_trials_are_added_to_those_there(tmp_path: Path) -> None:
     assert [(t["study"], t["seed"]) for t in there] == [("control", 10), ("control", 11), ("control-null", 10)]
     assert there[-1]["claims"]["structure"]["holds"] == "yes" and worlds.read_trials(tmp_path / "none.json") == []
     assert json.loads(path.read_text())["trials"] == there
+
+
+def test_alarms_are_judged_by_the_rate_that_one_side_allows_and_the_worst_are_named() -> None:
+    declared = declarations()
+    title = declared.claim("words").title
+    cell = {"claim": "words", "silent": False, "lot": False, "strength": 0.0, "draws": 1}
+    rates = [
+        cell
+        | {"correlation": r, "yes": yes, "n": 200}
+        | {f"yes_{name}": v for name, v in zip(("rate", "low", "high"), ends, strict=True)}
+        for r, yes, ends in ((0.0, 4, (0.02, 0.005, 0.05)), (0.9, 22, (0.11, 0.07, 0.16)))
+    ]
+    alarms = instrument.false_alarms(pd.DataFrame(rates), declared)
+    assert alarms.loc[[title], "over"].tolist() == [False, True]
+    assert instrument.summarise_alarms(alarms) == {"over": 1.0, "rates": 2.0, "names": f"{title} 11 % (r² 0.9)"}
+
+
+def test_worlds_whose_found_neurons_are_not_the_wired_ones_are_named() -> None:
+    def run(study: str, found: float, precision: float) -> dict:
+        return {"study": study, "quantities": {"truth.voiced_found": found, "truth.precision": precision}}
+
+    worlds_ = {"control": "causal", "control-deep": "deep", "control-null": "null"}
+    trials = [run("control", 8, 0.6), run("control-deep", 5, 0.0), run("control-deep", 4, 0.1), run("control-null", 0, 0.0)]
+    assert instrument.name_misplaced(trials, worlds_) == {"worlds": "*deep*", "n": 1.0}
+    each = {name: [holds, None] for name, holds in (("a", "yes"), ("b", "no"), ("c", "yes"))}
+    untrained = [{"study": "control-untrained", "claims": {"neurons": {"each": each}}}]
+    assert instrument.count_untrained(untrained) == {"attributes": 2.0, "n": 1.0}

@@ -260,7 +260,7 @@ def summarise_alarms(alarms: pd.DataFrame) -> dict[str, float | str]:
     """Numbers for a sentence: how many rates there are, how many lie wholly above NOMINAL, the worst of each row."""
     over = alarms[alarms["over"]]
     worst = over.sort_values("value").groupby(level=0, sort=False).tail(1)
-    names = "; ".join(f"{row} {one.value:.0%} ({one.cell})" for row, one in worst.iloc[::-1].iterrows())
+    names = "; ".join(f"{row} {100 * one.value:.0f} % ({one.cell})" for row, one in worst.iloc[::-1].iterrows())
     return {"over": float(len(over)), "rates": float(len(alarms)), "names": names or "none"}
 
 

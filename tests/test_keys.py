@@ -23,6 +23,24 @@ SMALL = {"seeds": [1, 3], "world.steps": 60, "tuning.examples": 16, "lesions.exa
          "lesions.draws": 1, "lesions.selection_seeds": [1], "inference.searchlight_permutations": 19}  # fmt: skip
 
 
+def _trace(run: Run, name: str, ran: set[str]) -> object:
+    """Make a stage, and note the modules of ours that run meanwhile."""
+    stage = stage_of(name, run.study)
+    arguments = {a: None if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
+    function = stage.function()
+
+    def note(frame, event, argument):
+        module = frame.f_globals.get("__name__", "")
+        if module in MODULES and frame.f_code.co_name != "<module>":
+            ran.add(module)
+
+    sys.setprofile(note)
+    try:
+        return function(**arguments)
+    finally:
+        sys.setprofile(None)
+
+
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, set[str]]]:
     """Every stage of a small planted study made, and the modules of ours that ran meanwhile."""
@@ -33,21 +51,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, set
     run = Run(load_study(Study.model_validate(fields), **SMALL), progress=False)
     ran: dict[str, set[str]] = defaultdict(set)
     for name in stages_of(run.study):
-        stage = stage_of(name, run.study)
-        arguments = {a: None if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
-        function = stage.function()
-
-        def note(frame, event, argument, name=name):
-            module = frame.f_globals.get("__name__", "")
-            if module in MODULES and frame.f_code.co_name != "<module>":
-                ran[name].add(module)
-
-        sys.setprofile(note)
-        try:
-            result = function(**arguments)
-        finally:
-            sys.setprofile(None)
-        run._loaded[name] = result
+        run._loaded[name] = _trace(run, name, ran[name])
     patch.undo()
     return run, ran
 
@@ -59,6 +63,20 @@ def test_every_module_a_stage_runs_is_in_its_key(traced) -> None:
         assert stage_of(name, run.study).module in modules  # the tracing works
         hashed = set(artifacts.code_modules(stage_of(name, run.study).module))
         assert modules - set(artifacts.DECLARATIONS) <= hashed, name
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("study", ["published", "minilm"])
+def test_stages_that_read_what_is_released_or_committed_run_nothing_else(study: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
+    run = Run(load_study(study, **({"seeds": [1, 3]} if study == "published" else {})), progress=False)
+    reading = [name for name in stages_of(run.study) if stage_of(name, run.study).module.startswith("emonb.data")]
+    assert {"humans", "comments", "prompts", "lesions"} <= set(reading)
+    for name in reading:
+        ran: set[str] = set()
+        _trace(run, name, ran)
+        module = stage_of(name, run.study).module
+        assert module in ran and ran - set(artifacts.DECLARATIONS) <= set(artifacts.code_modules(module)), name
 
 
 @pytest.mark.parametrize("name", sorted({*STAGES, *LIVE}))

@@ -142,9 +142,22 @@ def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
     control = Run(load_study("control"))
     swept = {"masks", "lesions", "dose", "specifications"}
     for field, value, changed in (
-        ("tuning.epochs", 5, {"prompts", "activations", "rdms", "searchlight", "searchlight_null", "own_neurons", *swept}),
+        (
+            "tuning.epochs",
+            5,
+            {
+                "prompts",
+                "activations",
+                "activations_in_use",
+                "rdms",
+                "searchlight",
+                "searchlight_null",
+                "own_neurons",
+                *swept,
+            },
+        ),
         ("lesions.draws", 5, swept),
-        ("lesions.examples", 12, {"lesions", "dose", "specifications"}),
+        ("lesions.examples", 12, {"lesions", "dose", "specifications", "activations_in_use"}),
         ("inference.permutations", 99, set()),
         ("device", "cuda", set()),
         ("title", "another", set()),

@@ -8,7 +8,7 @@ from emonb.analysis.fits import correct_for_noise, rank_correlation
 from emonb.analysis.rdm import order_emotions, pair_coords, pair_index, pair_labels, pattern_rdm
 
 
-def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> xr.DataArray:
+def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, centre: bool = True) -> xr.DataArray:
     """Correlation distance of seed-mean patterns with every neuron centred over emotions; dims (pair,).
 
     A correlation of raw patterns is mostly that of the pattern all emotions share. All NaN where an emotion's neurons are
@@ -19,8 +19,10 @@ def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) ->
     activations : DataArray, dims (seed, emotion, layer, neuron)
     humans : DataArray or Dataset
         Of which only the names of the pairs are read.
+    centre : bool
+        Neurons as they are if false.
     """
-    mean = _centred(activations, humans).mean(0)
+    mean = (_centred if centre else _patterns)(activations, humans).mean(0)
     rdm = pattern_rdm(mean) if np.ptp(mean, axis=1).all() else np.full(len(pair_index(len(mean))[0]), np.nan)
     return xr.DataArray(rdm, dims="pair", coords=pair_coords(pair_labels(humans)))
 

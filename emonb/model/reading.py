@@ -4,13 +4,15 @@ Arrays are [seed, emotion, layer, neuron].
 """
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from tqdm import tqdm
 
+from emonb.data.goemotions import make_tasks
 from emonb.model.backbone import Backbone, open_backbone
 from emonb.model.compute import Rows, limit_threads, repeatable, run_halving
-from emonb.settings import BackboneConfig
+from emonb.settings import BackboneConfig, Tuning
 
 
 def read_activations(
@@ -45,6 +47,48 @@ def read_activations(
         opened = open_backbone(exact, layers, neurons, 2 + prompts.sizes["position"], device)
         read = read_prompts(opened, prompts.prompt).to_dataset().assign_attrs(device=str(opened.device))
         return read.assign(output_norm=(("layer", "neuron"), opened.output_norms().cpu().numpy()))
+
+
+def read_over_comments(
+    prompts: xr.Dataset,
+    comments: pd.DataFrame,
+    backbone: BackboneConfig,
+    layers: int,
+    neurons: int,
+    examples: int | None,
+    tuning: Tuning,
+    device: str = "auto",
+    threads: int | None = None,
+) -> xr.Dataset:
+    """Read every prompt's activations while it is used: at `<mask>`, the mean over comments of its dev task.
+
+    Parameters
+    ----------
+    prompts : Dataset
+        As for :func:`read_activations`.
+    comments : DataFrame
+    backbone : BackboneConfig
+    layers, neurons : int
+    examples : int, optional
+        Comments of each class, as many as lesions use; all if not given.
+    tuning : Tuning
+        Length of comments, negatives, positions that go through the model at once.
+    device : str
+    threads : int, optional
+
+    Returns
+    -------
+    Dataset
+        ``activation`` (seed, emotion, layer, neuron), float32.
+    """
+    tuned = prompts.prompt
+    with limit_threads(threads):
+        opened = open_backbone(backbone, layers, neurons, 1 + tuned.sizes["position"] + tuning.max_length, device)
+        emotions, seeds = [str(e) for e in tuned.emotion.values], tuned.seed.values.tolist()
+        tasks = make_tasks(comments, emotions, seeds, "dev", tuning.negatives, examples)
+        rows = Rows([tasks[key] for key in prompt_keys(tuned)], list(comments["text"]), opened.tokenizer, tuning.max_length)
+        read = read_comments(opened, tuned, rows, 2 * tuning.tokens_per_batch)
+        return read.to_dataset().assign_attrs(device=str(opened.device))
 
 
 def read_prompts(backbone: Backbone, prompts: xr.DataArray, rows_at_once: int = 128) -> xr.DataArray:
@@ -106,7 +150,7 @@ def read_comments(
         for group in tqdm(groups, desc="reading comments", disable=not progress):
             run_halving(group, step)
     counts = np.bincount(rows.prompt, minlength=len(flat))[:, None, None]  # [prompt, 1, 1]
-    return _label(total.cpu().numpy() / counts, prompts)
+    return _label((total.cpu().numpy() / counts).astype(np.float32), prompts)
 
 
 def prompt_keys(prompts: xr.DataArray) -> list[tuple[str, int]]:

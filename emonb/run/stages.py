@@ -157,6 +157,16 @@ LIVE: dict[str, Stage] = {
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
     ),
     "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
+    "activations_in_use": Stage(
+        "model.reading.read_over_comments",
+        {
+            "prompts": Need("prompts"),
+            "comments": COMMENTS,
+            "examples": Field("lesions.examples"),
+            "tuning": Field("tuning"),
+            **LIVE_NETWORK,
+        },
+    ),
     "centroids": Stage(
         "model.centroids.embed_emotions",
         {
@@ -268,6 +278,10 @@ def stage_of(name: str, study: Study) -> Stage:
     if name == "centroids":  # of prompts it knows nothing
         if study.backbone is None or study.backbone.head != "words":
             raise StudyError(f"'{study.name}' has no centroids: its backbone is no sentence encoder (backbone.head=words)")
+        origin = "computed"
+    if name == "activations_in_use":
+        if study.stages.prompts == "released":
+            raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
         origin = "computed"
     if name == "dose":
         origin = study.stages.lesions

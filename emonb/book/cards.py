@@ -11,8 +11,8 @@ Entry = Mapping[str, Any]
 
 HOLDS = {"yes": "✔ holds", "no": "✘ does not hold", "undecided": "? undecided", "not tested": "– not tested"}
 REPRODUCED = {
-    "yes": "✔ number reproduced",
-    "no": "✘ number not reproduced",
+    "yes": "✔ the paper's number comes out",
+    "no": "✘ the paper's number does not come out",
     "not printed": "– no number in the abstracts",
     "not tested": "– number not tested",
 }

@@ -1,6 +1,7 @@
 """A stage made in parts is bit for bit the stage made in one process; what does not belong together is not joined."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,15 @@ def test_parts_of_another_device_are_refused_by_name_or_joined_and_said(run: Run
     join_parts(_fresh(run), "prompts", mixed=True)
     joined = _fresh(run).load("prompts").attrs
     assert (joined["mixed"], joined["device"]) == (1, "cpu and cuda")
+
+
+def test_permutations_counted_on_another_processor_are_refused_by_name(run: Run) -> None:
+    make_part(_fresh(run), "searchlight_null", 1, 1)
+    names = _fresh(run).work("searchlight_null")
+    part = sorted(names.glob("*.safetensors"))[0]
+    _edit(part, processor="another")
+    with pytest.raises(PartError, match=rf"{part.stem} with another, {re.escape(np.__version__)}"):
+        join_parts(_fresh(run), "searchlight_null")
 
 
 def test_a_part_of_something_else_is_made_anew_and_a_changed_one_refused(run: Run) -> None:

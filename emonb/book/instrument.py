@@ -187,18 +187,19 @@ def compare_live(table: pd.DataFrame, rates: pd.DataFrame, declared: Declaration
     -------
     DataFrame
         One row a claim, as text: "k of n [exact 95 % interval]" over planted worlds in which the claim is true, or
-        false, and the range over simulated cells of strength 1, or 0.
+        false, and the range over simulated cells of strength 1, or 0 (neurons
+        drawn by lot among them).
     """
     rows = {}
     for claim in declared.claims:
-        plain = rates[(rates["claim"] == claim.id) & ~(rates["silent"] | rates["lot"]).astype(bool)]
+        mine = rates[(rates["claim"] == claim.id) & ~rates["silent"].astype(bool)]
         row = {}
         for truth, strength, name in (("yes", 1, "true"), ("no", 0, "false")):
             title = claim.title + ({"yes": ", carried", "no": ", not carried"}[truth] if claim.is_count else "")
             live = table.loc[title]
             live = live[live["truth"] == truth]
-            row[f"{name}, planted worlds"] = say_rate(int(live["yes"].sum()), int(live["n"].sum()))
-            cells = plain.loc[plain["strength"] == strength, "yes_rate"]
+            row[f"{name}, planted worlds"] = say_rate(int(live["yes"].sum()), int(live[list(VERDICTS[:3])].sum().sum()))
+            cells = mine.loc[mine["strength"] == strength, "yes_rate"]
             row[f"{name}, simulated"] = f"{cells.min():.2f} to {cells.max():.2f}" if len(cells) else "–"
         rows[claim.title] = row
     return pd.DataFrame(rows).T

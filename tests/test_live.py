@@ -1,7 +1,6 @@
 """A whole live study, tiny, from its own files: the same chapters as the published edition, by papermill and by CLI."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,6 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
     assert set(record["claims"]) == {claim.id for claim in declarations().claims}
     assert "lesions.controls.random_matched.auc.fixed.p" in record["quantities"]
     assert record["quantities"]["prompts.mean.value"] > 0.5
-    assert re.search(r"The sweep took \d+ s on cpu", (folder / "lesions.ipynb").read_text())
     pictures = ("structure", "attributes", "lesions")
     assert all('class=\\"interactive\\"' in (folder / f"{name}.ipynb").read_text() for name in pictures)
 

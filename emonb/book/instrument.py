@@ -140,11 +140,12 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
 
 
 def name_misplaced(trials: Sequence[Trial], worlds: Mapping[str, str], bound: float = 0.1) -> dict[str, Any]:
-    """Worlds with wired neurons in which the neurons found are others: mean precision below the bound; and how many."""
+    """Worlds in which attributes have neurons, but not the wired ones: mean precision below the bound; and how many."""
     named = []
     for world, name in worlds.items():
-        mine = [t["quantities"] for t in trials if t["study"] == world and t["quantities"].get("truth.voiced_found")]
-        if mine and np.mean([q["truth.precision"] for q in mine]) < bound:
+        mine = [t["quantities"] for t in trials if t["study"] == world and "truth.precision" in t["quantities"]]
+        found, precision = (np.mean([q[f"truth.{k}"] for q in mine] or [0.0]) for k in ("voiced_found", "precision"))
+        if found >= 1 and precision < bound:
             named.append(f"*{name}*")
     return {"worlds": ", ".join(named), "n": float(len(named))}
 

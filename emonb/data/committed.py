@@ -197,7 +197,7 @@ def write_dose(dose: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict
 def read_dose(attributes: Sequence[str], comparison: str, files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
     """Read doses in the form of :func:`emonb.model.dose.dose_prompts`; errors as of :func:`read_prompts`."""
     path = files["dose"]
-    note = _open(path, ".npz", recipe, ("attributes", "sizes", "comparisons", "draws"))
+    note = _open(path, ".npz", recipe, ("attributes", "comparisons", "draws"), ("masks.sizes",))  # of one size, its own
     found = _load(path)
     if comparison not in found["kind"]:
         raise StudyError(f"{path} has doses of {', '.join(dict.fromkeys(found['kind'].tolist()))}, not of {comparison}")
@@ -229,13 +229,16 @@ def find_differences(made: Any, wanted: Any, free: Collection[str] = (), name: s
         yield name, made, wanted
 
 
-def _open(path: Path, suffix: str, recipe: dict[str, Any], free: Collection[str]) -> dict[str, Any]:
+def _open(
+    path: Path, suffix: str, recipe: dict[str, Any], free: Collection[str], unread: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """What is noted beside a file, which must be as it was and made with the settings of the study."""
     note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     numbers = path.with_suffix(suffix)
     if not numbers.is_file() or file_digest(numbers) != note["sha256"]:
         raise ArtifactError(f"{numbers} is not what {path.name} describes; take both from the repository again")
-    for name, made, wanted in find_differences(note["recipe"], json.loads(json.dumps(recipe)), free):
+    differences = find_differences(note["recipe"], json.loads(json.dumps(recipe)), free)
+    for name, made, wanted in (row for row in differences if not row[0].endswith(unread)):
         raise StudyError(
             f"{path} was made with other settings: {name} was {str(made)[:60]}, the study has {str(wanted)[:60]}; compute "
             "anew what depends on it (-p stages.prompts=computed, stages.masks, stages.lesions)"

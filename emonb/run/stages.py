@@ -45,13 +45,10 @@ def _groups(study: Study) -> list[str]:
 
 EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
 NETWORK: dict[str, Given] = {"layers": Field("layers"), "neurons": Field("neurons")}
-LIVE_NETWORK: dict[str, Given] = {
-    **NETWORK,
-    "backbone": Weights(),
-    "device": Unkeyed("device"),
-    "threads": Unkeyed("threads"),
-}
-ACTIVATIONS, HUMANS, COMMENTS = Need("activations"), Need("humans"), Need("comments")
+OPENED: dict[str, Given] = {"backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
+LIVE_NETWORK: dict[str, Given] = {**NETWORK, **OPENED}
+ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
+TUNING = Field("tuning")
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
 
@@ -149,34 +146,21 @@ LIVE: dict[str, Stage] = {
             "emotions": EMOTIONS,
             "seeds": SEEDS,
             "prompt_length": Field("prompt_length"),
-            "tuning": Field("tuning"),
+            "tuning": TUNING,
             **LIVE_NETWORK,
             "work": Work("prompts"),
             "progress": PROGRESS,
         },
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
     ),
-    "activations": Stage("model.reading.read_activations", {"prompts": Need("prompts"), **LIVE_NETWORK}),
+    "activations": Stage("model.reading.read_activations", {"prompts": PROMPTS, **LIVE_NETWORK}),
     "activations_in_use": Stage(
         "model.reading.read_over_comments",
-        {
-            "prompts": Need("prompts"),
-            "comments": COMMENTS,
-            "examples": Field("lesions.examples"),
-            "tuning": Field("tuning"),
-            **LIVE_NETWORK,
-        },
+        {"prompts": PROMPTS, "comments": COMMENTS, "examples": Field("lesions.examples"), "tuning": TUNING, **LIVE_NETWORK},
     ),
     "centroids": Stage(
         "model.centroids.embed_emotions",
-        {
-            "comments": COMMENTS,
-            "emotions": EMOTIONS,
-            "backbone": Weights(),
-            "tuning": Field("tuning"),
-            "device": Unkeyed("device"),
-            "threads": Unkeyed("threads"),
-        },
+        {"comments": COMMENTS, "emotions": EMOTIONS, "tuning": TUNING, **OPENED},
     ),
     "masks": Stage(
         "analysis.masks.plan_masks",
@@ -192,14 +176,14 @@ LIVE: dict[str, Stage] = {
     "lesions": Stage(
         "model.silencing.lesion_prompts",
         {
-            "prompts": Need("prompts"),
+            "prompts": PROMPTS,
             "masks": Need("masks"),
             "comments": COMMENTS,
             "seeds": Field("lesioned_seeds"),
             "attributes": ATTRIBUTES,
             "sizes": SIZES,
             "lesions": Field("lesions"),
-            "tuning": Field("tuning"),
+            "tuning": TUNING,
             **LIVE_NETWORK,
             "work": Work("lesions"),
             "progress": PROGRESS,
@@ -209,13 +193,13 @@ LIVE: dict[str, Stage] = {
     "dose": Stage(
         "model.dose.dose_prompts",
         {
-            "prompts": Need("prompts"),
+            "prompts": PROMPTS,
             "masks": Need("masks"),
             "comments": COMMENTS,
             "seeds": Field("lesioned_seeds"),
             "size": Field("size"),
             "lesions": Field("lesions"),
-            "tuning": Field("tuning"),
+            "tuning": TUNING,
             **LIVE_NETWORK,
             "work": Work("dose"),
             "progress": PROGRESS,

@@ -52,7 +52,7 @@ class Cluster:
     def start(self, *targets: str, options: tuple[str, ...] = ()) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "-s", str(WORKFLOW / "Snakefile"), "--profile",
                    str(WORKFLOW / "profiles" / self.profile), "--config", f"study={self.study}", "parts=2",
-                   f"emonb={self.program}", "mem_mb=1500", *options, "--", *targets]  # fmt: skip
+                   f"emonb={self.program}", "mem_mb=1500", "minutes=10", *options, "--", *targets]  # fmt: skip
         with (self.folder / "head.log").open("ab") as log:
             return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 

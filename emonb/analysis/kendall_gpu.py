@@ -12,7 +12,6 @@ from torch import Tensor
 from emonb.analysis.kendall import check_vectors
 from emonb.errors import EmonbError
 
-_ROWS = 8_192  # vectors of x scored at a time; bounds the memory of scores
 _UNIT = 64  # comparisons are padded with zeros to whole units, which matrix units need to run at their rate
 
 

@@ -188,8 +188,7 @@ def compare_live(table: pd.DataFrame, rates: pd.DataFrame, declared: Declaration
     -------
     DataFrame
         One row a claim, as text: "k of n [exact 95 % interval]" over planted worlds in which the claim is true, or
-        false, and the range over simulated cells of strength 1, or 0 (neurons
-        drawn by lot among them).
+        false, and the range over simulated cells of strength 1, or 0 (neurons drawn by lot among them).
     """
     rows = {}
     for claim in declared.claims:

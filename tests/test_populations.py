@@ -431,7 +431,7 @@ def test_specification_curve_runs_each_sensible_combination_once() -> None:
         seen.append((size, subtract))
         return None if size == 30 and subtract else estimates.from_t(size - 15 * subtract, 1, 20)
 
-    curve = multiverse.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse, lambda e: e.low > 0)
+    curve = multiverse.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse)
     assert sorted(seen) == sorted(itertools.product([10, 20, 30], [False, True]))
     assert curve.value.tolist() == [-5, 5, 10, 20, 30] and curve["passes"].mean() == 0.8
     both = pd.concat([curve.assign(claim="a"), curve.assign(claim="b", passes=False, subtract="")])
@@ -439,4 +439,4 @@ def test_specification_curve_runs_each_sensible_combination_once() -> None:
     assert by.loc["subtract: True", "a"] == 0.5 and np.isnan(by.loc["subtract: True", "b"])
     assert by.loc["size: 10"].tolist() == [curve[curve["size"] == 10].passes.mean(), 0]
     with pytest.raises(ValueError, match="makes sense"):
-        multiverse.specify({"size": [1]}, lambda size: None, bool)
+        multiverse.specify({"size": [1]}, lambda size: None)

@@ -1,12 +1,17 @@
-"""The claims under every choice: each specification is the claim's own analysis, and what cannot be tested is not there."""
+"""Every claim under every choice: a specification is the claim's own analysis, and what cannot be tested is not there."""
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
-from emonb.analysis import importance, populations, specifications, specificity
+from emonb.analysis import importance, partial, populations, reliance, resampling, specifications, specificity
+from emonb.analysis.beyond import beat_chance
+from emonb.analysis.neurons import find_neurons
+from emonb.analysis.own import find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm
+from emonb.analysis.specifications_maps import BOOTSTRAPS, specify_knowledge
+from emonb.analysis.specifications_neurons import MOMENTS, PERMUTATIONS
 
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
 
@@ -25,6 +30,7 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
         "activations": xr.Dataset({"activation": activation}),
         "humans": xr.Dataset({"attribute_rdm": rdm, "score": level}),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),
+        "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in ("tfidf", "classifier")}),
         "lesions": xr.Dataset({"accuracy": (tuple(cells), accuracy)}, cells),
     }
 
@@ -72,17 +78,63 @@ def test_each_specification_is_the_claim_s_own_analysis() -> None:
     assert row.value.item() == pytest.approx(rho)
 
 
-def test_the_structure_s_p_is_the_share_of_permuted_emotions() -> None:
-    rng, p = np.random.default_rng(1), []
-    orders = np.array([rng.permutation(8) for _ in range(199)])
-    for _ in range(300):
-        p.append(specifications._fit(rng.random(28), rng.random(28), orders).p)
-    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
-    rdm = rng.random(28)
-    assert specifications._fit(rdm, rdm + 0.01 * rng.random(28), orders).p < 0.01
+def test_claims_about_the_map_are_their_own_analyses() -> None:
+    study = _study(np.random.default_rng(3))
+    found = specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+    human, attributes, words = study["rdms"].human, study["rdms"].attribute_rdm, study["words"]
+    patterns = study["activations"].activation.sel(layer=[3], seed=[5, 7]).mean("seed").values.reshape(6, -1)
+    model = human.copy(data=pattern_rdm(patterns, "euclidean"))
+    chosen = {"distance": "euclidean", "centred": "no", "layers": "upper", "seeds": "second half"}
+    for given, known in (("tfidf", words.tfidf), ("all", words.to_dataarray("given"))):
+        row, left = _one(found, "words", **chosen, given=given), partial.estimate_given(model, human, known)
+        assert [row.value.item(), row.low.item()] == pytest.approx([left.value, left.low])
+        assert row.p.item() == partial.permute_residuals(model, human, known, 999, 5).p_two_sided
+    row, alike = _one(found, "reliance", **chosen), reliance.compare_profiles(model, human, attributes, 999, 5)
+    assert row.sizes["specification"] == 1 and row.attributes.item() == "all"  # no two scores are much alike
+    assert [row.value.item(), row.p.item()] == pytest.approx([alike.value, alike.p])
+
+
+def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together() -> None:
+    study = _study(np.random.default_rng(4))
+    found = specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+    some, humans = study["activations"].sel(seed=[1, 3]), study["humans"]
+    for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
+        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 5, moments=MOMENTS)
+        for name, effect in beat_chance(whole).items():
+            row = _one(found, "neurons", seeds="first half", layers=layers, attribute=name)
+            assert [row.value.item(), row.low.item(), row.p.item()] == pytest.approx([effect.value, effect.low, effect.p])
+    scores = humans.score.to_dataset("attribute").to_dataframe()[ATTRIBUTES].corr().abs()
+    given = {}
+    for name in ATTRIBUTES:
+        nearest = scores[name].drop(name).idxmax()
+        given[name] = [other for other in ATTRIBUTES if other not in (name, nearest)]
+    whole = find_own_neurons(some, humans, PERMUTATIONS, 5, given=given, moments=MOMENTS)
+    for name, effect in beat_chance(whole).items():
+        row = _one(found, "own", seeds="first half", layers="all", given="all but the nearest", attribute=name)
+        assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p], rel=1e-5)
+
+
+def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks() -> None:
+    study, other = (_study(np.random.default_rng(k)) for k in (5, 6))
+    human = study["rdms"].human
+    judgments = human + xr.DataArray(np.random.default_rng(7).normal(size=(5, len(human))), dims=("judge", "pair"))
+    found = specifications.name_choices(
+        specify_knowledge(study["activations"], other["activations"], human, judgments, 5)
+    ).query("distance == 'euclidean' and layers == 'lower' and seeds == 'all'")
+    one, two = (
+        human.copy(data=pattern_rdm(s["activations"].activation.sel(layer=[1]).mean("seed").values[:, 0], "euclidean"))
+        for s in (study, other)
+    )
+    gain = resampling.resample_factors(one, judgments, BOOTSTRAPS, 5, two)
+    for sampled, effect in gain.items():
+        row = found[found["sampled"] == sampled]
+        assert len(row) == (sampled != "judges")
+        assert row[["value", "p"]].to_numpy().ravel().tolist() == pytest.approx([effect.value, effect.p] * len(row))
 
 
 def test_what_cannot_be_tested_is_not_there() -> None:
     study = _study(np.random.default_rng(2), seeds=[1], equal=True)
     found = specifications.specify_claims(**study, choosing_seeds=[1], sizes=SIZES, seed=0)
-    assert set(found.claim.values) <= {"structure", "majority"} and set(found.seeds.values) == {"all"}
+    assert set(found.claim.values) <= {"structure", "majority", "words", "reliance", "neurons", "own"} and set(
+        found.seeds.values
+    ) == {"all"}

@@ -156,6 +156,18 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
     return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
 
 
+def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:
+    """All attributes, and all but the two whose scores are most alike, where there are such.
+
+    Parameters
+    ----------
+    score : DataArray, dims (attribute, emotion)
+    """
+    names, alike = [str(name) for name in score.attribute.values], next(iter(find_duplicates(score)), None)
+    without = {f"without {alike[0]}, {alike[1]}": [name for name in names if name not in alike[:2]]} if alike else {}
+    return {"all": names} | without
+
+
 def _correlate(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Pearson r of values with each row; NaN where one of both is constant."""
     a, b = values - values.mean(), rows - rows.mean(1, keepdims=True)

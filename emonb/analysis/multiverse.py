@@ -7,17 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from emonb.analysis.estimates import Estimate
 
+Plan = tuple[Mapping[str, Sequence[Any]], Callable[..., Estimate | None]]
+"""The options of every choice of a claim, and its analysis under one option of each."""
+EVERY, ALPHA = "all", 0.05
 
-def specify(
-    choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimate | None], passes: Callable[[Estimate], bool]
-) -> pd.DataFrame:
+
+def specify(choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimate | None]) -> pd.DataFrame:
     """Run one analysis under every combination of choices.
 
-    A specification is no sample: nothing is inferred from how many pass, and they are far from independent. Unit of
+    A specification passes where its two-sided p is below .05 and its 95 % interval above zero, as the rule for verdicts
+    has it. It is no sample: nothing is inferred from how many pass, and they are far from independent. Unit of
     inference, population and assumptions are those of ``analyse`` under each choice.
 
     Parameters
@@ -26,8 +30,6 @@ def specify(
         The options of every choice, by name.
     analyse : function
         Called with one option of every choice by name; None where these options make no sense together.
-    passes : function
-        Whether an estimate would stand as a claim.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def specify(
 
     >>> from emonb.analysis.estimates import from_t
     >>> choices = {"sign": [1, -1], "error": [1.0, 0.25]}
-    >>> curve = specify(choices, lambda sign, error: from_t(sign, error, 20), lambda e: e.low > 0)
+    >>> curve = specify(choices, lambda sign, error: from_t(sign, error, 20))
     >>> curve[["sign", "error", "passes"]].values.tolist()
     [[-1, 1.0, False], [-1, 0.25, False], [1, 1.0, False], [1, 0.25, True]]
     """
@@ -51,7 +53,7 @@ def specify(
         chosen = dict(zip(choices, options, strict=True))
         effect = analyse(**chosen)
         if effect is not None:
-            rows.append({**chosen, **effect._asdict(), "passes": bool(passes(effect))})
+            rows.append({**chosen, **effect._asdict(), "passes": effect.p < ALPHA and effect.low > 0})
     if not rows:
         raise ValueError(f"no combination of {', '.join(choices)} makes sense together")
     return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)
@@ -80,3 +82,35 @@ def share_by_option(curves: pd.DataFrame, choices: Sequence[str], by: str) -> pd
         part = part.loc[sorted(part.index, key=lambda option: (not str(option).isdigit(), len(str(option)), str(option)))]
         parts.append(part.set_axis([f"{name}: {option}" for option in part.index]))
     return pd.concat(parts)
+
+
+def halve(seeds: Sequence[int]) -> dict[str, list[int]]:
+    """All seeds, and both halves of them where there are at least two.
+
+    >>> halve([1, 3, 5])
+    {'all': [1, 3, 5], 'first half': [1], 'second half': [3, 5]}
+    """
+    seeds = [int(number) for number in seeds]
+    half = len(seeds) // 2
+    return {EVERY: seeds} | ({"first half": seeds[:half], "second half": seeds[half:]} if half else {})
+
+
+def thirds(layers: Sequence[int]) -> dict[str, np.ndarray]:
+    """All layers, and the lower, middle and upper ones where there are at least three.
+
+    >>> {name: some.tolist() for name, some in thirds([1, 2, 3, 4]).items()}
+    {'all': [1, 2, 3, 4], 'lower': [1, 2], 'middle': [3], 'upper': [4]}
+    """
+    parts = np.array_split(np.asarray(layers), 3) if len(layers) > 2 else []
+    return {EVERY: np.asarray(layers), **dict(zip(("lower", "middle", "upper"), parts, strict=False))}
+
+
+def known(effect: Estimate) -> Estimate | None:
+    """The estimate, if it has an interval and a p."""
+    return effect if np.isfinite([effect.value, effect.low, effect.high, effect.p]).all() else None
+
+
+def named(choices: Mapping[str, Any], analyse: Callable[..., Estimate | None]) -> Plan:
+    """Choices with their names in the table: ``seeds_`` is ``seeds``, which a function has another use for."""
+    of = {name.rstrip("_"): name for name in choices}
+    return {name: list(choices[of[name]]) for name in of}, lambda **chosen: analyse(**{of[k]: v for k, v in chosen.items()})

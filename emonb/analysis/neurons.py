@@ -23,6 +23,7 @@ def find_neurons(
     device: str = "cpu",
     progress: bool = False,
     work: Work | None = None,
+    moments: int = N_MOMENTS,
 ) -> xr.Dataset:
     """Test every neuron's RDM against every attribute's (tau-b, one-sided), by permuting emotions.
 
@@ -39,7 +40,7 @@ def find_neurons(
     humans : Dataset
         ``attribute_rdm`` (attribute, pair).
     permutations, seed : int
-        Relabellings of the test; N_MOMENTS more give the null distributions' moments.
+        Relabellings of the test; more of them give the null distributions' moments.
     seeds : sequence of int, optional
         Of the prompts; all if none are given.
     chunk : int
@@ -49,6 +50,8 @@ def find_neurons(
     progress : bool
     work : Work, optional
         Where blocks of permutations are made and kept (:func:`emonb.analysis.normal_scores.permute_scores`).
+    moments : int
+        Relabellings from which the moments are taken.
 
     Returns
     -------
@@ -68,11 +71,11 @@ def find_neurons(
     activation = activations.activation.sel(seed=list(seeds)) if seeds else activations.activation
     neurons = average_neuron_rdms(order_emotions(activation, humans.attribute_rdm))
     rdms = humans.attribute_rdm.transpose("attribute", "pair").to_numpy()
-    orders = draw_permutations(len(pair_labels(humans.attribute_rdm)), permutations + N_MOMENTS, seed)
+    orders = draw_permutations(len(pair_labels(humans.attribute_rdm)), permutations + moments, seed)
     x, y = pack_signs(neurons), pack_signs(rdms)
     observed, norm = count_scores(x, y), norms(x.n_untied, y.n_untied)
     count = _make_counter(neurons, device)
-    found = permute_scores(lambda batch: count(permute_rdm(rdms, batch)), observed, orders, chunk, progress, work)
+    found = permute_scores(lambda batch: count(permute_rdm(rdms, batch)), observed, orders, chunk, progress, work, moments)
     tau = observed / norm
     parametric = parametric_tau_p(tau, neurons, rdms)
     arrays = {

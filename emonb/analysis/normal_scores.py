@@ -88,6 +88,7 @@ def permute_scores(
     chunk: int,
     progress: bool = False,
     work: Work | None = None,
+    moments: int = N_MOMENTS,
 ) -> Found:
     """Test statistics against those of relabellings, a chunk at a time.
 
@@ -96,27 +97,27 @@ def permute_scores(
     score : function
         Of relabellings [n, n_items]: their statistics [n_x, n * n_y], the n_y of one relabelling together.
     observed : array, shape (n_x, n_y)
-    orders : array, shape (N_MOMENTS + n_permutations, n_items)
-        The first N_MOMENTS give the moments, the others the p values.
+    orders : array, shape (moments + n_permutations, n_items)
+        The first ones give the moments, the others the p values.
     chunk : int
     progress : bool
     work : Work, optional
         Where the moments and blocks of permutations are made and kept; here and in memory if not given. Who makes a block
         takes the moments first, once, which are the same wherever they are taken.
+    moments : int
+        Relabellings from which the moments are taken; few make normal scores coarse, and the test no less exact.
 
     Returns
     -------
     Found
     """
-    n_permutations = len(orders) - N_MOMENTS
+    n_permutations = len(orders) - moments
 
     def begin() -> Callable[[slice | None, Path | None], tuple[Arrays, dict[str, str]]]:
-        tail = _take_moments(score, observed, orders[:N_MOMENTS], chunk)
+        tail = _take_moments(score, observed, orders[:moments], chunk)
 
         def make(block: slice | None, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
-            return (
-                tail._asdict() if block is None else _count(score, observed, orders[N_MOMENTS:][block], tail, chunk)
-            ), {}
+            return (tail._asdict() if block is None else _count(score, observed, orders[moments:][block], tail, chunk)), {}
 
         return make
 
@@ -126,16 +127,16 @@ def permute_scores(
     else:
         make = begin()
         parts = [make(unit, None)[0] for unit in tqdm(units.values(), unit="part", disable=not progress)]
-    moments, blocks = Tail(**parts[0]), parts[1:]
+    null, blocks = Tail(**parts[0]), parts[1:]
     exceeded = np.stack([block["exceeded"] for block in blocks]).sum(0, dtype=np.int64)
     peak, counts = (np.concatenate([block[name] for block in blocks]) for name in ("peak", "beyond"))
-    normal = _normal_scores(observed.astype(np.float64), *moments)
+    normal = _normal_scores(observed.astype(np.float64), *null)
     ordered = np.sort(peak, axis=0)
     as_high = [n_permutations - np.searchsorted(ordered[:, k], normal[:, k] - TIE) for k in range(observed.shape[1])]
     beyond = (normal >= NORMAL_05).sum(0)
     return Found(
         normal,
-        *moments,
+        *null,
         (exceeded + 1) / (n_permutations + 1),
         (np.stack(as_high, axis=1) + 1) / (n_permutations + 1),
         peak,

@@ -7,6 +7,8 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import scipy.stats
 import xarray as xr
@@ -18,7 +20,14 @@ from emonb.errors import LabelError
 
 
 def find_own_neurons(
-    activations: xr.Dataset, humans: xr.Dataset, rotations: int, seed: int, chunk: int = 200, progress: bool = False
+    activations: xr.Dataset,
+    humans: xr.Dataset,
+    rotations: int,
+    seed: int,
+    chunk: int = 200,
+    progress: bool = False,
+    given: Mapping[str, Sequence[str]] | None = None,
+    moments: int = N_MOMENTS,
 ) -> xr.Dataset:
     """Test every neuron's RDM against each attribute's, given the scores of all other attributes (Spearman, one-sided).
 
@@ -43,6 +52,10 @@ def find_own_neurons(
     chunk : int
         Rotations at a time; bounds the memory.
     progress : bool
+    given : mapping of str to sequence of str, optional
+        The other attributes of every attribute; all others if not given.
+    moments : int
+        Rotations, beside those of the test, from which the null distributions' moments are taken.
 
     Returns
     -------
@@ -60,14 +73,16 @@ def find_own_neurons(
     emotions, names = pair_labels(humans.attribute_rdm), humans.attribute_rdm.attribute.values
     if set(humans.score.attribute.values) != set(names):
         raise LabelError("scores and RDMs are of different attributes; both must come from one study")
-    scores = humans.score.sel(emotion=emotions, attribute=names).transpose("attribute", "emotion").to_numpy()
+    scores = humans.score.sel(emotion=emotions, attribute=names).transpose("attribute", "emotion")
     x = _unit(_ranks(average_neuron_rdms(activation)))
     streams = np.random.SeedSequence(seed).spawn(len(names))
     rho, found, predicted = [], [], []
-    for k, stream in enumerate(streams):
-        turned, share = rotate_scores(scores[k], np.delete(scores, k, axis=0), rotations + N_MOMENTS, stream)
-        observed = x @ _rdm_ranks(scores[k][None]).T
-        result = permute_scores(lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress)
+    for name, stream in zip(names, streams, strict=True):
+        score = scores.sel(attribute=name).to_numpy()
+        others = scores.sel(attribute=list(given[name]) if given else names[names != name]).to_numpy()
+        turned, share = rotate_scores(score, others, rotations + moments, stream)
+        observed = x @ _rdm_ranks(score[None]).T
+        result = permute_scores(lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress, moments=moments)
         if not share < 1:  # but for rounding, all surrogates are the scores
             result = result._replace(score=np.full_like(result.score, -np.inf), beyond=np.zeros_like(result.beyond))
         found.append(result)

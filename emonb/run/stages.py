@@ -129,6 +129,7 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             "rdms": Need("rdms"),
+            "words": Need("word_rdms"),
             "lesions": Need("lesions"),
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,

@@ -25,7 +25,7 @@ from emonb.study import Study, load_study
 from emonb.world import files, network
 from emonb.world.network import make_backbone, make_tokenizer, number_words, owned_neurons, wire, write_documents
 from emonb.world.words import read_lexicon
-from emonb.world.world import FILES, GROUP, SPLITS, World, squash, write_world
+from emonb.world.world import COMMON, FILES, GROUP, SPLITS, World, squash, write_world
 
 
 def make_world(**plan: object) -> World:
@@ -235,7 +235,7 @@ def test_grades_of_known_cases() -> None:
     graded = grade("neurons", xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
     assert graded.quantities["truth.voiced_found"] == 8 and graded.quantities["truth.silent_found"] == 0
     assert graded.quantities["truth.order"] > 0.99 and graded.quantities["truth.precision"] == 1
-    assert "AUC" not in graded.table
+    assert "AUC" not in graded.table and graded.curves is None and graded.quantities["truth.unwired"] == 0
     least = np.arange(256) % 2 * 0.5  # what puts neurons in order that were not found
     scored = xr.DataArray(exact, dims=("attribute", "layer", "neuron"), coords=coords)
     own = grade("own", scored.assign_coords(score=(scored.dims, exact + least)), truth)
@@ -246,9 +246,13 @@ def test_grades_of_known_cases() -> None:
         area = ((mine[wired] > mine[~wired].T) + 0.5 * (mine[wired] == mine[~wired].T)).mean()
         assert float(own.table.loc[name, "AUC"]) == pytest.approx(area, abs=5e-4)
         assert own.table.loc[name, "recall"] == f"{n / GROUP:.3f}"
+    for name, curve in own.curves.groupby("attribute"):
+        assert np.trapezoid(curve["true"], curve["false"]) == pytest.approx(float(own.table.loc[name, "AUC"]), abs=5e-4)
     assert own.quantities["truth.own.precision"] == 1 and 0.5 < own.quantities["truth.own.auc"] < 1
     everything = grade("neurons", xr.DataArray(~exact, dims=("attribute", "layer", "neuron"), coords=coords), truth)
     assert everything.quantities["truth.silent_found"] == 6 and everything.quantities["truth.order"] < 0
+    others = [256 - round(GROUP * weight) for weight in truth.importance.values() if weight > 0]
+    assert everything.quantities["truth.unwired"] == pytest.approx(8 * COMMON / sum(others))
     shuffled = names[::-1]  # by name, whatever the order
     drops = xr.DataArray([truth.importance[n] for n in shuffled], dims="attribute", coords={"attribute": shuffled})
     assert grade("drops", drops, truth).quantities["truth.drop_r"] == pytest.approx(1)

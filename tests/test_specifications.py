@@ -6,13 +6,14 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from emonb.analysis import importance, partial, populations, reliance, resampling, specifications, specificity
+from emonb.analysis import specifications_maps as maps
 from emonb.analysis.beyond import beat_chance
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm
-from emonb.analysis.specifications_maps import BOOTSTRAPS, specify_knowledge
 from emonb.analysis.specifications_neurons import MOMENTS, PERMUTATIONS
 
+Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
 
 
@@ -42,9 +43,14 @@ def _one(found: xr.Dataset, claim: str, **chosen: str) -> xr.Dataset:
     return found.isel(specification=np.flatnonzero(mine.values))
 
 
-def test_each_specification_is_the_claim_s_own_analysis() -> None:
+@pytest.fixture(scope="module")
+def specified() -> Specified:
     study = _study(np.random.default_rng(0))
-    found = specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+    return study, specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+
+
+def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) -> None:
+    study, found = specified
     half = study["lesions"].sel(seed=[5, 7])
     selective, random = (populations.mask_means(half, kind, SIZES) for kind in ("selective", "random"))
     for claim, table in (
@@ -78,9 +84,8 @@ def test_each_specification_is_the_claim_s_own_analysis() -> None:
     assert row.value.item() == pytest.approx(rho)
 
 
-def test_claims_about_the_map_are_their_own_analyses() -> None:
-    study = _study(np.random.default_rng(3))
-    found = specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+def test_claims_about_the_map_are_their_own_analyses(specified: Specified) -> None:
+    study, found = specified
     human, attributes, words = study["rdms"].human, study["rdms"].attribute_rdm, study["words"]
     patterns = study["activations"].activation.sel(layer=[3], seed=[5, 7]).mean("seed").values.reshape(6, -1)
     model = human.copy(data=pattern_rdm(patterns, "euclidean"))
@@ -88,15 +93,17 @@ def test_claims_about_the_map_are_their_own_analyses() -> None:
     for given, known in (("tfidf", words.tfidf), ("all", words.to_dataarray("given"))):
         row, left = _one(found, "words", **chosen, given=given), partial.estimate_given(model, human, known)
         assert [row.value.item(), row.low.item()] == pytest.approx([left.value, left.low])
-        assert row.p.item() == partial.permute_residuals(model, human, known, 999, 5).p_two_sided
-    row, alike = _one(found, "reliance", **chosen), reliance.compare_profiles(model, human, attributes, 999, 5)
+        assert row.p.item() == partial.permute_residuals(model, human, known, maps.PERMUTATIONS, 5).p_two_sided
+    row, alike = (
+        _one(found, "reliance", **chosen),
+        reliance.compare_profiles(model, human, attributes, maps.PERMUTATIONS, 5),
+    )
     assert row.sizes["specification"] == 1 and row.attributes.item() == "all"  # no two scores are much alike
     assert [row.value.item(), row.p.item()] == pytest.approx([alike.value, alike.p])
 
 
-def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together() -> None:
-    study = _study(np.random.default_rng(4))
-    found = specifications.specify_claims(**study, choosing_seeds=SEEDS, sizes=SIZES, seed=5)
+def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(specified: Specified) -> None:
+    study, found = specified
     some, humans = study["activations"].sel(seed=[1, 3]), study["humans"]
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
         whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 5, moments=MOMENTS)
@@ -114,18 +121,19 @@ def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p], rel=1e-5)
 
 
-def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks() -> None:
+def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "BOOTSTRAPS", 49)
     study, other = (_study(np.random.default_rng(k)) for k in (5, 6))
     human = study["rdms"].human
     judgments = human + xr.DataArray(np.random.default_rng(7).normal(size=(5, len(human))), dims=("judge", "pair"))
     found = specifications.name_choices(
-        specify_knowledge(study["activations"], other["activations"], human, judgments, 5)
+        maps.specify_knowledge(study["activations"], other["activations"], human, judgments, 5)
     ).query("distance == 'euclidean' and layers == 'lower' and seeds == 'all'")
     one, two = (
         human.copy(data=pattern_rdm(s["activations"].activation.sel(layer=[1]).mean("seed").values[:, 0], "euclidean"))
         for s in (study, other)
     )
-    gain = resampling.resample_factors(one, judgments, BOOTSTRAPS, 5, two)
+    gain = resampling.resample_factors(one, judgments, maps.BOOTSTRAPS, 5, two)
     for sampled, effect in gain.items():
         row = found[found["sampled"] == sampled]
         assert len(row) == (sampled != "judges")

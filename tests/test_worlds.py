@@ -204,12 +204,14 @@ def test_alarms_are_judged_by_the_rate_that_one_side_allows_and_the_worst_are_na
 
 
 def test_worlds_whose_found_neurons_are_not_the_wired_ones_are_named() -> None:
-    def run(study: str, found: float, precision: float) -> dict:
-        return {"study": study, "quantities": {"truth.voiced_found": found, "truth.precision": precision}}
+    def run(study: str, found: float, precision: float, **more: float) -> dict:
+        counted = {"voiced_found": found, "precision": precision, **more}
+        return {"study": study, "quantities": {f"truth.{name}": value for name, value in counted.items()}}
 
     worlds_ = {"control": "causal", "control-deep": "deep", "control-null": "null"}
-    trials = [run("control", 8, 0.6), run("control-deep", 5, 0.0), run("control-deep", 4, 0.1), run("control-null", 0, 0.0)]
-    assert instrument.name_misplaced(trials, worlds_) == {"worlds": "*deep*", "n": 1.0}
+    trials = [run("control", 8, 0.6, unwired=0.1), run("control-deep", 5, 0.0, unwired=0.75), run("control-deep", 4, 0.1)]
+    trials += [run("control-deep", 0, 0.0, unwired=0.0), run("control-null", 0, 0.0)]
+    assert instrument.name_misplaced(trials, worlds_) == {"worlds": "*deep*", "n": 1.0, "unwired": 0.75}
     each = {name: [holds, None] for name, holds in (("a", "yes"), ("b", "no"), ("c", "yes"))}
     untrained = [{"study": "control-untrained", "claims": {"neurons": {"each": each}}}]
     assert instrument.count_untrained(untrained) == {"attributes": 2.0, "n": 1.0}

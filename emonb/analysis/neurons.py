@@ -58,10 +58,11 @@ def find_neurons(
     Dataset
         Over (attribute, layer, neuron): ``tau``; ``score``, its normal score; ``mean``, ``sd`` and ``skew`` over
         relabellings; ``p``, by permutation; ``q`` (Benjamini & Hochberg 1995 within the attribute, of the normal scores'
-        tails, which no number of permutations bounds); ``p_fwe`` (min-P over neurons within the attribute, Westfall & Young
-        1993); ``p_parametric`` (normal approximation, pairs as independent) and ``q_paper`` (p * N / rank over all tests),
-        as the study has them. Over (attribute): ``beyond``, neurons beyond their own one-sided .05; ``beyond_null``, its
-        mean over relabellings; ``beyond_p``, one-sided. Over (permutation, attribute): ``peak``, the highest normal score.
+        tails, which no number of permutations bounds) and ``q_pooled`` (the same over all attributes together); ``p_fwe``
+        (min-P over neurons within the attribute, Westfall & Young 1993); ``p_parametric`` (normal approximation, pairs as
+        independent) and ``q_paper`` (p * N / rank over all tests), as the study has them. Over (attribute): ``beyond``,
+        neurons beyond their own one-sided .05; ``beyond_null``, its mean over relabellings; ``beyond_p``, one-sided. Over
+        (permutation, attribute): ``peak``, the highest normal score.
 
     Raises
     ------
@@ -109,6 +110,7 @@ def label_neurons(
         "p": np.where(defined, found.p, 1.0),
         "p_fwe": np.where(defined, found.p_fwe, 1.0),
         "q": np.stack([benjamini_hochberg(column) for column in tail.T], axis=1),
+        "q_pooled": benjamini_hochberg(tail.ravel()).reshape(tail.shape),
     }
     named: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         name: (tuple(coords), array.T.reshape(shape)) for name, array in {**tests, **arrays}.items()

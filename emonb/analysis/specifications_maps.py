@@ -17,7 +17,7 @@ from emonb.analysis.rdm import order_emotions, pattern_rdm
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.resampling import resample_factors
 
-PERMUTATIONS, BOOTSTRAPS = 999, 499
+PERMUTATIONS, BOOTSTRAPS = 499, 499
 Read = Callable[[str, str, str, str], xr.DataArray | None]
 
 

@@ -129,3 +129,22 @@ def draw_alarms(alarms: pd.DataFrame) -> Figure:
     ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, 0.6), xlabel="share of simulated studies judged yes")
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     return finish(fig)
+
+
+def draw_roc(curves: pd.DataFrame | None) -> Figure:
+    """Draw how well scores tell wired neurons from others: a ROC curve an attribute, darker where it weighs more.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From :attr:`emonb.book.truth.Grade.curves`; an empty picture where there are none.
+    """
+    fig, ax = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    ax.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
+    parts = [] if curves is None else sorted(curves.groupby("attribute"), key=lambda part: -part[1]["importance"].iloc[0])
+    for (name, mine), colour in zip(parts, sns.color_palette("cividis", len(parts)), strict=True):
+        ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
+    ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
+    if parts:
+        ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return finish(fig)

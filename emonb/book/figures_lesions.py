@@ -1,5 +1,6 @@
 """Figures of the lesions: pairs of masks, depth, importance, and every claim under every choice."""
 
+import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -99,7 +100,7 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
         Its panel's title and the unit of its effect, two lines.
     """
     down = -(-len(titles) // across)
-    fig, axes = plt.subplots(down, across, figsize=(3.1 * across, 2.3 * down), layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(down, across, figsize=(3.1 * across, 2.5 * down), layout="constrained", squeeze=False)
     for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):
         mine = curves[curves["claim"] == claim].sort_values("value")
         at, passes = np.arange(len(mine)), mine["passes"].to_numpy(bool)
@@ -108,8 +109,11 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
             ax.plot(at[chosen], mine["value"][chosen], ".", color=colour, ms=4)
         ax.axhline(0, color=INTACT, lw=0.8)
         name, unit = title.split("\n")
-        ax.set_title(f"{name}: {passes.sum()} of {len(mine)} pass", fontsize=9)
-        ax.set(ylabel=unit, xlabel="specifications, sorted", xticks=[])
+        ax.set_title(f"{name}\n{passes.sum()} of {len(mine)} pass", fontsize=9)
+        ax.set_ylabel("\n".join(textwrap.wrap(unit, 20)), fontsize=9)
+        seen = np.r_[mine["value"], np.nanquantile(mine["low"], 0.02), np.nanquantile(mine["high"], 0.98), 0]
+        room = 0.05 * np.ptp(seen)  # few intervals are so wide that no other could be seen beside them
+        ax.set(xlabel="specifications, sorted", xticks=[], ylim=(seen.min() - room, seen.max() + room))
     for ax in list(axes.flat)[len(titles) :]:
         ax.axis("off")
     return finish(fig)

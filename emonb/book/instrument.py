@@ -140,14 +140,19 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
 
 
 def name_misplaced(trials: Sequence[Trial], worlds: Mapping[str, str], bound: float = 0.1) -> dict[str, Any]:
-    """Worlds in which attributes have neurons, but not the wired ones: mean precision below the bound; and how many."""
-    named = []
+    """Worlds in which attributes have neurons, but not the wired ones: mean precision below the bound; and how many.
+
+    Also ``unwired``: the mean share of the neurons found there that are wired to no attribute, where it was counted.
+    """
+    named: list[str] = []
+    unwired: list[float] = []
     for world, name in worlds.items():
         mine = [t["quantities"] for t in trials if t["study"] == world and "truth.precision" in t["quantities"]]
         found, precision = (np.mean([q[f"truth.{k}"] for q in mine] or [0.0]) for k in ("voiced_found", "precision"))
         if found >= 1 and precision < bound:
             named.append(f"*{name}*")
-    return {"worlds": ", ".join(named), "n": float(len(named))}
+            unwired += [q["truth.unwired"] for q in mine if "truth.unwired" in q and q["truth.voiced_found"]]
+    return {"worlds": ", ".join(named), "n": float(len(named)), "unwired": float(np.mean(unwired or [0.0]))}
 
 
 def _say_range(values: Sequence[float]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from emonb.analysis.inference import correlate_attributes
 from emonb.book.claims import Claim
@@ -20,6 +21,8 @@ class Grade:
 
     quantities: dict[str, float] = field(default_factory=dict)
     table: pd.DataFrame | None = None
+    curves: pd.DataFrame | None = None
+    """ROC curves: columns ``attribute``, ``importance``, ``auc``, ``false`` and ``true`` (shares of neurons reached)."""
 
     def _repr_html_(self) -> str:
         if self.table is None:
@@ -77,7 +80,7 @@ def _grade_neurons(found: xr.DataArray, truth: Truth, prefix: str) -> Grade:
     """Voiced attributes must have significant neurons, the wired ones, and silent ones none; more where importance is more.
 
     Precision: of the neurons found, the share that is wired; recall: of the wired neurons, the share found; AUC: how often
-    a wired neuron has a higher score than one that is not.
+    a wired neuron has a higher score than one that is not. Unwired: of the neurons found, the share wired to no attribute.
     """
     names = list(truth.importance)
     weight = np.array([truth.importance[name] for name in names])
@@ -95,24 +98,29 @@ def _grade_neurons(found: xr.DataArray, truth: Truth, prefix: str) -> Grade:
         "order": order,
         "recall": float((right[voiced] / wired[voiced].sum(1)).mean()),
         "precision": float(right[voiced].sum() / max(1, count[voiced].sum())),
+        "unwired": float(hits[voiced][:, ~wired.any(0)].sum() / max(1, count[voiced].sum())),
     }
     table = pd.DataFrame(
         {"planted importance": weight, "wired to it": wired.sum(1), "neurons found": count, "of them wired": right},
         index=names,
     )
+    curves = None
     table["precision"], table["recall"] = right / np.where(count, count, np.nan), right / wired.sum(1)
     if "score" in flat.coords:
-        scores = flat.score.to_numpy()
-        table["AUC"] = [_area(mine, is_wired) for mine, is_wired in zip(scores, wired, strict=True)]
+        ranks = scipy.stats.rankdata(flat.score.to_numpy(), axis=1)
+        table["AUC"] = [roc_auc_score(mine, order) for mine, order in zip(wired, ranks, strict=True)]
         quantities["auc"] = float(table["AUC"][voiced].mean())
+        parts = [_curve(table.iloc[k], wired[k], ranks[k]) for k in np.flatnonzero(voiced)]
+        curves = pd.concat(parts, ignore_index=True)
     table = table.sort_values("planted importance", ascending=False)
-    return Grade({prefix + name: value for name, value in quantities.items()}, format_table(table))
+    return Grade({prefix + name: value for name, value in quantities.items()}, format_table(table), curves)
 
 
-def _area(score: np.ndarray, wired: np.ndarray) -> float:
-    """Area under the ROC curve: how often a wired neuron's score exceeds another's, ties counted half."""
-    ranks, n = scipy.stats.rankdata(score), int(wired.sum())
-    return float((ranks[wired].sum() - n * (n + 1) / 2) / (n * (len(wired) - n)))
+def _curve(attribute: pd.Series, wired: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
+    """Shares of wired and of other neurons with at least a score, for every score."""
+    false, true, _ = roc_curve(wired, ranks)
+    told = {"attribute": attribute.name, "importance": attribute["planted importance"], "auc": attribute["AUC"]}
+    return pd.DataFrame({"false": false, "true": true}).assign(**told)
 
 
 def _grade_drops(found: xr.DataArray, truth: Truth) -> Grade:

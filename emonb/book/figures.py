@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from emonb.book import svg
+from emonb.book.tables import format_number
 
 SELECTIVE, RANDOM, INTACT, OTHER, FAINT = "#D55E00", "#0072B2", "#000000", "#009E73", "#9A9A9A"  # Okabe & Ito 2008
 sns.set_theme(
@@ -41,10 +42,10 @@ def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
     ax.add_patch(Rectangle((0, 1.1), left - 0.08, 0.6, facecolor="#CCE5F2", edgecolor="black"))
     ax.text(left / 2, 1.4, "masked language model, frozen", ha="center", va="center", fontsize=10)
     ax.annotate("", (0.66, 2.3), (0.66, 1.75), arrowprops={"arrowstyle": "-|>", "color": "black"})
-    ax.text(0.85, 2.05, f"read at {read_at}: logit('positive') against logit('negative'), and FFN neurons", fontsize=9)
+    ax.text(0.85, 2.05, f"read at {read_at}: 'positive' against 'negative', and the neurons", fontsize=9)
     for x in (0.66, 3.2, 7.2):
         ax.annotate("", (x, 1.08), (x, 0.62), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 0.8})
-    ax.text(3.3, -0.22, "tuned, one prompt an emotion and seed", ha="center", fontsize=8, color=SELECTIVE)
+    ax.text(3.3, -0.22, "tuned, one for each emotion and seed", ha="center", fontsize=8, color=SELECTIVE)
     ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.35, 2.45))
     ax.axis("off")
     return finish(fig)
@@ -103,10 +104,11 @@ def draw_matrix(
     rows, columns = values.shape
     fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 8.8), height or 0.28 * rows + 1.6))
     shown = (values if digits < 0 else values.where(abs(values) >= 0.5 * 10.0**-digits, 0)).to_pandas()  # no "-0"
+    numbers = shown.map(lambda value: format_number(float(value), digits)) if digits >= 0 else False
     sns.heatmap(
-        shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=digits >= 0,
+        shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=numbers,
         vmin=min(0.0, float(values.min())) if centre is None else None,
-        fmt=f".{max(digits, 0)}f", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
+        fmt="", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
     ax.tick_params(axis="x", rotation=90)

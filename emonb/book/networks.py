@@ -10,11 +10,12 @@ import pandas as pd
 from emonb.book import prose
 from emonb.book.cards import Entry, describe_effect, say_holds
 from emonb.book.claims import Claim, Declarations
+from emonb.book.prose import write_number
 from emonb.book.tables import Html, Text, format_number
 from emonb.study import Study
 
 Ledgers = Mapping[str, Mapping[str, Any]]
-NAMES = {"published": "RoBERTa", "minilm": "MiniLM"}
+NAMES = {"published": "RoBERTa", "minilm": "MiniLM", "control": "planted world"}
 OUTCOMES = {
     "both hold": "Shown in both networks, on the same comments and emotions.",
     "neither holds": "Effects that would matter are ruled out in both.",
@@ -185,9 +186,11 @@ def describe_studies(studies: Mapping[str, Study]) -> pd.DataFrame:
             "seeds": str(len(study.seeds)),
             "neurons silenced": ", ".join(f"{n:,}" for n in study.sizes),
             "seeds that choose neurons, seeds tested": f"{len(study.choosing_seeds)}, {len(study.lesioned_seeds)}",
-            "random masks an attribute and size": f"{plan.draws} of each of {len(plan.comparisons)} kinds" if live else "1",
+            "random masks for each attribute and size": f"{plan.draws} of each of {len(plan.comparisons)} kinds"
+            if live
+            else "1",
             "comments under a mask": f"{plan.split} split, up to {plan.examples}" if live else "dev split, all",
-            "masks claims compare with": plan.comparison.replace("_", ", "),
+            "masks that claims compare with": plan.comparison.replace("_", ", "),
             "untrained networks": str(len(study.baselines) if study.untrained_baseline else 0),
         }
     return pd.DataFrame(rows)
@@ -272,11 +275,11 @@ def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: flo
 def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
     """What :func:`emonb.analysis.ablations.compare_ablations` found, as text; a mask *fails* that no prompt survives."""
     rows = {
-        "random − selective": [f"{r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]" for r in lost.itertuples()],
+        "random − selective": [write_number(f"{r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]") for r in lost.itertuples()],
         "two-sided p (unit: mask)": [format_number(float(p), "p") for p in lost["p"]],
-        "between masks that do not fail": [f"{rest:+.4f}" for rest in lost["rest"]],
-        "selective masks that fail": [f"{share:.0%}" for share in lost["unable"]],
-        "random masks that fail": [f"{share:.0%}" for share in lost["unable_random"]],
+        "between masks that do not fail": [write_number(f"{rest:+.4f}") for rest in lost["rest"]],
+        "selective masks that fail": [write_number(f"{share:.0%}") for share in lost["unable"]],
+        "random masks that fail": [write_number(f"{share:.0%}") for share in lost["unable_random"]],
     }
     spelt = {"auc": "AUC", "random_layer": "as many in each layer", "random_matched": "matched", "random_norm": "norm"}
     names = [f"{way}, {spelt.get(measure, measure)}, {spelt.get(kind, kind)}" for way, measure, kind in lost.index]

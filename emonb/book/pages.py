@@ -9,6 +9,7 @@ import pandas as pd
 
 from emonb.book.cards import REPRODUCED, SYMBOLS, Card, describe_effect, kind_of, read_verdict, say_holds
 from emonb.book.claims import Claim, Declarations
+from emonb.book.networks import NAMES
 from emonb.book.tables import Html
 from emonb.paths import book_dir
 
@@ -60,7 +61,7 @@ def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "pub
 
 def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
     """Every claim in every edition: effect with interval, verdict, and in planted worlds what is true."""
-    head = "".join(f"<th>{edition}</th>" for edition in ledgers)
+    head = "".join(f"<th>{NAMES.get(edition, edition)}</th>" for edition in ledgers)
     rows = []
     for claim in declared.claims:
         cells = []
@@ -71,7 +72,7 @@ def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
                 truth = f"<br>true: {entry['truth']}" if "truth" in entry else ""
                 effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
                 text = f'<a href="{_cell(edition, claim)}">{say_holds(entry)}</a>{effect}{truth}'
-            cells.append(f'<td data-label="{edition}">{text}</td>')
+            cells.append(f'<td data-label="{NAMES.get(edition, edition)}">{text}</td>')
         rows.append(f"<tr><td><b>{claim.title}</b>: {html.escape(claim.sentence)}</td>{''.join(cells)}</tr>")
     return Html(
         f'<table class="verdicts"><thead><tr><th>claim</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -84,14 +85,18 @@ def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
 
     rows = {
         claim.title: {
-            edition: {name: entry[name] / claim.smallest.effect for name in ("estimate", "low", "high", "low90", "high90")}
+            NAMES.get(edition, edition): {
+                name: entry[name] / claim.smallest.effect for name in ("estimate", "low", "high", "low90", "high90")
+            }
             for edition, ledger in ledgers.items()
             if (entry := ledger["claims"].get(claim.id, {})).get("low") is not None
         }
         for claim in declared.claims
         if not claim.is_count
     }
-    return figures_claims.draw_effects({title: effects for title, effects in rows.items() if effects}, list(ledgers))
+    return figures_claims.draw_effects(
+        {title: effects for title, effects in rows.items() if effects}, [NAMES.get(e, e) for e in ledgers]
+    )
 
 
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:

@@ -84,13 +84,13 @@ class _Filler(string.Formatter):
             text = format(value, format_spec)
         except ValueError as error:
             raise ClaimError(f"{value!r} cannot be written as '{format_spec}': {error}") from None
-        return text if isinstance(value, str) else _write(text)
+        return text if isinstance(value, str) else write_number(text)
 
 
-def _write(number: str) -> str:
+def write_number(number: str) -> str:
     """A number as it is printed: no "-0.00", a minus sign, powers of ten, a space before the per cent sign.
 
-    >>> [_write(text) for text in ("-0.00", "-0.17", "7e-07", "83.2%")]
+    >>> [write_number(text) for text in ("-0.00", "-0.17", "7e-07", "83.2%")]
     ['0.00', '−0.17', '7 × 10⁻⁷', '83.2 %']
     """
     number = number.removeprefix("-") if not number.strip("-0.%") else number

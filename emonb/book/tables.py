@@ -98,13 +98,13 @@ def format_number(value: object, digits: int | Literal["p"]) -> str:
     Parameters
     ----------
     value : object
-        A float gets its decimals and is never "-0"; a whole number is written in groups of three, text as it is, and a
-        missing value as "–".
+        A float gets its decimals and a minus sign, and is never "−0"; a whole number is written in groups of three, text as
+        it is, and a missing value as "–".
     digits : int or "p"
         Decimals, or the way of p values: 4 decimals, and "<0.0001".
 
-    >>> format_number(-0.0004, 3), format_number(1_234_567, 3), format_number(1e-9, "p"), format_number(None, 3)
-    ('0.000', '1,234,567', '<0.0001', '–')
+    >>> [format_number(*cell) for cell in ((-0.0004, 3), (-0.25, 2), (1_234_567, 3), (1e-9, "p"), (None, 3))]
+    ['0.000', '−0.25', '1,234,567', '<0.0001', '–']
     """
     if isinstance(value, bool | np.bool_ | str):
         return str(value)
@@ -115,7 +115,7 @@ def format_number(value: object, digits: int | Literal["p"]) -> str:
     if digits == "p":
         return f"{value:.4f}" if value >= 0.00005 else "<0.0001"
     text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) -> dict[str, float]:

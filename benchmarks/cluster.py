@@ -111,12 +111,12 @@ def draw(table: pd.DataFrame) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for studies, colour in zip(BACKBONES, colours, strict=True):
         mine = table[table.backbones == studies].pivot(index="cards", columns="share", values="hours")
-        label = f"{studies} backbone{'s' * (studies > 1)}"
+        label = f"{studies} network{'s' * (studies > 1)}"
         left.fill_between(mine.index, mine[HIGH], mine[LOW], color=colour, alpha=0.25, lw=0)
         left.plot(mine.index, mine[MIDDLE], color=colour, marker="o", ms=3, label=label)
         mine = table[(table.backbones == studies) & (table.share == MIDDLE)]
         right.plot(mine.cards, mine.efficiency, color=colour, marker="o", ms=3, label=label)
-    left.set(xscale="log", yscale="log", xlabel="cards (assumed H100, float32)", ylabel="makespan (hours)")
+    left.set(xscale="log", yscale="log", xlabel="cards (assumed H100, float32)", ylabel="hours until all is done")
     right.set(
         xscale="log",
         ylim=(0, 1.05),

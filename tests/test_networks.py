@@ -159,7 +159,7 @@ def test_masks_that_leave_nothing_are_spoken_of_only_where_there_are_some(lesion
     table = ablations.compare_ablations(both, 8, ["random"])
     shown = networks.ablation_table(table)
     assert shown.index.tolist()[:2] == ["zero, accuracy, random", "zero, AUC, random"]
-    assert shown["random masks that fail"].tolist() == ["8%", "8%", "33%", "33%"]
+    assert shown["random masks that fail"].tolist() == ["8 %", "8 %", "33 %", "33 %"]
     text = "{unable:.0%} {plain:.0%} {matched:.0%} {rest:.2f} {rest_matched:.2f} {why}"
     assert str(networks.say_unable(table, "random", text)).startswith("0 % 33 % 33 %")
     table["unable"] = table["unable_random"] = 0.0

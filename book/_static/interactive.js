@@ -4,6 +4,8 @@
   const SVG = "http://www.w3.org/2000/svg";
   const COLOURS = ["var(--blue)", "var(--faint)", "var(--orange)"];
 
+  const written = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
+
   function draw(parent, tag, given = {}, text) {
     const element = document.createElementNS(SVG, tag);
     for (const [name, value] of Object.entries(given)) element.setAttribute(name, value);
@@ -176,7 +178,7 @@
       label(left + room, 308, "better (points)", { "text-anchor": "end" });
       const bar = draw(svg, "line", { stroke: "currentColor", "stroke-width": 4, y1: 290, y2: 290, opacity: 0.8 });
       draw(svg, "line", { x1: along(data.difference), x2: along(data.difference), y1: 140, y2: 284, stroke: "var(--orange)", "stroke-width": 3 });
-      label(along(data.difference), 136, `measured ${data.difference.toFixed(1)}`, { "text-anchor": "middle" });
+      label(along(data.difference), 136, `measured ${written(data.difference, 1)}`, { "text-anchor": "middle" });
       let labels = values.map((_, k) => k), drawn = 0, beyond = 0, counted = "masks";
       const next = random(20230219);
 
@@ -213,8 +215,8 @@
         bar.setAttribute("x2", along(Math.min(reach, interval.high)));
         for (const [name, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(name === counted));
         said.textContent =
-          `Counted in ${counted} (${interval.n.toLocaleString("en")}), the difference, own less random masks, is ${data.difference.toFixed(1)} points, 95 % interval ` +
-          `${interval.low.toFixed(1)} to ${interval.high.toFixed(1)}${interval.low < 0 && interval.high > 0 ? ", which includes zero" : ""}. ` +
+          `Counted in ${counted} (${interval.n.toLocaleString("en")}), the difference, own less random masks, is ${written(data.difference, 1)} points, 95 % interval ` +
+          `${written(interval.low, 1)} to ${written(interval.high, 1)}${interval.low < 0 && interval.high > 0 ? ", which includes zero" : ""}. ` +
           (drawn ? `Of ${drawn} shuffles, ${beyond} came out as far from zero as measured (${((100 * beyond) / drawn).toFixed(1)} %).`
             : "Shuffle: which masks are called selective is decided by lot, again and again.");
       }
@@ -255,7 +257,7 @@
           const y = 22 + 15 * k, long = (wide * Math.abs(value)) / reach;
           draw(svg, "text", { x: 94, y: y + 9, "text-anchor": "end" }, name);
           draw(svg, "rect", { x: value < 0 ? zero - long : zero, y, width: long, height: 11, fill: value < 0 ? "var(--orange)" : "var(--blue)" });
-          draw(svg, "text", { x: value < 0 ? zero + 4 : zero + long + 4, y: y + 9 }, Number.isInteger(value) ? value : value.toFixed(digits));
+          draw(svg, "text", { x: value < 0 ? zero + 4 : zero + long + 4, y: y + 9 }, written(value, Number.isInteger(value) ? 0 : digits));
         });
       }
       function update() {

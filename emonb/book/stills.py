@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, name_points
+from emonb.book.prose import write_number
 from emonb.book.svg import INK
 
 MARKS = {"yes": "o", "no": "x", "undecided": "s", "not tested": "."}
@@ -37,7 +38,8 @@ def draw_lottery(masks: Mapping[str, xr.DataArray], observed: float, null: np.nd
     below.axvline(observed, color=SELECTIVE, lw=2.5)
     beyond = np.mean(np.abs(null) >= abs(observed))
     below.set(xlabel="difference of the means (points)", ylabel=f"of {len(null)} shuffles")
-    below.set_title(f"orange: as measured, {observed:+.1f}; as far or farther by lot: {100 * beyond:.0f} %", fontsize=9)
+    measured = write_number(f"{observed:+.1f}")
+    below.set_title(f"orange: as measured, {measured}; as far or farther by lot: {100 * beyond:.0f} %", fontsize=9)
     return _closed(fig)
 
 

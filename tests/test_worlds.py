@@ -211,7 +211,10 @@ def test_worlds_whose_found_neurons_are_not_the_wired_ones_are_named() -> None:
     worlds_ = {"control": "causal", "control-deep": "deep", "control-null": "null"}
     trials = [run("control", 8, 0.6, unwired=0.1), run("control-deep", 5, 0.0, unwired=0.75), run("control-deep", 4, 0.1)]
     trials += [run("control-deep", 0, 0.0, unwired=0.0), run("control-null", 0, 0.0)]
-    assert instrument.name_misplaced(trials, worlds_) == {"worlds": "*deep*", "n": 1.0, "unwired": 0.75}
+    trials += [run("control-untrained", 5, 0.0)]
+    assert instrument.name_misplaced(trials, worlds_ | {"control-untrained": "untrained"}) == {
+        "worlds": "*deep*, *untrained*", "n": 2.0, "unwired": 0.75, "where": "*deep*", "counted": 1.0
+    }  # fmt: skip
     each = {name: [holds, None] for name, holds in (("a", "yes"), ("b", "no"), ("c", "yes"))}
     untrained = [{"study": "control-untrained", "claims": {"neurons": {"each": each}}}]
     assert instrument.count_untrained(untrained) == {"attributes": 2.0, "n": 1.0}

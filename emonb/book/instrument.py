@@ -142,17 +142,22 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
 def name_misplaced(trials: Sequence[Trial], worlds: Mapping[str, str], bound: float = 0.1) -> dict[str, Any]:
     """Worlds in which attributes have neurons, but not the wired ones: mean precision below the bound; and how many.
 
-    Also ``unwired``: the mean share of the neurons found there that are wired to no attribute, where it was counted.
+    Also ``unwired``: the mean share of the neurons found that are wired to no attribute, and ``where`` it was counted.
     """
     named: list[str] = []
-    unwired: list[float] = []
+    unwired: dict[str, list[float]] = {}
     for world, name in worlds.items():
         mine = [t["quantities"] for t in trials if t["study"] == world and "truth.precision" in t["quantities"]]
         found, precision = (np.mean([q[f"truth.{k}"] for q in mine] or [0.0]) for k in ("voiced_found", "precision"))
         if found >= 1 and precision < bound:
             named.append(f"*{name}*")
-            unwired += [q["truth.unwired"] for q in mine if "truth.unwired" in q and q["truth.voiced_found"]]
-    return {"worlds": ", ".join(named), "n": float(len(named)), "unwired": float(np.mean(unwired or [0.0]))}
+            unwired[f"*{name}*"] = [q["truth.unwired"] for q in mine if "truth.unwired" in q and q["truth.voiced_found"]]
+    shares = [share for mine in unwired.values() for share in mine]
+    where = ", ".join(name for name, mine in unwired.items() if mine)
+    return {
+        "worlds": ", ".join(named), "n": float(len(named)),
+        "unwired": float(np.mean(shares or [0.0])), "where": where, "counted": float(len(shares)),
+    }  # fmt: skip
 
 
 def _say_range(values: Sequence[float]) -> str:

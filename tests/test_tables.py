@@ -44,4 +44,4 @@ def test_a_cell_is_its_number_rounded(values: list[float], digits: int) -> None:
     assert [float(text.replace("−", "-")) for text in shown] == pytest.approx(
         [round(v, digits) for v in values], abs=0.51 * 10.0**-digits
     )
-    assert not any("-" in text or text.startswith("−") and not text.strip("−0.") for text in shown)
+    assert not any("-" in text or (text.startswith("−") and not text.strip("−0.")) for text in shown)

@@ -200,5 +200,11 @@ class Inference(Strict):
         description="relabellings; a family-wise p is exact with any number, and false discovery rates come from tails "
         "(10,000 take about four times as long)",
     )
+    searchlight_moments: int = Field(
+        500,
+        ge=19,
+        description="further relabellings that give each neuron's null distribution its moments; the more neurons "
+        "are searched, the more are needed: few make the test coarse, not wrong",
+    )
     bootstraps: int = Field(1_000, ge=99)
     alpha: float = Field(0.05, gt=0, lt=1)

@@ -73,6 +73,11 @@ def test_p_are_those_of_brute_force_and_the_rate_of_mantel_s_test() -> None:
     np.testing.assert_allclose(found.peak, peaks)
     fwe = ((peaks[:, None] >= normal(tau[varies]) - 1e-9).sum(0) + 1) / 200
     np.testing.assert_allclose(found.p_fwe.values[:, 0, varies].T, fwe)
+    again = neurons.find_neurons(activations.isel(neuron=slice(3, 9)), humans, 19, 4, null=found)  # moments taken elsewhere
+    np.testing.assert_allclose(again.score, found.score[..., 3:])
+    mine = inference.permute_rdm(humans.attribute_rdm.values, inference.draw_permutations(27, 19, 4))
+    kept = normal(np.array([kendall.tau_b(x[varies], rows) for rows in mine]))[:, 3:]  # without 0 to 2
+    np.testing.assert_allclose(again.peak, kept.max(1))
     beyond, counts = (
         (normal(tau[varies]) >= normal_scores.NORMAL_05).sum(0),
         (normal(test) >= normal_scores.NORMAL_05).sum(1),

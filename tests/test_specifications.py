@@ -11,7 +11,7 @@ from emonb.analysis.beyond import beat_chance
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm
-from emonb.analysis.specifications_neurons import MOMENTS, PERMUTATIONS
+from emonb.analysis.specifications_neurons import PERMUTATIONS
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
@@ -27,9 +27,12 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
     cells = {"kind": ["selective", "random"], "attribute": ATTRIBUTES, "size": SIZES, "seed": seeds, "emotion": EMOTIONS}
     accuracy = rng.random([len(v) for v in cells.values()]) * (not equal) + 0.5
     level = xr.DataArray(score, {"emotion": EMOTIONS, "attribute": ATTRIBUTES}, ("emotion", "attribute"))
+    activations, humans = xr.Dataset({"activation": activation}), xr.Dataset({"attribute_rdm": rdm, "score": level})
     return {
-        "activations": xr.Dataset({"activation": activation}),
-        "humans": xr.Dataset({"attribute_rdm": rdm, "score": level}),
+        "activations": activations,
+        "humans": humans,
+        "null": find_neurons(activations, humans, 19, 1, moments=99),
+        "own": find_own_neurons(activations, humans, 19, 1, moments=99),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),
         "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in ("tfidf", "classifier")}),
         "lesions": xr.Dataset({"accuracy": (tuple(cells), accuracy)}, cells),
@@ -106,7 +109,7 @@ def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(
     study, found = specified
     some, humans = study["activations"].sel(seed=[1, 3]), study["humans"]
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
-        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 5, moments=MOMENTS)
+        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 6, null=study["null"])
         for name, effect in beat_chance(whole).items():
             row = _one(found, "neurons", seeds="first half", layers=layers, attribute=name)
             assert [row.value.item(), row.low.item(), row.p.item()] == pytest.approx([effect.value, effect.low, effect.p])
@@ -115,7 +118,7 @@ def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(
     for name in ATTRIBUTES:
         nearest = scores[name].drop(name).idxmax()
         given[name] = [other for other in ATTRIBUTES if other not in (name, nearest)]
-    whole = find_own_neurons(some, humans, PERMUTATIONS, 5, given=given, moments=MOMENTS)
+    whole = find_own_neurons(some, humans, PERMUTATIONS, 6, given=given, null=study["own"])
     for name, effect in beat_chance(whole).items():
         row = _one(found, "own", seeds="first half", layers="all", given="all but the nearest", attribute=name)
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p], rel=1e-5)

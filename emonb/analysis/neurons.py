@@ -9,7 +9,7 @@ import xarray as xr
 from emonb.analysis.inference import benjamini_hochberg, draw_permutations, paper_q, parametric_tau_p, permute_rdm
 from emonb.analysis.kendall import count_scores, norms, pack_signs
 from emonb.analysis.kendall_octets import count_fast
-from emonb.analysis.normal_scores import N_MOMENTS, Found, Work, permute_scores
+from emonb.analysis.normal_scores import N_MOMENTS, Found, Tail, Work, permute_scores
 from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_labels
 
 
@@ -24,6 +24,7 @@ def find_neurons(
     progress: bool = False,
     work: Work | None = None,
     moments: int = N_MOMENTS,
+    null: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Test every neuron's RDM against every attribute's (tau-b, one-sided), by permuting emotions.
 
@@ -52,6 +53,8 @@ def find_neurons(
         Where blocks of permutations are made and kept (:func:`emonb.analysis.normal_scores.permute_scores`).
     moments : int
         Relabellings from which the moments are taken.
+    null : Dataset, optional
+        Result of a test like this one (of other seeds, or of more layers) whose moments are used in their place.
 
     Returns
     -------
@@ -72,11 +75,14 @@ def find_neurons(
     activation = activations.activation.sel(seed=list(seeds)) if seeds else activations.activation
     neurons = average_neuron_rdms(order_emotions(activation, humans.attribute_rdm))
     rdms = humans.attribute_rdm.transpose("attribute", "pair").to_numpy()
-    orders = draw_permutations(len(pair_labels(humans.attribute_rdm)), permutations + moments, seed)
+    orders = draw_permutations(len(pair_labels(humans.attribute_rdm)), permutations + (0 if null else moments), seed)
     x, y = pack_signs(neurons), pack_signs(rdms)
     observed, norm = count_scores(x, y), norms(x.n_untied, y.n_untied)
     count = _make_counter(neurons, device)
-    found = permute_scores(lambda batch: count(permute_rdm(rdms, batch)), observed, orders, chunk, progress, work, moments)
+    tail = None if null is None else read_tail(null, activation, humans.attribute_rdm, norm)
+    found = permute_scores(
+        lambda batch: count(permute_rdm(rdms, batch)), observed, orders, chunk, progress, work, moments, tail
+    )
     tau = observed / norm
     parametric = parametric_tau_p(tau, neurons, rdms)
     arrays = {
@@ -87,6 +93,20 @@ def find_neurons(
         "q_paper": paper_q(parametric),
     }
     return label_neurons(arrays, found, activation, humans.attribute_rdm).assign_attrs(n_permutations=permutations)
+
+
+def read_tail(
+    null: xr.Dataset, activation: xr.DataArray, attribute_rdm: xr.DataArray, unit: np.ndarray | float = 1.0
+) -> Tail:
+    """Moments [n_neurons, n_attributes] that a result has for these neurons and attributes, in another unit."""
+    chosen = {
+        "attribute": attribute_rdm.attribute.values,
+        "layer": activation.layer.values,
+        "neuron": activation.neuron.values,
+    }
+    some = null[["mean", "sd", "skew"]].sel(chosen).transpose("layer", "neuron", "attribute")
+    mean, sd, skew = (some[name].to_numpy().reshape(-1, some.sizes["attribute"]) for name in ("mean", "sd", "skew"))
+    return Tail(np.nan_to_num(mean * unit), np.nan_to_num(sd * unit), skew)  # what never varies has no spread
 
 
 def label_neurons(

@@ -89,6 +89,7 @@ def permute_scores(
     progress: bool = False,
     work: Work | None = None,
     moments: int = N_MOMENTS,
+    tail: Tail | None = None,
 ) -> Found:
     """Test statistics against those of relabellings, a chunk at a time.
 
@@ -106,18 +107,21 @@ def permute_scores(
         takes the moments first, once, which are the same wherever they are taken.
     moments : int
         Relabellings from which the moments are taken; few make normal scores coarse, and the test no less exact.
+    tail : Tail, optional
+        Moments taken elsewhere, of a test like this one; then all of ``orders`` give the p values.
 
     Returns
     -------
     Found
     """
+    moments = 0 if tail else moments
     n_permutations = len(orders) - moments
 
     def begin() -> Callable[[slice | None, Path | None], tuple[Arrays, dict[str, str]]]:
-        tail = _take_moments(score, observed, orders[:moments], chunk)
+        null = tail or _take_moments(score, observed, orders[:moments], chunk)
 
         def make(block: slice | None, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
-            return (tail._asdict() if block is None else _count(score, observed, orders[moments:][block], tail, chunk)), {}
+            return (null._asdict() if block is None else _count(score, observed, orders[moments:][block], null, chunk)), {}
 
         return make
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.neurons import label_neurons
+from emonb.analysis.neurons import label_neurons, read_tail
 from emonb.analysis.normal_scores import N_MOMENTS, Found, permute_scores
 from emonb.analysis.rdm import average_neuron_rdms, order_emotions, pair_index, pair_labels
 from emonb.errors import LabelError
@@ -28,6 +28,7 @@ def find_own_neurons(
     progress: bool = False,
     given: Mapping[str, Sequence[str]] | None = None,
     moments: int = N_MOMENTS,
+    null: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Test every neuron's RDM against each attribute's, given the scores of all other attributes (Spearman, one-sided).
 
@@ -56,6 +57,8 @@ def find_own_neurons(
         The other attributes of every attribute; all others if not given.
     moments : int
         Rotations, beside those of the test, from which the null distributions' moments are taken.
+    null : Dataset, optional
+        Result of a test like this one whose moments are used in their place.
 
     Returns
     -------
@@ -80,9 +83,12 @@ def find_own_neurons(
     for name, stream in zip(names, streams, strict=True):
         score = scores.sel(attribute=name).to_numpy()
         others = scores.sel(attribute=list(given[name]) if given else names[names != name]).to_numpy()
-        turned, share = rotate_scores(score, others, rotations + moments, stream)
+        turned, share = rotate_scores(score, others, rotations + (0 if null else moments), stream)
         observed = x @ _rdm_ranks(score[None]).T
-        result = permute_scores(lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress, moments=moments)
+        tail = None if null is None else read_tail(null, activation, humans.attribute_rdm.sel(attribute=[name]))
+        result = permute_scores(
+            lambda batch: x @ _rdm_ranks(batch).T, observed, turned, chunk, progress, moments=moments, tail=tail
+        )
         if not share < 1:  # but for rounding, all surrogates are the scores
             result = result._replace(score=np.full_like(result.score, -np.inf), beyond=np.zeros_like(result.beyond))
         found.append(result)

@@ -39,6 +39,8 @@ def specify_claims(
     humans: xr.Dataset,
     rdms: xr.Dataset,
     words: xr.Dataset,
+    null: xr.Dataset,
+    own: xr.Dataset,
     lesions: xr.Dataset,
     choosing_seeds: Sequence[int],
     sizes: Sequence[int],
@@ -48,7 +50,7 @@ def specify_claims(
 
     Parameters
     ----------
-    activations, humans, rdms, words, lesions : Dataset
+    activations, humans, rdms, words, null, own, lesions : Dataset
         Results of a study.
     choosing_seeds : sequence of int
         Seeds whose prompts chose the neurons to silence.
@@ -65,7 +67,7 @@ def specify_claims(
     depth = mean_depth(search_neurons(activations, humans, choosing_seeds)["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
-        **plan_neurons(activations, humans, seed),
+        **plan_neurons(activations, humans, null, own, seed),
         **plan_lesions(lesions, depth, float(activations.layer.mean()), rdms, humans.score, sizes, seed),
     }
     curves = []

@@ -12,15 +12,18 @@ from emonb.analysis.multiverse import EVERY, Plan, halve, known, named, thirds
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
 
-PERMUTATIONS, MOMENTS = 199, 100
+PERMUTATIONS = 199
 
 
-def plan_neurons(activations: xr.Dataset, humans: xr.Dataset, seed: int) -> dict[str, Plan]:
+def plan_neurons(
+    activations: xr.Dataset, humans: xr.Dataset, null: xr.Dataset, own_null: xr.Dataset, seed: int
+) -> dict[str, Plan]:
     """Choices and analysis of *neurons* and *own*, one specification an attribute and a combination of choices.
 
     The tests are :func:`emonb.analysis.neurons.find_neurons` and :func:`emonb.analysis.own.find_own_neurons`, with few
-    relabellings: these say how a verdict hangs on choices, and not what it is. A network's thirds are searched by
-    themselves, so that what is the best neuron, and the best that chance finds, are of the same layers.
+    relabellings and the moments of the claims' own tests: these say how a verdict hangs on choices, and not what it is. A
+    network's thirds are searched by themselves, so that what is the best neuron, and the best that chance finds, are of the
+    same layers.
 
     Parameters
     ----------
@@ -28,8 +31,11 @@ def plan_neurons(activations: xr.Dataset, humans: xr.Dataset, seed: int) -> dict
         ``activation`` (seed, emotion, layer, neuron).
     humans : Dataset
         ``attribute_rdm`` (attribute, pair), ``score`` (emotion, attribute).
+    null, own_null : Dataset
+        The claims' own tests, of all seeds and layers.
     seed : int
     """
+    # seed + 1: relabellings that gave no moments
     seeds, layers = halve(activations.seed.values), thirds(activations.layer.values)
     names = [str(name) for name in humans.attribute_rdm.attribute.values]
     nearest = _find_nearest(humans.score.sel(attribute=names))
@@ -48,8 +54,8 @@ def plan_neurons(activations: xr.Dataset, humans: xr.Dataset, seed: int) -> dict
     def part(seeds_: str, layers_: str, given_: str | None) -> xr.Dataset:
         some = activations.sel(seed=seeds[seeds_], layer=layers[layers_])
         if given_ is None:
-            return _keep(find_neurons(some, humans, PERMUTATIONS, seed, moments=MOMENTS))
-        return _keep(find_own_neurons(some, humans, PERMUTATIONS, seed, given=given[given_], moments=MOMENTS))
+            return _keep(find_neurons(some, humans, PERMUTATIONS, seed + 1, null=null))
+        return _keep(find_own_neurons(some, humans, PERMUTATIONS, seed + 1, given=given[given_], null=own_null))
 
     def neurons(seeds_: str, layers_: str, attribute: str) -> Estimate | None:
         return known(search(seeds_, layers_, None)[attribute])

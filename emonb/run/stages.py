@@ -90,6 +90,7 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             "permutations": Field("inference.searchlight_permutations"),
+            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
             "device": Unkeyed("device"),
             "work": Work("searchlight_null"),
@@ -102,6 +103,7 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             "rotations": Field("inference.searchlight_permutations"),
+            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
             "progress": PROGRESS,
         },
@@ -130,6 +132,8 @@ STAGES: dict[str, Stage] = {
             **BOTH,
             "rdms": Need("rdms"),
             "words": Need("word_rdms"),
+            "null": Need("searchlight_null"),
+            "own": Need("own_neurons"),
             "lesions": Need("lesions"),
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,

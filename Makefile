@@ -17,8 +17,8 @@ pdf: html
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
-	$(BIN)/python -m pytest --nbval -p no:xdist book/minilm & \
-	$(BIN)/python -m pytest --nbval -p no:xdist book --ignore book/minilm; rest=$$?; wait $$! && exit $$rest
+	$(BIN)/python -m pytest --nbval -p no:xdist book/minilm book/control & \
+	$(BIN)/python -m pytest --nbval -p no:xdist book --ignore book/minilm --ignore book/control; rest=$$?; wait $$! && exit $$rest
 	$(BIN)/emonb html --clean
 	$(BIN)/python -m pytest tests/test_browser.py
 

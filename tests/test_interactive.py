@@ -222,7 +222,7 @@ def test_the_lottery_shuffles_and_counts(browser: Any, page_of: Any) -> None:
         page.get_by_role("button", name="count prompts").focus()
         page.keyboard.press("Enter")
         low, high = data["counted"]["prompts"]["low"], data["counted"]["prompts"]["high"]
-        assert "Counted in prompts (84)" in _said(page) and f"{low:.1f} to {high:.1f}" in _said(page)
+        assert "Counted in prompts (84)" in _said(page) and f"{low:.1f} to {high:.1f}".replace("-", "−") in _said(page)
         page.get_by_role("button", name="as measured").click()
         assert "Shuffle:" in _said(page)
 

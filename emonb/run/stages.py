@@ -130,11 +130,8 @@ STAGES: dict[str, Stage] = {
         "analysis.specifications.specify_claims",
         {
             **BOTH,
-            "rdms": Need("rdms"),
-            "words": Need("word_rdms"),
-            "null": Need("searchlight_null"),
-            "own": Need("own_neurons"),
-            "lesions": Need("lesions"),
+            **{name: Need(name) for name in ("rdms", "lesions")},
+            **{"words": Need("word_rdms"), "null": Need("searchlight_null"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "seed": Field("inference.seed"),

@@ -17,6 +17,7 @@ pdf: html
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
+	export OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1; \
 	$(BIN)/python -m pytest --nbval -p no:xdist book/minilm book/control & \
 	$(BIN)/python -m pytest --nbval -p no:xdist book --ignore book/minilm --ignore book/control; rest=$$?; wait $$! && exit $$rest
 	$(BIN)/emonb html --clean

@@ -121,7 +121,7 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
 
 def draw_shares(shares: pd.DataFrame) -> Figure:
     """Draw the share (%) of specifications that pass, one row an option, one column a claim; grey where there is none."""
-    fig, ax = plt.subplots(figsize=(0.8 * shares.shape[1] + 3.4, 0.26 * len(shares) + 1.6))
+    fig, ax = plt.subplots(figsize=(min(0.8 * shares.shape[1] + 3.4, 9.2), 0.26 * len(shares) + 1.6))
     ax.set_facecolor("#DDDDDD")
     sns.heatmap(
         shares, ax=ax, mask=shares.isna(), cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 9},

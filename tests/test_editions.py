@@ -217,6 +217,32 @@ def test_a_finished_chapter_is_kept_and_a_touched_one_made_again(small: Path) ->
     assert _recorded(folder) == {"x": 0.25}
 
 
+def test_a_source_edited_while_an_edition_runs_is_not_taken_for_executed(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = editions._key
+
+    def edit_meanwhile(*a) -> str:
+        made = key(*a)
+        small.write_text(small.read_text().replace("0.5", "0.25"))
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(editions, "_key", edit_meanwhile)
+        _run_small()
+    assert _run_small()[1] == "executed"
+    assert _recorded(_run_small()[0]) == {"x": 0.25}
+
+    def edit_before(*a) -> str:
+        small.write_text(small.read_text().replace("0.25", "0.75"))
+        return key(*a)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(editions, "_key", edit_before)
+        _run_small()
+    assert _recorded(_run_small()[0]) == {"x": 0.75}
+
+
 def test_a_copy_executed_by_hand_never_reaches_the_ledger(small: Path, tmp_path: Path) -> None:
     folder, _ = _run_small()
     copy = nbformat.read(folder / "prompts.ipynb", 4)

@@ -276,6 +276,26 @@ def test_mixed_model_agrees_with_statsmodels() -> None:
     assert test.df == pytest.approx(96 - 8 - 6, abs=1.5)  # balanced: x is tested within both
 
 
+def test_mixed_model_is_known_to_more_digits_than_are_compared() -> None:
+    rng = np.random.default_rng(41)
+    levels = {"a": rng.integers(12, size=400), "b": rng.integers(9, size=400), "none": rng.integers(10, size=400)}
+    table = pd.DataFrame({**levels, "x": rng.normal(size=400)})
+    table["y"] = (
+        0.3 * table.x + 0.7 * rng.normal(size=12)[table.a] + 0.05 * rng.normal(size=9)[table.b] + rng.normal(size=400)
+    )
+
+    def fit(rows: pd.DataFrame) -> mixed.Mixed:
+        fixed = pd.DataFrame({"intercept": np.ones(len(rows)), "x": rows.x.to_numpy()})
+        return mixed.fit_mixed(rows.y.to_numpy(), fixed, {n: mixed._levels(rows, [n]) for n in levels})
+
+    one = fit(table)
+    assert one.sds["none"] == 0 and (one.sds[["a", "b"]] > 0).all()
+    for k in range(3):  # other sums of the same numbers
+        other = fit(table.sample(frac=1, random_state=k).reset_index(drop=True))
+        pd.testing.assert_series_equal(other.sds, one.sds, rtol=1e-7)
+        assert other.test(np.array([0.0, 1.0])) == pytest.approx(one.test(np.array([0.0, 1.0])), rel=1e-6)
+
+
 def test_what_cannot_be_modelled_is_undefined_and_masks_that_are_missing_are_left_out() -> None:
     accuracy = _lesions(np.random.default_rng(31))
     assert np.isnan(mixed.test_lesions(xr.full_like(accuracy, 0.7), "random")).all()

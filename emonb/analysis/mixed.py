@@ -69,32 +69,38 @@ def fit_mixed(y: np.ndarray, fixed: pd.DataFrame, random: dict[str, scipy.sparse
         logs = 2 * np.log(np.diag(factor)).sum() + np.linalg.slogdet(left)[1]
         return float(logs), beta, inverse, float(squares)
 
-    def deviance(theta: np.ndarray) -> float:
-        logs, _, _, squares = solve(theta)
-        return logs + (n - p) * (1 + np.log(2 * np.pi * squares / (n - p)))
+    def profile(ratio: np.ndarray) -> tuple[float, np.ndarray]:
+        """REML deviance, and its slope by each ratio of variances theta^2: trace of Z'PZ less the square of Z'Py."""
+        scale = np.sqrt(ratio)[levels]
+        logs, beta, inverse, squares = solve(np.sqrt(ratio))
+        m = np.linalg.inv(zz * np.outer(scale, scale) + np.eye(len(scale)))
+        rest = np.column_stack([zx, zy - zx @ beta])
+        v = rest - (zz * scale) @ (m @ (scale[:, None] * rest))  # (levels, p + 1): Z'V^-1 of X and of the residuals
+        each = np.diag(zz) - np.einsum("ij,ji->i", zz * scale, m @ (scale[:, None] * zz))  # diagonal of Z'V^-1Z
+        each = each - np.einsum("ip,pq,iq->i", v[:, :p], inverse, v[:, :p]) - (n - p) * v[:, p] ** 2 / squares
+        return logs + (n - p) * (1 + np.log(2 * np.pi * squares / (n - p))), np.bincount(levels, each)
 
-    found = scipy.optimize.minimize(
-        lambda log: deviance(np.exp(log)), np.full(len(names), -1.0), method="L-BFGS-B", bounds=[(-12, 5)] * len(names)
-    )
-    theta = np.where(found.x < -6, 0.0, np.exp(found.x))  # a term this small is none
+    ratio = _minimise(profile, len(names))
+    theta = np.sqrt(ratio)
     _, beta, inverse, squares = solve(theta)
     sigma = np.sqrt(squares / (n - p))
 
     def full(parameters: np.ndarray) -> float:
         """REML deviance of standard deviations (terms that are not 0, residual)."""
-        logs, _, _, squares = solve(_place(theta, parameters[:-1] / parameters[-1]))
+        logs, _, _, squares = solve(_put(theta, free, parameters[:-1] / parameters[-1]))
         return logs + (n - p) * 2 * np.log(parameters[-1]) + squares / parameters[-1] ** 2
 
-    at = np.r_[theta[theta > 0] * sigma, sigma]
+    free = theta > 0
+    at = np.r_[theta[free] * sigma, sigma]
     uncertainty = 2 * np.linalg.pinv(_hessian(full, at))
 
     def test(contrast: np.ndarray) -> Estimate:
         def variance(parameters: np.ndarray) -> float:
-            other = solve(_place(theta, parameters[:-1] / parameters[-1]))[2]
+            other = solve(_put(theta, free, parameters[:-1] / parameters[-1]))[2]
             return float(contrast @ other @ contrast) * parameters[-1] ** 2
 
-        slope = scipy.optimize.approx_fprime(at, variance, 1e-4 * at)
-        df = 2 * variance(at) ** 2 / float(slope @ uncertainty @ slope)
+        change = scipy.optimize.approx_fprime(at, variance, 1e-4 * at)
+        df = 2 * variance(at) ** 2 / float(change @ uncertainty @ change)
         return from_t(float(contrast @ beta), np.sqrt(variance(at)), df)
 
     effects = pd.Series(beta, fixed.columns)
@@ -196,9 +202,33 @@ def _levels(table: pd.DataFrame, columns: Sequence[str], rows: np.ndarray | None
     return scipy.sparse.csr_matrix((np.ones(len(code)), at), shape=(len(table), code.max() + 1))
 
 
-def _place(theta: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    out = theta.copy()
-    out[theta > 0] = positive
+def _minimise(profile: Callable[[np.ndarray], tuple[float, np.ndarray]], k: int) -> np.ndarray:
+    """Ratios of variances, zero or more, at which a deviance is least; to eight digits, whatever the number of cores."""
+
+    def in_logs(log: np.ndarray) -> tuple[float, np.ndarray]:
+        found, slope = profile(np.exp(log))
+        return found, slope * np.exp(log)
+
+    def in_units(x: np.ndarray) -> tuple[float, np.ndarray]:
+        found, slope = profile(x * unit)
+        return found, slope * unit
+
+    near = scipy.optimize.minimize(in_logs, np.full(k, -2.0), jac=True, method="L-BFGS-B", bounds=[(-14, 10)] * k).x
+    unit = np.exp(np.maximum(near, -9))  # so scaled, the minimum is round and may lie at zero
+    start, inside = np.exp(near) / unit, [(0, None)] * k
+    best = scipy.optimize.minimize(in_units, start, jac=True, method="L-BFGS-B", bounds=inside, options={"ftol": 1e-13}).x
+    ratio = np.where(best * unit > 1e-5, best * unit, 0.0)  # a term this small is none
+    free = ratio > 0
+    if free.any():  # a minimum is flat to the last digits; where its slope is zero is not
+        root = scipy.optimize.root(lambda x: profile(_put(ratio, free, x))[1][free], ratio[free], tol=1e-12).x
+        if np.abs(root / ratio[free] - 1).max() < 0.1:
+            ratio[free] = root
+    return ratio
+
+
+def _put(values: np.ndarray, where: np.ndarray, new: np.ndarray) -> np.ndarray:
+    out = values.copy()
+    out[where] = new
     return out
 
 

@@ -302,8 +302,7 @@ def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
     numbers |= {"rest": plain["rest"], "rest_matched": matched["rest"]}
     why = (
         "A few neurons are always strongly active at `<mask>`; a mask that holds one puts that value at every position. "
-        "Masks matched on activation hold hardly any, as nothing matches such a neuron: what the matched comparison seems "
-        "to show is the work of these few."
+        "Masks matched on activation hold hardly any: what the matched comparison seems to show is the work of these few."
     )
     found = {name: float(value) for name, value in numbers.items()}
     said = say(text, found, "unable > matched and plain > matched", why=why)

@@ -67,17 +67,21 @@ def run_edition(
     """
     parameters = parameters or {}
     run = Run(load_study(study, **parameters))
-    sources = {chapter: notebooks.read_source(chapters_dir() / f"{chapter}.md") for chapter in chapters}
+    paths = {chapter: chapters_dir() / f"{chapter}.md" for chapter in chapters}
+    for path in paths.values():
+        notebooks.read_source(path)
     unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
     check_released(run.study)
-    sources = {chapter: notebooks.keep_cells(source, run.study) for chapter, source in sources.items()}
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
-    for number, (chapter, source) in enumerate(sources.items(), 1):
+    for number, (chapter, path) in enumerate(paths.items(), 1):
         key, state = _key(run, chapter, injected), "unchanged"
         if force or not _is_current(run, chapter, key, out):
+            source = notebooks.keep_cells(
+                notebooks.read_source(path), run.study
+            )  # after the key: edits in between are seen
             _execute(run, chapter, source, injected, key, out)
             state = "executed"
         log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")

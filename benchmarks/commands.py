@@ -2,7 +2,7 @@
 
 ``python benchmarks/commands.py [PART_OF_A_COMMAND ...]`` measures all of them, or those that contain the words, and keeps
 them in ``commands.json``; they run in order in one clone, as a reader would, so that what one leaves another finds. The
-table (``commands.md``) is on the re-run page. Where ``EMONB_MIRROR`` is set no download of others' files is measured.
+table (``commands.md``) is on the re-run page and in README. Where ``EMONB_MIRROR`` is set no download of others' files is measured.
 """
 
 import json
@@ -18,7 +18,7 @@ import psutil
 from common import machine
 
 HERE = Path(__file__).resolve().parent
-KEPT, TABLE = HERE / "commands.json", HERE / "commands.md"
+KEPT, TABLE, README = HERE / "commands.json", HERE / "commands.md", HERE.parent / "README.md"
 COMMANDS = {
     "make book": "in a fresh clone: environment, three editions, HTML",
     "make  book": "again, with nothing changed",
@@ -43,9 +43,9 @@ COMMANDS = {
     "make bench": "",
 }
 NOT_MEASURED = {
-    "emonb run roberta-base -p device=cuda ...": "needs a card; counted in Table 2",
+    "emonb run roberta-base -p device=cuda ...": "needs a card; counted, on the re-run page",
     "emonb fetch roberta-base": "a download of 0.5 GB",
-    "snakemake ...": "hangs on the cluster; jobs in Table 2",
+    "snakemake ...": "a cluster's; its jobs are on the re-run page",
 }
 
 
@@ -106,6 +106,13 @@ def write_table(results: dict[str, dict[str, float]]) -> str:
     return f"Measured on: {'; '.join(where)}.\n\n" + "\n".join(lines) + "\n"
 
 
+def keep_table(table: str) -> None:
+    """Write the table to its file, and into README between its marks."""
+    TABLE.write_text(table)
+    before, _, rest = README.read_text().partition("<!-- costs -->\n")
+    README.write_text(f"{before}<!-- costs -->\n{table}{rest[rest.index('<!-- /costs -->') :]}")
+
+
 def spell(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
@@ -126,7 +133,7 @@ def main(words: list[str]) -> None:
             results[command] = found = measure(command, folder, environment)
             print(f"{command}: {found}", flush=True)
             KEPT.write_text(json.dumps(results, indent=1) + "\n")
-            TABLE.write_text(write_table(results))
+            keep_table(write_table(results))
 
 
 if __name__ == "__main__":

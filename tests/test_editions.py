@@ -96,7 +96,7 @@ def _faults(cell: nbformat.NotebookNode) -> list[str]:
     only_draws = "mystnb" in cell.metadata and not re.search(r"\.(record|say|claim)\(|Markdown\(", cell.source)
     faults = {
         "more than 8 lines": len([line for line in lines if line.strip()]) > 8 and not only_draws,
-        "a line over 88 columns": any(len(line) > 88 for line in lines),
+        "a line over 79 columns": any(len(line) > 79 for line in lines),
         "two statements a line": ";" in tokens,
         "a hidden test": (bool(TESTS.search(cell.source)) and "test" not in tags) or {"test", "hide-input"} <= set(tags),
     }
@@ -120,7 +120,7 @@ def test_a_cell_against_the_style_is_seen() -> None:
 
     assert faults("x = 1\n\n" * 8) == [] and faults("x = 1\n" * 9) == ["more than 8 lines"]
     assert faults("draw()\n" * 9, mystnb={}) == [] and faults("run.say()\n" * 9, mystnb={}) == ["more than 8 lines"]
-    assert faults("x" * 89) == ["a line over 88 columns"]
+    assert faults("x" * 80) == ["a line over 79 columns"]
     assert faults("x = 1; y = 2") == ["two statements a line"] and faults("x = 'a; b'") == []
     assert faults("mantel_test(x)", tags=["hide-input"]) == ["a hidden test"]
     assert faults("mantel_test(x)", tags=["test"]) == [] and faults("x", tags=["test", "hide-input"]) == ["a hidden test"]

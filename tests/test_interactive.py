@@ -13,8 +13,10 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from emonb import artifacts
 from emonb.analysis.rdm import pair_coords
 from emonb.book import interactive
+from emonb.book.site import INTERACTIVE_SCRIPTS
 from emonb.errors import LabelError
 from emonb.paths import data_dir
 
@@ -56,6 +58,7 @@ def _worlds() -> interactive.Interactive:
     rows = [
         ("a", 1, "structure", "yes", "yes"),
         ("a", 2, "structure", "undecided", "yes"),
+        ("a", 2, "words", "not tested", ""),
         ("b", 1, "structure", "yes", "no"),
     ]
     return interactive.world_picker(
@@ -118,6 +121,14 @@ def test_a_table_without_truth_is_refused() -> None:
         interactive.world_picker(pd.DataFrame({"world": ["a"], "seed": [1], "claim": ["x"], "holds": ["yes"]}))
 
 
+def test_scripts_are_vendored_as_they_were_published_and_small() -> None:
+    static = data_dir().parent / "book" / "_static"
+    assert sum((static / name).stat().st_size for name in INTERACTIVE_SCRIPTS) <= 400_000
+    digest = "f2094bbf6141b359722c4fe454eb6c4b0f0e42cc10cc7af921fc158fceb86539"
+    assert artifacts.file_digest(static / "vendor" / "d3-7.9.0.min.js") == digest
+    assert "Mike Bostock" in (static / "vendor" / "d3-LICENSE.txt").read_text(encoding="utf-8")
+
+
 # in a browser
 
 
@@ -140,7 +151,7 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def write(kind: str) -> Path:
         path = folder / f"{kind}.html"
-        scripts = [(static / name).read_text(encoding="utf-8") for name in ("book.js", "interactive.js")]
+        scripts = [(static / name).read_text(encoding="utf-8") for name in ("book.js", *INTERACTIVE_SCRIPTS)]
         head = f"<style>{(static / 'book.css').read_text(encoding='utf-8')}</style>"
         head += "".join(f"<script>{script}</script>" for script in scripts)
         path.write_text(
@@ -189,8 +200,12 @@ def test_marks_answer_to_mouse_finger_and_arrow_keys(browser: Any, page_of: Any,
             "aria-label"
         )
         assert _said(page) == hovered
+        assert page.locator('.stage [role="img"][tabindex="0"]').count() == (2 if kind == "map" else 1)  # two maps
         page.keyboard.press("ArrowLeft")
         assert _said(page) != hovered
+        for _ in range(marks.count()):
+            page.keyboard.press("ArrowDown")
+        assert page.locator('.stage [role="img"][tabindex="0"]').count() == (2 if kind == "map" else 1)
     with browsing.open_page(browser, page_of(kind), "phone") as page:
         marks = page.locator('.stage [role="img"]')
         marks.nth(1).tap(force=True)

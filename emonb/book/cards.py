@@ -46,6 +46,7 @@ class Card:
 
     def _repr_html_(self) -> str:
         claim, entry = self.claim, self.entry
+        brief = bool(self.links)  # on a page that has them all; the whole card stands where the claim is judged
         badges = [
             f'<span class="badge holds-{kind_of(entry)}">{say_holds(entry)}</span>',
             f'<span class="badge reproduced">{REPRODUCED[entry["reproduced"]]}</span>',
@@ -54,14 +55,18 @@ class Card:
             badges.append(f'<span class="badge truth">planted here: {entry["truth"]}</span>')
         anchor = "" if self.links else f' id="claim-{claim.id}"'  # links come from other pages to where it is judged
         feet = " · ".join(f'<a href="{target}">{html.escape(text)}</a>' for text, target in self.links.items())
+        effect, unit = describe_effect(claim, entry), f"the {describe_unit(claim, entry)}"
+        if brief:
+            effect = "" if claim.is_count else describe_estimate(claim, entry)
+            unit = claim.unit if entry["n"] is None else f"{entry['n']} {claim.unit}s"
         return (
             f'<div class="claim-card"{anchor}><p class="claim-title">{html.escape(claim.title)}</p>'
             f'<p class="claim-badges">{"".join(badges)}</p>'
-            f'<p class="claim-sentence">{html.escape(claim.sentence)}</p>'
-            f"{draw_count(claim, entry) if claim.is_count else draw_effect(claim, entry)}"
-            f'<p class="claim-effect">{html.escape(describe_effect(claim, entry))}</p>'
+            + ("" if brief else f'<p class="claim-sentence">{html.escape(claim.sentence)}</p>')
+            + (draw_count if claim.is_count else draw_effect)(claim, entry, 200 if brief else 320)
+            + f'<p class="claim-effect">{html.escape(effect)}</p>'
             f'<p class="claim-reads">{html.escape(read_verdict(claim, entry))}</p>'
-            f'<details class="claim-unit"><summary>Counted as one: the {html.escape(describe_unit(claim, entry))}</summary>'
+            f'<details class="claim-unit"><summary>Counted as one: {html.escape(unit)}</summary>'
             f"{html.escape(_foot(claim, entry))}</details>"
             + (f'<p class="claim-links">{feet}</p>' if feet else "")
             + "</div>"
@@ -99,13 +104,21 @@ def describe_effect(claim: Claim, entry: Entry) -> str:
         return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by.items() if names) or "not computed"
     if entry["estimate"] is None:
         return "not computed"
-    text = f"{claim.scale} {_digits(claim, entry['estimate'])}"
-    if entry["low"] is not None:
-        text += f" [{_digits(claim, entry['low'])}, {_digits(claim, entry['high'])}]"
+    text = describe_estimate(claim, entry)
     if entry["p"] is not None:
         p = format_number(entry["p"], "p")
         text += f", p {p if p.startswith('<') else f'= {p}'} ({entry['side']})"
     return text + (f", Bayes factor {_odds(entry['bf'])}" if "bf" in entry else "")
+
+
+def describe_estimate(claim: Claim, entry: Entry) -> str:
+    """The effect on its scale with its 95 % interval."""
+    if entry["estimate"] is None:
+        return "not computed"
+    text = f"{entry.get('scale', claim.scale)} {_digits(claim, entry['estimate'])}"
+    if entry["low"] is None:
+        return text
+    return f"{text} [{_digits(claim, entry['low'])}, {_digits(claim, entry['high'])}]"
 
 
 def _odds(bayes: float) -> str:
@@ -122,12 +135,16 @@ def describe_unit(claim: Claim, entry: Entry) -> str:
     return claim.unit + ("" if entry["n"] is None else f", n = {entry['n']}")
 
 
-def draw_effect(claim: Claim, entry: Entry) -> str:
-    """The effect on its own scale: dot, 95 % (thin) and 90 % (thick) interval, zero; shaded: too small to matter."""
+def draw_effect(claim: Claim, entry: Entry, width: int = 320) -> str:
+    """The effect on its own scale: dot, 95 % (thin) and 90 % (thick) interval, zero; shaded: too small to matter.
+
+    Dashed is what it can be held against, such as the noise ceiling or how much random masks differ among each other.
+    """
     if entry["estimate"] is None or entry["low"] is None:
         return ""
     smallest = claim.smallest.effect
-    ends = [entry["low"], entry["high"], -smallest, smallest, 0.0]
+    mark = entry.get("mark") or {"value": None}
+    ends = [entry["low"], entry["high"], -smallest, smallest, 0.0, *([mark["value"]] if mark["value"] is not None else [])]
     if "difference" not in claim.scale and smallest >= 0.1:
         ends.append(0.5 if "share" in claim.scale else 1.0)  # the scale ends there
     low, high = min(ends), max(ends)
@@ -135,37 +152,44 @@ def draw_effect(claim: Claim, entry: Entry) -> str:
     low, high = low - room, high + room
 
     def at(value: float) -> str:
-        return f"{10 + 300 * (min(max(value, low), high) - low) / (high - low):.0f}"
+        return f"{10 + (width - 20) * (min(max(value, low), high) - low) / (high - low):.0f}"
 
-    ticks = {value: _digits(claim, value) for value in (0.0, smallest, *([1.0] if high > 1 else []))}
-    label = html.escape(describe_effect(claim, entry))
+    ticks = {0.0: "0"} | {value: _digits(claim, value) for value in (smallest, *([1.0] if high > 1 else []))}
+    label, top, yardstick = describe_effect(claim, entry), 0, ""
+    if mark["value"] is not None:
+        ticks[mark["value"]], top = _digits(claim, mark["value"]), -14
+        label += f"; {mark['words']}: {ticks[mark['value']]}"
+        x, side = at(mark["value"]), "end" if float(at(mark["value"])) > width / 2 else "start"
+        yardstick = f'<line class="mark" x1="{x}" x2="{x}" y1="4" y2="38"/>'
+        yardstick += f'<text x="{x}" y="0" text-anchor="{side}">{mark["words"]}</text>'
     labels = "".join(f'<text x="{at(v)}" y="52" text-anchor="middle">{text}</text>' for v, text in ticks.items())
     return (
-        f'<svg class="claim-drawing" viewBox="0 0 320 58" role="img" aria-label="{label}">'
+        f'<svg class="claim-drawing" viewBox="0 {top} {width} {58 - top}" role="img" aria-label="{html.escape(label)}">'
         f'<rect class="small" x="{at(-smallest)}" y="4" width="{int(at(smallest)) - int(at(-smallest))}" height="34"/>'
-        '<line class="axis" x1="10" x2="310" y1="38" y2="38"/>'
+        f'<line class="axis" x1="10" x2="{width - 10}" y1="38" y2="38"/>'
         f'<line class="zero" x1="{at(0)}" x2="{at(0)}" y1="4" y2="38"/>'
         f'<line class="wide" x1="{at(entry["low"])}" x2="{at(entry["high"])}" y1="21" y2="21"/>'
         f'<line class="narrow" x1="{at(entry["low90"])}" x2="{at(entry["high90"])}" y1="21" y2="21"/>'
-        f'<circle class="dot" cx="{at(entry["estimate"])}" cy="21" r="6"/>{labels}</svg>'
+        f'<circle class="dot" cx="{at(entry["estimate"])}" cy="21" r="6"/>{yardstick}{labels}</svg>'
     )
 
 
-def draw_count(claim: Claim, entry: Entry) -> str:
+def draw_count(claim: Claim, entry: Entry, width: int = 320) -> str:
     """One dot an attribute: filled where the claim holds, a ring where it is undecided, a cross where it does not hold."""
     order = sorted(entry.get("each", {}).items(), key=lambda item: list(HOLDS).index(item[1]["holds"]))
     if not order:
         return ""
-    step = 300 / max(len(order), 14)
+    step, size = (width - 20) / max(len(order), 14), 7 if width > 300 else 5
     marks = []
     for k, (name, one) in enumerate(order):
         x = 10 + step * (k + 0.5)
-        shape = f'<circle class="each-{one["holds"].replace(" ", "-")}" cx="{x:.0f}" cy="21" r="7"/>'
+        shape = f'<circle class="each-{one["holds"].replace(" ", "-")}" cx="{x:.0f}" cy="21" r="{size}"/>'
         if one["holds"] == "no":
-            shape = f'<path class="each-no" d="M{x - 5:.0f} 16l10 10m0 -10l-10 10"/>'
+            arm, long = size - 2, 2 * (size - 2)
+            shape = f'<path class="each-no" d="M{x - arm:.0f} {21 - arm}l{long} {long}m0 -{long}l-{long} {long}"/>'
         marks.append(f"<g><title>{html.escape(name)}: {one['holds']}</title>{shape}</g>")
     label = html.escape(f"{entry['holds']}: {describe_effect(claim, entry)}")
-    return f'<svg class="claim-drawing" viewBox="0 0 320 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
+    return f'<svg class="claim-drawing" viewBox="0 0 {width} 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
 
 
 def _foot(claim: Claim, entry: Entry) -> str:

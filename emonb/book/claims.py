@@ -22,6 +22,13 @@ class Smallest(Strict):
     because: str
 
 
+class Mark(Strict):
+    """What an effect can be held against: drawn on its scale."""
+
+    quantity: str = Field(description="recorded quantity; may be a pattern")
+    words: str
+
+
 class Claim(Strict):
     """One claim of the study."""
 
@@ -41,6 +48,7 @@ class Claim(Strict):
     population: str
     test: str
     smallest: Smallest
+    mark: Mark | None = None
     stated: tuple[Statement, ...] = ()
     truth: dict[str, Literal["yes", "no", "attributes"]] = Field({}, description="planted study -> what is true in it")
     reads: dict[Read, str] = Field(description="the verdict in words, for each outcome")

@@ -74,7 +74,7 @@ def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = N
     if floor is not None:
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
     ax.set(xlabel="layer", ylabel=ylabel, xticks=ticks)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
 
 
@@ -93,7 +93,7 @@ def draw_layers(
         ax.axhspan(*ceiling, color="#009E73", alpha=0.5, lw=0, label="noise ceiling")
     ax.set(xlabel="layer", ylabel=ylabel, xticks=fit.layer.values)
     ax.set_ylim(bottom=min(0, float(fit.min()) - 0.02))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
 
 
@@ -132,7 +132,7 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel)
     ax.invert_yaxis()
     if len(groups) > 1:
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
 
 
@@ -148,7 +148,7 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
     if reference is not None:
         ax.axhline(reference, color=RANDOM, ls="--", lw=1, label="chance")
     ax.set(xlabel=xlabel, ylabel=ylabel, xticks=table.index)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.08, 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
 
 

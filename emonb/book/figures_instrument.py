@@ -139,12 +139,12 @@ def draw_roc(curves: pd.DataFrame | None) -> Figure:
     curves : DataFrame
         From :attr:`emonb.book.truth.Grade.curves`; an empty picture where there are none.
     """
-    fig, ax = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    fig, ax = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
     ax.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
     parts = [] if curves is None else sorted(curves.groupby("attribute"), key=lambda part: -part[1]["importance"].iloc[0])
     for (name, mine), colour in zip(parts, sns.color_palette("cividis", len(parts)), strict=True):
         ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
     ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
     if parts:
-        ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+        ax.legend(fontsize=8, loc="lower right", frameon=False)
     return finish(fig)

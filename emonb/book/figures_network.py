@@ -40,5 +40,5 @@ def draw_layer_shares(share: pd.Series, xlabel: str) -> Figure:
     ax.barh(range(len(share)), 100 * share, color=RANDOM, height=0.7)
     ax.axvline(100 / len(share), color=INTACT, ls="--", lw=1, label="if all layers were equal")
     ax.set(yticks=range(len(share)), yticklabels=share.index, xlabel=xlabel, ylabel="layer")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)

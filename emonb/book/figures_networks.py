@@ -74,5 +74,5 @@ def draw_doses(doses: pd.DataFrame, intact: float, ylabel: str) -> Figure:
     ax.axhline(0.5, color=FAINT, lw=1, label="chance")
     ax.set(xlabel="what the mask's neurons are multiplied by", ylabel=ylabel)
     ax.set_xticks(list(x.values()), ["these\nonly" if name == "only" else name for name in names])
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)

@@ -259,19 +259,20 @@ def false_alarms(rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
         mine = rates[rates["claim"] == claim.id].sort_values(["silent", "lot", "correlation", "draws", "strength"])
         for cell in mine[(mine["strength"] == 0) | mine["silent"]].itertuples():
             kind = ", only a close attribute carried" if cell.silent else ", neurons by lot" if cell.lot else ""
-            like = "" if cell.lot else f"r² {cell.correlation:g}"
-            like += f" elsewhere {cell.strength:g}" if cell.silent else ""
-            like += f" masks {cell.draws}" if "random masks" in claim.sampled else ""
+            like = "" if cell.lot else f"r² = {cell.correlation:g}"
+            like += f", the rest of strength {cell.strength:g}" if cell.silent else ""
+            like += f"{like and ', '}{cell.draws} masks" if "random masks" in claim.sampled else ""
             rows.append([claim.title + kind, cell.yes_rate, cell.yes_low, cell.yes_high, cell.n, like.strip()])
     table = pd.DataFrame(rows, columns=["row", "value", "low", "high", "n", "cell"]).set_index("row")
     return table.assign(over=table["low"] > NOMINAL)
 
 
 def summarise_alarms(alarms: pd.DataFrame) -> dict[str, float | str]:
-    """Numbers for a sentence: how many rates there are, how many lie wholly above NOMINAL, the worst of each row."""
+    """Numbers for a sentence: how many rates there are, how many lie wholly above NOMINAL, the three worst."""
     over = alarms[alarms["over"]]
     worst = over.sort_values("value").groupby(level=0, sort=False).tail(1)
-    names = "; ".join(f"{row} {100 * one.value:.0f} % ({one.cell})" for row, one in worst.iloc[::-1].iterrows())
+    highest = worst.iloc[::-1].head(3).iterrows()
+    names = "; ".join(f"{row} {100 * one.value:.0f} % ({one.cell})" for row, one in highest)
     return {"over": float(len(over)), "rates": float(len(alarms)), "names": names or "none"}
 
 

@@ -1,5 +1,6 @@
 """The ledger of a chapter: quantities recorded by name, and claims judged by them; a verdict is computed, never typed."""
 
+import fnmatch
 import json
 import math
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
         ``holds`` (yes, no, undecided, not tested; or "k of n" attributes, with each attribute's in ``each``),
         ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the released files give, ``released``;
         ``estimate``, ``low``, ``high`` (95 %), ``low90``, ``high90``, ``p`` and its ``side``, ``bf`` where there is one;
-        ``unit``, ``n``, ``population`` and the smallest effect of interest ``sesoi``.
+        ``unit``, ``n``, ``population``, the smallest effect of interest ``sesoi``, what it is held against, ``mark``.
     """
     found, smallest = claim.gather(quantities), claim.smallest.effect
     stated = claim.stated if study == "published" else ()
@@ -60,6 +61,8 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
             entry["small"] = is_small((entry["low90"], entry["high90"]), smallest, claim.side)
     bayes = known(quantities, f"{claim.evidence}.bf")
     n = known(quantities, claim.n)
+    if claim.mark and (marks := fnmatch.filter(sorted(quantities), claim.mark.quantity)):
+        entry["mark"] = {"words": claim.mark.words, "value": known(quantities, marks[0])}
     return {
         **entry,
         "side": "two-sided",
@@ -87,6 +90,8 @@ class Ledger:
         What is true in the study's planted world; nobody but the ledger is told.
     used : dict of str to str, optional
         Checksums of the artifacts the chapter has loaded, which are kept with its record.
+    measure : {'accuracy', 'auc'}
+        What lesions are measured by; scales of claims are called so.
     """
 
     def __init__(
@@ -97,9 +102,11 @@ class Ledger:
         study: str = "published",
         truth: Truth | None = None,
         used: dict[str, str] | None = None,
+        measure: str = "accuracy",
     ) -> None:
         self.declared = read_declarations(declarations)
         self.path, self.chapter, self.study, self._truth = path, chapter, study, truth
+        self.measure = measure
         self.used = {} if used is None else used
         self.quantities: dict[str, float] = {}
         self.undefined: dict[str, str] = {}  # quantities that are NaN, and why
@@ -165,6 +172,8 @@ class Ledger:
         if claim.chapter != self.chapter:
             raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
         entry = judge_claim(claim, self.quantities, self.study)
+        if self.measure == "auc" and "accuracy" in claim.scale:
+            entry["scale"] = claim.scale.replace("accuracy", "AUC")
         self.claims[name] = entry | know_truth(claim, entry, self.study, self._truth)
         self._save()
         return Card(claim, self.claims[name])

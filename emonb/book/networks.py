@@ -162,14 +162,16 @@ def say(text: str, quantities: Mapping[str, float], when: str | None = None, **n
 
 BASELINES = {
     "prompts on RoBERTa": ("published.structure.fit.value", "published.prompts.accuracy"),
+    "prompts on RoBERTa, less what all share": ("published.structure.centred.rho", "published.prompts.accuracy"),
     "prompts on MiniLM": ("minilm.structure.fit.value", "minilm.prompts.accuracy"),
+    "prompts on MiniLM, less what all share": ("minilm.structure.centred.rho", "minilm.prompts.accuracy"),
     "prompts on MiniLM, random layers": ("minilm.knowledge.layers.fit", "minilm.knowledge.layers.accuracy"),
     "prompts on MiniLM, all random": ("minilm.knowledge.untrained.fit", "minilm.knowledge.untrained.accuracy"),
     "sentence embeddings of the comments": ("minilm.words.centroids.rho", ""),
     "sentence embeddings, less what all share": ("minilm.words.centroids.centred.rho", ""),
     "bag-of-words classifiers": ("published.words.classifier.rho", ""),
     "their scores on the comments": ("published.words.profiles.rho", ""),
-    "mean counts of words": ("published.words.tfidf.rho", ""),
+    "mean word counts (tf-idf)": ("published.words.tfidf.rho", ""),
 }
 """What stands in for the network: where its fit with people and the accuracy of its prompts are recorded."""
 FORMS = {"untrained": "all weights random", "layers": "random layers over trained embeddings"}
@@ -301,7 +303,7 @@ def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
     numbers = {"unable": plain["unable"], "plain": plain["unable_random"], "matched": matched["unable_random"]}
     numbers |= {"rest": plain["rest"], "rest_matched": matched["rest"]}
     why = (
-        "A few neurons are always strongly active at `<mask>`; a mask that holds one puts that value at every position. "
+        "A few neurons are always strongly active at the answer's place; a mask that holds one puts that value everywhere. "
         "Masks matched on activation hold hardly any: what the matched comparison seems to show is the work of these few."
     )
     found = {name: float(value) for name, value in numbers.items()}

@@ -35,7 +35,7 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     cards = []
     for claim in declared.claims if claims is None else map(declared.claim, claims):
         if claim.id in ledgers[edition]["claims"]:
-            links = {"where it is judged": _cell(edition, claim)}
+            links = {"why": _cell(edition, claim)}
             links |= {name_place(other): _cell(other, claim) for other in ledgers if other != edition}
             cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
@@ -174,9 +174,10 @@ def describe_rates(rates: pd.DataFrame) -> Html:
             continue
         over = mine[mine["low"] > mine["level"]]
         worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
+        like = str(worst.data).replace("the same", "model and humans given the corpus")
         parts.append(
             f"{name}: {len(over)} of {len(mine)} rates lie above their level with the whole interval (by chance "
-            f"{0.025 * len(mine):.1f}); worst for its level, {worst.rate:.3f} at {worst.level:g} ({worst.data})."
+            f"{0.025 * len(mine):.1f}); worst for its level, {worst.rate:.3f} at {worst.level:g} ({like})."
         )
     return Html(f"<p>{' '.join(parts)}</p>")
 

@@ -17,6 +17,7 @@ from emonb.book.instrument import read_rates
 from emonb.book.ledgers import read_ledgers
 
 INTERACTIVE = "data-interactive="
+INTERACTIVE_SCRIPTS = ("vendor/d3-7.9.0.min.js", "interactive.js")
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -49,7 +50,8 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
     context["body"] = body.replace("</h1>", f"</h1>{head.write_byline()}", 1) if page.endswith("index") else body
     context["metatags"] = context.get("metatags", "") + head.write_head(page, context, app.config)
     if INTERACTIVE in body:
-        app.add_js_file("interactive.js", loading_method="defer")
+        for script in INTERACTIVE_SCRIPTS:
+            app.add_js_file(script, loading_method="defer")
 
 
 def finish_site(app: Any, failed: Exception | None) -> None:

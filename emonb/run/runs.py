@@ -63,7 +63,8 @@ class Run:
             raise StudyError("only a chapter records claims: open the run with chapter='NAME'")
         path = Path(os.environ.get(RECORD) or self.folder / "scratch" / f"{self.chapter}.json")
         truth = planted.read_truth(self.study)
-        return Ledger(data_dir() / "claims.yml", path, self.chapter, self.study.name, truth, self.used)
+        measure = self.study.lesions.measure
+        return Ledger(data_dir() / "claims.yml", path, self.chapter, self.study.name, truth, self.used, measure)
 
     def say(self, text: str, when: str | None = None, **names: str | float) -> Text | None:
         """Fill a sentence from the ledger's quantities; nothing where its condition does not hold.

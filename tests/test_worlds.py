@@ -200,7 +200,7 @@ def test_alarms_are_judged_by_the_rate_that_one_side_allows_and_the_worst_are_na
     ]
     alarms = instrument.false_alarms(pd.DataFrame(rates), declared)
     assert alarms.loc[[title], "over"].tolist() == [False, True]
-    assert instrument.summarise_alarms(alarms) == {"over": 1.0, "rates": 2.0, "names": f"{title} 11 % (r² 0.9)"}
+    assert instrument.summarise_alarms(alarms) == {"over": 1.0, "rates": 2.0, "names": f"{title} 11 % (r² = 0.9)"}
 
 
 def test_worlds_whose_found_neurons_are_not_the_wired_ones_are_named() -> None:

@@ -19,6 +19,9 @@ import xarray as xr
 from emonb.analysis.estimates import Estimate, from_t
 from emonb.analysis.ties import varies
 
+MOST = 10
+"""Logarithm of the largest variance, in those of the residual, that a term may have: beyond, nothing is left to explain."""
+
 
 class Mixed(NamedTuple):
     """A fitted model: fixed effects with their covariance, and standard deviations of the random terms."""
@@ -213,14 +216,16 @@ def _minimise(profile: Callable[[np.ndarray], tuple[float, np.ndarray]], k: int)
         found, slope = profile(x * unit)
         return found, slope * unit
 
-    near = scipy.optimize.minimize(in_logs, np.full(k, -2.0), jac=True, method="L-BFGS-B", bounds=[(-14, 10)] * k).x
+    near = scipy.optimize.minimize(in_logs, np.full(k, -2.0), jac=True, method="L-BFGS-B", bounds=[(-14, MOST)] * k).x
     unit = np.exp(np.maximum(near, -9))  # so scaled, the minimum is round and may lie at zero
-    start, inside = np.exp(near) / unit, [(0, None)] * k
+    start, inside = np.exp(near) / unit, [(0, np.exp(MOST) / one) for one in unit]
     best = scipy.optimize.minimize(in_units, start, jac=True, method="L-BFGS-B", bounds=inside, options={"ftol": 1e-13}).x
     ratio = np.where(best * unit > 1e-5, best * unit, 0.0)  # a term this small is none
     free = ratio > 0
-    if free.any():  # a minimum is flat to the last digits; where its slope is zero is not
-        root = scipy.optimize.root(lambda x: profile(_put(ratio, free, x))[1][free], ratio[free], tol=1e-12).x
+    if free.any() and ratio.max() < np.exp(
+        MOST - 1
+    ):  # a minimum is flat to the last digits; where its slope is zero is not
+        root = scipy.optimize.root(lambda x: profile(_put(ratio, free, np.abs(x)))[1][free], ratio[free], tol=1e-12).x
         if np.abs(root / ratio[free] - 1).max() < 0.1:
             ratio[free] = root
     return ratio

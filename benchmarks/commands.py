@@ -39,7 +39,7 @@ COMMANDS = {
     "papermill book/published/structure.ipynb out.ipynb -p study published -p distance euclidean": "",
     "emonb export control --out control.zip": "",
     "emonb artifact published searchlight": "",
-    "make test": "all tests, three editions' outputs, a strict build, a browser",
+    "make test": "in a fresh clone: environment, all tests, three editions' outputs, a strict build, a browser",
 }
 NOT_MEASURED = {
     "make bench": "its own table has every row",

@@ -72,6 +72,7 @@ def test_modules_are_short() -> None:
 def test_the_readme_says_what_the_ledger_says() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     assert pages.readme_table(declarations(), read_ledgers()) in (ROOT / "README.md").read_text()
+    assert (ROOT / "benchmarks" / "commands.md").read_text() in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
         assert (ROOT / target).is_file(), target
 

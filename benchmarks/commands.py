@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 KEPT, TABLE, README = HERE / "commands.json", HERE / "commands.md", HERE.parent / "README.md"
 COMMANDS = {
     "make book": "in a fresh clone: environment, three editions, HTML",
+    # the same command a second time: two spaces tell the entries apart, and bash does not see them
     "make  book": "again, with nothing changed",
     "make pdf": "the book as one PDF",
     "emonb check published": "",

@@ -222,9 +222,8 @@ def _minimise(profile: Callable[[np.ndarray], tuple[float, np.ndarray]], k: int)
     best = scipy.optimize.minimize(in_units, start, jac=True, method="L-BFGS-B", bounds=inside, options={"ftol": 1e-13}).x
     ratio = np.where(best * unit > 1e-5, best * unit, 0.0)  # a term this small is none
     free = ratio > 0
-    if free.any() and ratio.max() < np.exp(
-        MOST - 1
-    ):  # a minimum is flat to the last digits; where its slope is zero is not
+    if free.any() and ratio.max() < np.exp(MOST - 1):
+        # a minimum is flat to the last digits; where its slope is zero is not
         root = scipy.optimize.root(lambda x: profile(_put(ratio, free, np.abs(x)))[1][free], ratio[free], tol=1e-12).x
         if np.abs(root / ratio[free] - 1).max() < 0.1:
             ratio[free] = root

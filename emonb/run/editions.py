@@ -69,7 +69,7 @@ def run_edition(
     run = Run(load_study(study, **parameters))
     paths = {chapter: chapters_dir() / f"{chapter}.md" for chapter in chapters}
     for path in paths.values():
-        notebooks.read_source(path)
+        notebooks.read_source(path)  # one that cannot be read is an error before anything runs
     unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
@@ -79,9 +79,8 @@ def run_edition(
     for number, (chapter, path) in enumerate(paths.items(), 1):
         key, state = _key(run, chapter, injected), "unchanged"
         if force or not _is_current(run, chapter, key, out):
-            source = notebooks.keep_cells(
-                notebooks.read_source(path), run.study
-            )  # after the key: edits in between are seen
+            # read after its key was made: what is edited in between is executed next time
+            source = notebooks.keep_cells(notebooks.read_source(path), run.study)
             _execute(run, chapter, source, injected, key, out)
             state = "executed"
         log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")

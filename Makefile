@@ -29,8 +29,8 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	rm -rf _build/chapters && $(BIN)/jupytext --quiet --to ../../_build/chapters//ipynb book/chapters/*.md
-	$(BIN)/ruff check --line-length 79 --ignore D,I001 _build/chapters/*.ipynb
-	$(BIN)/ruff format --check --line-length 79 _build/chapters/*.ipynb
+	$(BIN)/ruff check --line-length 100 --ignore D,I001 _build/chapters/*.ipynb
+	$(BIN)/ruff format --check --line-length 100 _build/chapters/*.ipynb
 
 check: $(STAMP)
 	$(BIN)/emonb check published

@@ -232,7 +232,10 @@ class Sweep:
         ]
 
     def read(self, lesion: Sequence[Remainder] | None) -> np.ndarray:
-        """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read."""
+        """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read.
+
+        In float32 whatever it was computed in: equal comments then are ties on every processor.
+        """
         margin = torch.empty(len(self.rows), device=self.backbone.device)
 
         def step(batch: _Batch, part: np.ndarray) -> None:

@@ -89,7 +89,7 @@ def tune_prompts(
                 for split in ("train", "dev")
             )
             tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress, budget)
-            return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget)
+            return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget, opened.dtype)
 
         return tune
 
@@ -157,7 +157,7 @@ def tune_tasks(
     start = torch.stack([backbone.initial_prompt(length, tuning.start, seed) for _, seed in keys])
     state = _State(start, tuning.epochs)
     budget = budget or Budget(tuning.tokens_per_batch)
-    about = {} if _is_exact(state) else describe(backbone.device)  # exact: any processor may go on
+    about = describe(backbone.device, dtype=backbone.dtype)
     state.update(load_unfinished(checkpoint, about) or {})
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
     total = per_epoch * tuning.epochs
@@ -260,13 +260,8 @@ def _adamw(state: _State, gradient: torch.Tensor, active: np.ndarray, total: np.
     values, state.mean[where], state.square[where] = step_adamw(
         values, mean, square, gradient, t, rate, decay=tuning.weight_decay
     )
-    state.prompts[where] = snap(values) if _is_exact(state) else values
+    state.prompts[where] = snap(values) if values.dtype == torch.float64 else values
     state.steps[where] += 1
-
-
-def _is_exact(state: _State) -> bool:
-    """Whether prompts are tuned to the same bits on every processor."""
-    return state.prompts.dtype == torch.float64
 
 
 def _keep_best(state: _State, ended: np.ndarray, epoch: np.ndarray, accuracy: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """How committed notebooks are held to their outputs (nbval): numbers within a tolerance, everything else exactly.
 
-All notebooks run from one empty run directory. In an edition computed live (the control), what comes out of training
-differs from CPU to CPU: there a cell's output is held exactly where the cell is tagged ``exact`` (it does not depend on
-training), and every quantity and verdict of the chapter is held to the ledger's tolerances. An unexecuted notebook is
+All notebooks run from one empty run directory. In an edition computed live (the control) a cell's output is held exactly
+where the cell is tagged ``exact`` (it does not depend on training), and every quantity and verdict of the chapter is held
+to the committed ledger, within the last digits that another BLAS changes. An unexecuted notebook is
 refused. Where an edition's data cannot be had its notebooks are skipped, and the last lines of the run say why.
 """
 

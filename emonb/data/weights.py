@@ -130,7 +130,7 @@ def _place(name: str, path: Path, was_missing: bool, unpacked: bool) -> str:
 
 
 def _unpack(source: str, names: list[str], progress: bool = False) -> None:
-    """Put the files that a wheel, or an archive in pieces, holds into the cache, each only once it is whole and verified."""
+    """Put the files that a wheel or an archive in pieces holds into the cache, each only once it is whole and verified."""
     cache, pieces = cache_dir(), _list_pieces(source)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as temporary:

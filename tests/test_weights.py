@@ -17,6 +17,7 @@ from emonb.run.stages import study_files
 from emonb.settings import BackboneConfig
 from emonb.study import load_study
 
+READ = sources.registry
 NOWHERE = "http://127.0.0.1:9/"
 FOLDER = "owner/small/resolve/abc123"
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 100}
@@ -198,7 +199,7 @@ def shelf(cache: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, bytes
         entries[f"wheel:{package}"] = sources.Entry(hashlib.sha256(wheel).hexdigest(), len(wheel))
     lines = [" ".join(map(str, (name, *entry))).strip() for name, entry in entries.items()]
     (cache.parent / "pieces.txt").write_text("\n".join(lines))
-    read = sources.registry(cache.parent / "pieces.txt")
+    read = READ(cache.parent / "pieces.txt")
     assert read == entries
     monkeypatch.setattr(sources, "registry", lambda path=None: read)
     asked: list[str] = []

@@ -28,7 +28,7 @@ MIRROR_HINT = "give a folder that repeats these paths with EMONB_MIRROR=DIR (or 
 
 
 class Entry(NamedTuple):
-    """One line of the registry: sha256 (hex), size in bytes, and the wheel or archive in pieces that also holds the file."""
+    """One line of the registry: sha256 (hex), size in bytes, and the wheel or archive that also holds the file, if any."""
 
     sha256: str
     bytes: int

@@ -51,7 +51,11 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
 
 
 def _draw(config: BackboneConfig, family: Any, shape: Any, trained: Any) -> Any:
-    """Draw a network at random; where the trained one is given, all under its first layer is kept."""
+    """Draw a network at random; where the trained one is given, all under its first layer is kept.
+
+    MPNet's table of attention by distance, which all its layers share, belongs to the layers: it is drawn
+    anew with them, with ``random_std`` like every other weight.
+    """
     if config.random_std is not None:
         shape.initializer_range = config.random_std
     with torch.random.fork_rng(devices=[]):

@@ -315,7 +315,14 @@ class Backbone:
         return widen(F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]))
 
 
-def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: int, device: str = "auto") -> Backbone:
+def open_backbone(
+    config: BackboneConfig,
+    layers: int,
+    neurons: int,
+    positions: int,
+    device: str = "auto",
+    dtype: str | None = None,
+) -> Backbone:
     """Load a backbone and check that it can do what the study asks, before any work is done.
 
     Parameters
@@ -328,6 +335,8 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
         Longest input the study will give: `<mask>` + prompt + comment.
     device : str
         ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+    dtype : str, optional
+        Number format, where it is not the study's.
 
     Raises
     ------
@@ -369,7 +378,7 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
             f"the backbone has {len(backbone.layers)} layers of {backbone.n_neurons} FFN neurons, the study declares "
             f"{layers} of {neurons}: correct `layers` and `neurons`"
         )
-    model = model.to(getattr(torch, config.dtype))
+    model = model.to(getattr(torch, dtype or config.dtype))
     return Backbone(model, tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
 
 

@@ -281,7 +281,7 @@ def test_the_registry_names_every_file_of_the_studys_model(study: str) -> None:
         source, _, inside = sources.registry()[name].wheel.partition("/")
         pieces = weights._list_pieces(source)
         assert inside.endswith(name.rpartition("/")[2])
-        assert {weights._wheel_of(piece) for piece in pieces or [name]} <= set(sources.registry())
+        assert {weights._holder_of(piece) for piece in pieces or [name]} <= set(sources.registry())
         assert len(pieces) == (5 if study.name == "mpnet" else 0)
     assert not checkpoints.registry_files(BackboneConfig(name="FacebookAI/roberta-base"))
     changed = load_study(study, **{"backbone.temperature": 0.5})

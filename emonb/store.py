@@ -1,0 +1,123 @@
+"""The store: every result once, in one folder, by its key, whichever study asked for it first.
+
+``NAME-KEY.nc`` is a result, ``work/NAME-KEY`` holds its unfinished parts, ``worlds`` what is
+planted, ``locks`` says what is being made. All that makes a result is in its key, so studies,
+processes and machines may share one store.
+"""
+
+import contextlib
+import errno
+import logging
+import shutil
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import filelock
+import xarray as xr
+
+from emonb import artifacts
+from emonb.errors import ArtifactError, StoreError
+from emonb.paths import runs_dir, store_dir
+
+log = logging.getLogger("emonb")
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers to one who asks for a lock."""
+
+
+def result(name: str, key: str) -> Path:
+    """File of a result."""
+    return store_dir() / f"{name}-{key}.nc"
+
+
+def work(name: str, key: str) -> Path:
+    """Folder of the parts of a result that is being made."""
+    return store_dir() / "work" / f"{name}-{key}"
+
+
+@contextlib.contextmanager
+def locked(stem: str) -> Iterator[None]:
+    """Hold the lock of something that is made, and wait for it where another process makes the same.
+
+    The operating system takes the lock back when the process ends, however it ends. On a file
+    system without locks a file stands for one, with a line that says so.
+    """
+    path = store_dir() / "locks" / f"{stem}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock: filelock.BaseFileLock = filelock.FileLock(path)
+    try:
+        _acquire(lock, stem)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        # of another name: the file of the lock that was refused is there, and would count as one
+        lock = filelock.SoftFileLock(path.with_suffix(".held"))
+        log.warning("no locks in %s (%s): %s stands for one", path.parent, error.strerror, lock.lock_file)
+        _acquire(lock, stem)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: filelock.BaseFileLock, stem: str) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        log.warning("another process is making %s; waiting for it (%s)", stem, lock.lock_file)
+        lock.acquire()
+
+
+def check() -> None:
+    """Find out, once a process and before hours of work, whether the store holds what is written.
+
+    Raises
+    ------
+    StoreError
+        It does not.
+    """
+    _check(store_dir())
+
+
+@cache
+def _check(folder: Path) -> None:
+    path, tiny = folder / f".check-{uuid.uuid4().hex[:8]}.nc", xr.Dataset({"a": ("x", [1.0])})
+    try:
+        artifacts.read(artifacts.write(tiny, path))
+    except (OSError, ArtifactError) as error:
+        raise StoreError(
+            f"results cannot be kept in {folder}: {error}. Nothing was made; mend the folder, or set EMONB_STORE to another"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def adopt() -> None:
+    """Move what run folders of earlier versions hold into the store, once a process; say how much."""
+    _adopt(runs_dir(), store_dir())
+
+
+@cache
+def _adopt(runs: Path, store: Path) -> None:
+    folders = [folder for folder in runs.glob("*") if folder.is_dir() and folder != store]
+    found = [path for folder in folders for path in (*folder.glob("*-*.nc"), *folder.glob("work/*"))]
+    found += runs.glob("worlds/*")
+    if not found:
+        return
+    with locked("adopted"):
+        for path in found:
+            inner = path.parent.name if path.parent.name in ("work", "worlds") else "."
+            target = store / inner / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # another process may have moved it, or another run folder held the same
+            with contextlib.suppress(FileNotFoundError):
+                if not target.exists():
+                    shutil.move(path, target)
+                elif path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+    shutil.rmtree(runs / "locks", ignore_errors=True)
+    log.warning("%d results, parts and worlds of an earlier version moved from %s into %s", len(found), runs, store)

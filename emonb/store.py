@@ -37,34 +37,56 @@ def work(name: str, key: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(stem: str) -> Iterator[None]:
-    """Hold the lock of something that is made, and wait for it where another process makes the same.
+def locked(stem: str, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of something that is made; where another process makes the same, wait for it.
 
     The operating system takes the lock back when the process ends, however it ends. On a file
     system without locks a file stands for one, with a line that says so.
+
+    Raises
+    ------
+    StoreError
+        Another process makes the same, and we do not wait.
     """
-    path = store_dir() / "locks" / f"{stem}.lock"
+    path = _lock(stem)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock: filelock.BaseFileLock = filelock.FileLock(path)
     try:
-        _acquire(lock, stem)
+        _acquire(lock, stem, wait)
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise
         # of another name: the file of the lock that was refused is there, and would count as one
         lock = filelock.SoftFileLock(path.with_suffix(".held"))
         log.warning("no locks in %s (%s): %s stands for one", path.parent, error.strerror, lock.lock_file)
-        _acquire(lock, stem)
+        _acquire(lock, stem, wait)
     try:
         yield
     finally:
         lock.release()
 
 
-def _acquire(lock: filelock.BaseFileLock, stem: str) -> None:
+def is_locked(stem: str) -> bool:
+    """Tell whether another process is making something."""
+    if not _lock(stem).exists():
+        return False
+    try:
+        with locked(stem, wait=False):
+            return False
+    except StoreError:
+        return True
+
+
+def _lock(stem: str) -> Path:
+    return store_dir() / "locks" / f"{stem}.lock"
+
+
+def _acquire(lock: filelock.BaseFileLock, stem: str, wait: bool) -> None:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        if not wait:
+            raise StoreError(f"another process is making {stem} ({lock.lock_file})") from None
         log.warning("another process is making %s; waiting for it (%s)", stem, lock.lock_file)
         lock.acquire()
 

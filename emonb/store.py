@@ -123,7 +123,7 @@ def adopt() -> None:
 
 @cache
 def _adopt(runs: Path, store: Path) -> None:
-    folders = [folder for folder in runs.glob("*") if folder.is_dir() and folder != store]
+    folders = [folder for folder in runs.glob("*") if folder.is_dir() and folder.name != "store"]
     found = [path for folder in folders for path in (*folder.glob("*-*.nc"), *folder.glob("work/*"))]
     found += runs.glob("worlds/*")
     if not found:

@@ -53,7 +53,8 @@ def list_entries() -> list[Entry]:
     for what, path in sorted(found, key=lambda each: each[1]):
         stage = _stem(path).rpartition("-")[0]
         unfinished = path.name.startswith(".")
-        studies = () if unfinished else tuple(referred.get(_stem(path), ()))
+        needless = unfinished or (root / f"{path.name}.nc").exists()  # parts of what is whole
+        studies = () if needless else tuple(referred.get(_stem(path), ()))
         kept = untold.get(stage, "") or _tell_making(path)
         entries.append(Entry(path, what.format("unfinished" if unfinished else stage), _count_bytes(path), studies, kept))
     return entries

@@ -134,7 +134,7 @@ class Run:
         stage = stage_of(name, self.study)
         if stage.stored:
             store.check()
-            self._note()
+            self.note()
         if stage.units is not None and parts is None:
             parts = parts_of(self, name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
@@ -151,6 +151,13 @@ class Run:
     def work(self, name: str) -> Path:
         """Folder for the parts of a stage, which a second start resumes from; removed when the whole is stored."""
         return store.work(name, self.key(name))
+
+    def note(self) -> None:
+        """Say in the run folder, which may be read-only, what study refers to results in the store."""
+        path = self.folder / NOTE
+        if not path.is_file():
+            with suppress(OSError):
+                artifacts.write_text(self.study.model_dump_json(indent=1) + "\n", path)
 
     def making(self, name: str) -> AbstractContextManager[None]:
         """Lock of a result, held while the whole is made or joined."""
@@ -232,13 +239,6 @@ class Run:
         except ArtifactError as error:
             log.warning("%s. It is made anew", error)
             return None
-
-    def _note(self) -> None:
-        """Say in the run folder what study refers to results in the store; a folder may be read-only."""
-        path = self.folder / NOTE
-        if not path.is_file():
-            with suppress(OSError):
-                artifacts.write_text(self.study.model_dump_json(indent=1) + "\n", path)
 
     def __repr__(self) -> str:
         return f"Run({self.name})"

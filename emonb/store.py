@@ -8,7 +8,6 @@ processes and machines may share one store.
 import contextlib
 import errno
 import logging
-import shutil
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +18,7 @@ import xarray as xr
 
 from emonb import artifacts
 from emonb.errors import ArtifactError, StoreError
-from emonb.paths import runs_dir, store_dir
+from emonb.paths import store_dir
 
 log = logging.getLogger("emonb")
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -114,32 +113,3 @@ def _check(folder: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-
-
-def adopt() -> None:
-    """Move what run folders of earlier versions hold into the store, once a process; say how much."""
-    _adopt(runs_dir(), store_dir())
-
-
-@cache
-def _adopt(runs: Path, store: Path) -> None:
-    folders = [folder for folder in runs.glob("*") if folder.is_dir() and folder.name != "store"]
-    found = [path for folder in folders for path in (*folder.glob("*-*.nc"), *folder.glob("work/*"))]
-    found += runs.glob("worlds/*")
-    if not found:
-        return
-    with locked("adopted"):
-        for path in found:
-            inner = path.parent.name if path.parent.name in ("work", "worlds") else "."
-            target = store / inner / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # another process may have moved it, or another run folder held the same
-            with contextlib.suppress(FileNotFoundError):
-                if not target.exists():
-                    shutil.move(path, target)
-                elif path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-    shutil.rmtree(runs / "locks", ignore_errors=True)
-    log.warning("%d results, parts and worlds of an earlier version moved from %s into %s", len(found), runs, store)

@@ -94,22 +94,6 @@ def test_the_store_may_lie_elsewhere_than_the_runs(study: str, tuned: list[int],
     assert not list(tmp_path.glob("one/**/*.nc"))
 
 
-def test_run_folders_of_earlier_versions_are_moved_in_with_a_line(study: str, tuned, runs: Path, caplog) -> None:
-    path = _open(study).path("prompts")
-    for name in ("tiny-1", "tiny-2"):  # each had its own
-        (runs / name / "work" / "lesions-1").mkdir(parents=True)
-        shutil.copy(path, runs / name / path.name)
-    path.unlink()
-    (runs / "tiny-1" / "executed").mkdir()
-    store._adopt.cache_clear()
-    assert _open(study).path("prompts") == path
-    assert tuned == [2]
-    assert f"4 results, parts and worlds of an earlier version moved from {runs} into {runs / 'store'}" in caplog.text
-    left = sorted(each.relative_to(runs) for each in runs.glob("tiny-[12]/**/*") if each.name != "work")
-    assert left == [Path("tiny-1/executed")]
-    assert (runs / "store" / "work" / "lesions-1").is_dir()
-
-
 # ---------------------------------------------------------------- file systems
 
 
@@ -249,6 +233,7 @@ def full(runs: Path, study: str) -> dict[str, Path]:
         "parts": root / "work" / "prompts-22222222222222222222",
         "fresh parts": root / "work" / "prompts-33333333333333333333",
         "half written": root / f".{published._file('humans').name}.1234abcd.part",
+        "of an earlier version": runs / "tiny" / published._file("humans").name,
         "world": files.folder_of(load_study("control"), "planted:train"),
         "old world": root / "worlds" / "files-44444444444444444444",
     }
@@ -263,7 +248,7 @@ def full(runs: Path, study: str) -> dict[str, Path]:
     return at
 
 
-GOES = {"stale", "parts of a whole", "parts", "half written", "old world"}
+GOES = {"stale", "parts of a whole", "parts", "half written", "old world", "of an earlier version"}
 
 
 def test_only_what_no_study_refers_to_and_nobody_makes_is_cleared(full: dict[str, Path], capsys, monkeypatch) -> None:
@@ -277,10 +262,10 @@ def test_only_what_no_study_refers_to_and_nobody_makes_is_cleared(full: dict[str
     with _hold(full["locked"].stem) as other:
         said = emonb()
         assert all(path.exists() for path in full.values())
-        assert f"11 in {store.store_dir()}; 5 (5,000 bytes) that no study refers to; --clear removes them" in said
+        assert f"12 in {store.store_dir()}; 6 (6,000 bytes) that no study refers to; --clear removes them" in said
         assert "lesions-11111111111111111111.nc stays: it is being made" in said
         assert "prompts-33333333333333333333 stays: it was written less than a day ago" in said
-        assert "5 (5,000 bytes) removed" in emonb("--clear")
+        assert "6 (6,000 bytes) removed" in emonb("--clear")
         assert {name for name, path in full.items() if not path.exists()} == GOES
         other.stdin.close()
     assert "1 (1,000 bytes) removed" in emonb("--clear")

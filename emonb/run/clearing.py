@@ -42,18 +42,21 @@ class Entry(NamedTuple):
 
 
 def list_entries() -> list[Entry]:
-    """List all that is in the store, and why it stays."""
-    store.adopt()
+    """List all that is in the store, and what earlier versions left in run folders; say why it stays."""
     referred, untold = _read_references()
-    root = store_dir()
+    root, runs = store_dir(), runs_dir()
     found = [("{}", path) for path in root.glob("*") if path.is_file()]
     found += [("parts of {}", path) for path in root.glob("work/*")]
     found += [("world: {}", path) for path in root.glob("worlds/*")]
+    earlier = [path for pattern in ("*/*-*.nc", "*/work/*", "worlds/*") for path in runs.glob(pattern)]
+    found += [("{}, earlier version", path) for path in earlier if not path.is_relative_to(runs / "store")]
     entries = []
     for what, path in sorted(found, key=lambda each: each[1]):
         stage = _stem(path).rpartition("-")[0]
         unfinished = path.name.startswith(".")
-        needless = unfinished or (root / f"{path.name}.nc").exists()  # parts of what is whole
+        # parts of what is whole, and what lies where nothing is read
+        whole = (root / f"{path.name}.nc").exists()
+        needless = unfinished or whole or not path.is_relative_to(root)
         studies = () if needless else tuple(referred.get(_stem(path), ()))
         kept = untold.get(stage, "") or _tell_making(path)
         entries.append(Entry(path, what.format("unfinished" if unfinished else stage), _count_bytes(path), studies, kept))
@@ -91,9 +94,9 @@ def clear(entries: list[Entry]) -> list[Entry]:
     return removed
 
 
-def _read_references() -> tuple[dict[str, list[str]], dict[str, str]]:
+def _read_references() -> tuple[dict[str, dict[str, None]], dict[str, str]]:
     """Names of studies by what their keys name; and by stage why a key cannot be told, so that all stays."""
-    referred: dict[str, list[str]] = defaultdict(list)
+    referred: dict[str, dict[str, None]] = defaultdict(dict)
     untold: dict[str, str] = {}
     for study in _list_studies(untold):
         for run in _list_runs(study):
@@ -101,13 +104,11 @@ def _read_references() -> tuple[dict[str, list[str]], dict[str, str]]:
                 if not stage.stored:
                     continue
                 try:
-                    referred[f"{name}-{run.key(name)}"].append(run.name)
+                    referred[f"{name}-{run.key(name)}"][run.name] = None
                 except (EmonbError, OSError) as error:
                     untold[name] = f"the key of {run.name} cannot be told: {error}"
             for name in planted_files(run.study):
-                folder = files.folder_of(run.study, name).name
-                if run.name not in referred[folder]:
-                    referred[folder].append(run.name)
+                referred[files.folder_of(run.study, name).name][run.name] = None
     return referred, untold
 
 

@@ -231,7 +231,6 @@ class Run:
         return dataset
 
     def _read(self, name: str) -> Any:
-        store.adopt()
         try:
             return artifacts.read(self._file(name))
         except FileNotFoundError:

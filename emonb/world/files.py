@@ -84,7 +84,6 @@ def _world(study: Study) -> World:
 
 def _make(folder: Path, write: Callable[[Path], None]) -> Path:
     """Fill a folder so that it either holds everything or does not exist; other processes wait."""
-    store.adopt()
     if folder.is_dir():
         return folder
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")

@@ -108,7 +108,7 @@ def check() -> None:
 
 @cache
 def _check(folder: Path) -> None:
-    path, tiny = folder / f".check-{uuid.uuid4().hex[:8]}.nc", xr.Dataset({"a": ("x", [1.0])})
+    path, tiny = folder / f".check-{uuid.uuid4().hex[:8]}.part", xr.Dataset({"a": ("x", [1.0])})
     try:
         artifacts.read(artifacts.write(tiny, path))
     except (OSError, ArtifactError) as error:

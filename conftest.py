@@ -1,20 +1,28 @@
 """How committed notebooks are held to their outputs (nbval): numbers within a tolerance, everything else exactly.
 
-All notebooks run from one empty run directory. In an edition computed live (the control) a cell's output is held exactly
-where the cell is tagged ``exact`` (it does not depend on training), and every quantity and verdict of the chapter is held
-to the committed ledger, within the last digits that another BLAS changes. An unexecuted notebook is
-refused. Where an edition's data cannot be had its notebooks are skipped, and the last lines of the run say why.
+All notebooks run from one empty run directory, with results from the checkout's store
+(``EMONB_STORE``, if set): nbval holds cells and outputs, and ``tests/test_keys.py`` holds that
+nothing stale is read. Tests change code and count what is made: they have an empty store, but for
+those that ask for ``shared_store``. In an edition computed live (the control) a cell's output is
+held exactly where the cell is tagged ``exact`` (it does not depend on training), and every quantity
+and verdict of the chapter is held to the committed ledger, within the last digits that another BLAS
+changes. An unexecuted notebook is refused. Where an edition's data cannot be had its notebooks are
+skipped, and the last lines of the run say why.
 """
 
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
+from emonb.paths import store_dir
 from emonb.run.notebooks import same_text
 
 NEEDS_DATA = {"book/published/": "published", "book/deviations": "published", "book/minilm/": "minilm"}
+SHARED = "EMONB_SHARED_STORE"
+"""Environment variable with the folder of the shared store; all processes of a session inherit it."""
 _skipped: dict[str, str] = {}
 
 
@@ -32,13 +40,15 @@ class Tolerant(str):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    folder = tempfile.TemporaryDirectory(prefix="emonb-nbval-")
+    shared = os.environ.setdefault(SHARED, str(store_dir().absolute()))
+    executing = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
+    os.environ |= {"EMONB_RUNS": folder.name, "EMONB_STORE": shared if executing else ""}
+    config.add_cleanup(folder.cleanup)
     if not config.pluginmanager.hasplugin("nbval"):
         return
     from nbval import plugin
 
-    folder = tempfile.TemporaryDirectory(prefix="emonb-nbval-")
-    os.environ["EMONB_RUNS"] = folder.name
-    config.add_cleanup(folder.cleanup)
     class_sanitize, class_collect = plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect
 
     def sanitize(self, text):
@@ -64,6 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
         return [*items, LedgerItem.from_parent(self, name="ledger", study=live)]
 
     plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect = sanitize, collect
+
+
+@pytest.fixture(scope="module")
+def shared_store() -> Iterator[None]:
+    """Take results of unchanged studies from the checkout's store, and leave there what is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMONB_STORE", os.environ[SHARED])
+        yield
 
 
 class LedgerItem(pytest.Item):

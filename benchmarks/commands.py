@@ -126,9 +126,8 @@ def main(words: list[str]) -> None:
         folder, home = Path(top) / "emonb", Path(top) / "home"
         subprocess.run(["git", "clone", "--quiet", str(HERE.parent), str(folder)], check=True)
         home.mkdir()
-        environment = {
-            k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "VIRTUAL_ENV", "EMONB_RUNS", "EMONB_CACHE")
-        }
+        ours = ("XDG_CACHE_HOME", "VIRTUAL_ENV", "EMONB_RUNS", "EMONB_STORE", "EMONB_CACHE")
+        environment = {k: v for k, v in os.environ.items() if k not in ours}
         environment |= {"HOME": str(home), "PATH": f"{folder}/.venv/bin:{environment['PATH']}"}
         for command in chosen:
             results[command] = found = measure(command, folder, environment)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from emonb.errors import ArtifactError
+from emonb.errors import ArtifactError, StoreError
 
 DECLARATIONS = ("emonb.errors", "emonb.paths", "emonb.settings")
 """Modules that change no result by themselves: messages, folders, and fields whose values are in the keys."""
@@ -103,15 +103,27 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
 def read(path: Path) -> xr.Dataset:
     """Read a whole artifact into memory.
 
+    HDF5 reads from a file that Python opened: it asks for no lock then, which a file system may not
+    have and another process may hold, and it keeps no second copy.
+
     Raises
     ------
+    FileNotFoundError
+        There is none.
+    StoreError
+        The file system does not give it.
     ArtifactError
         The file is cut short, or its content is not what was written.
     """
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
+        with path.open("rb") as opened, xr.open_dataset(opened, engine="h5netcdf") as file:
             dataset = file.load()
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        # the operating system's errors have a number, those of HDF5 about a file have none
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(f"{path} cannot be read now ({error.strerror}); it is not made anew") from None
         raise ArtifactError(
             f"{path} cannot be read ({str(error).splitlines()[0]}); likely a write that was cut short"
         ) from None

@@ -33,5 +33,9 @@ class ArtifactError(EmonbError):
     """A stored result that is cut short or was changed; it is never used."""
 
 
+class StoreError(EmonbError):
+    """A store that cannot be read or written just now; nothing is made anew for that."""
+
+
 class PartError(EmonbError):
     """Parts of a result that are missing, that do not belong together, or that need more memory than there is."""

@@ -32,10 +32,16 @@ def book_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """Folder for artifacts: ``EMONB_RUNS`` if set, else ``runs/`` in the checkout, else ``runs/`` where you are."""
+    """Folder of runs: ``EMONB_RUNS`` if set, else ``runs/`` in the checkout, else ``runs/`` where you are."""
     if os.environ.get("EMONB_RUNS"):
         return Path(os.environ["EMONB_RUNS"]).expanduser()
     return (_HERE.parent if in_checkout() else Path.cwd()) / "runs"
+
+
+def store_dir() -> Path:
+    """Folder of results by key: ``EMONB_STORE`` if set, else ``store/`` in the folder of runs."""
+    given = os.environ.get("EMONB_STORE")
+    return Path(given).expanduser() if given else runs_dir() / "store"
 
 
 def cache_dir() -> Path:

@@ -556,7 +556,7 @@ def test_dimensions_run_from_one_to_the_number_of_attributes() -> None:
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run(shared_store: None) -> Run:
     return open_run("published", progress=False)
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.published
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run(shared_store: None) -> Run:
     return open_run("published", progress=False)
 
 

@@ -1,7 +1,5 @@
 """A few committed prompts and lesions of the MiniLM study made again from nothing; skipped where weights cannot be had."""
 
-from collections.abc import Iterator
-
 import pytest
 import xarray as xr
 
@@ -15,14 +13,12 @@ from emonb.study import load_study
 
 
 @pytest.fixture(scope="module")
-def minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
-        study = load_study("minilm")
-        missing = weights.available(study_files(study))
-        if missing:
-            pytest.skip(missing)
-        yield Run(study, progress=False)
+def minilm(shared_store: None) -> Run:
+    study = load_study("minilm")
+    missing = weights.available(study_files(study))
+    if missing:
+        pytest.skip(missing)
+    return Run(study, progress=False)
 
 
 def test_a_prompt_and_two_masks_come_out_again(minilm: Run) -> None:

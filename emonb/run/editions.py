@@ -74,6 +74,7 @@ def run_edition(
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
     check_released(run.study)
+    run.note()
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
     for number, (chapter, path) in enumerate(paths.items(), 1):
@@ -134,7 +135,7 @@ def settle(study: str, folder: Path, accept: bool = False, log: Log = lambda lin
 
 
 def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = lambda line: None) -> list[dict[str, Any]]:
-    """Re-execute a committed edition in a clean run directory and compare every quantity and verdict.
+    """Re-execute a committed edition with an empty store and compare every quantity and verdict.
 
     Returns
     -------
@@ -149,7 +150,10 @@ def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = l
     committed = read_ledgers().get(load_study(study).name)
     if committed is None:
         raise StudyError(f"no committed edition '{study}': {book_dir() / study / 'claims.json'} is missing; run it first")
-    with tempfile.TemporaryDirectory(prefix="emonb-check-") as folder, patch.dict(os.environ, EMONB_RUNS=folder):
+    with (
+        tempfile.TemporaryDirectory(prefix="emonb-check-") as folder,
+        patch.dict(os.environ, EMONB_RUNS=folder, EMONB_STORE=""),
+    ):
         run_edition(study, chapters=chapters, log=log)
         fresh = merge_records(read_record(Run(load_study(study)), chapter) for chapter in chapters)
     if set(chapters) != set(CHAPTERS):

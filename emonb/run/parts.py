@@ -218,12 +218,13 @@ def make_part(run: "Run", name: str, number: int, of: int) -> list[str]:
 
 def join_parts(run: "Run", name: str, mixed: bool = False) -> Path:
     """Make a result from its parts, without computing any; return its path."""
-    if not run.has(name):
-        parts = parts_of(run, name, need=True, join=True, mixed=mixed)
-        missing = parts.missing()
-        if missing:  # said before anything is read
-            raise PartError(f"{name}: {len(missing)} of {len(parts.names)} parts are missing: {_list(missing)}")
-        run.store(name, run.make(name, parts))
+    with run.making(name):  # who else joins the same parts removes them
+        if not run.has(name):
+            parts = parts_of(run, name, need=True, join=True, mixed=mixed)
+            missing = parts.missing()
+            if missing:  # said before anything is read
+                raise PartError(f"{name}: {len(missing)} of {len(parts.names)} parts are missing: {_list(missing)}")
+            run.store(name, run.make(name, parts))
     return run.path(name)
 
 

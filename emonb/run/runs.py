@@ -1,17 +1,15 @@
-"""A run: one study with its run directory, where results are loaded by name and made when they are missing."""
+"""A run: one study, its results loaded by name from the store, and made when they are missing."""
 
-import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from emonb import __version__, artifacts
+from emonb import __version__, artifacts, store
 from emonb.book import prose
 from emonb.book.ledger import Ledger
 from emonb.book.tables import Text
@@ -27,12 +25,16 @@ from emonb.study import Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
 log = logging.getLogger("emonb")
+NOTE = "study.json"
+"""File of a run folder that says of which study it is: what its keys name is kept in the store."""
 RECORD = "EMONB_RECORD"
 """Environment variable by which an edition tells a chapter that it executes where to record; nobody else sets it."""
 
 
 class Run:
-    """One study with its run directory: loads results by name, computing what is missing.
+    """One study: loads results by name from the store, computing what is missing.
+
+    Its own folder is that of its chapters, their stamps and records.
 
     Parameters
     ----------
@@ -125,11 +127,14 @@ class Run:
 
     def has(self, name: str) -> bool:
         """Tell whether a result is stored, whole and undamaged."""
-        return name in self._loaded or self._read(self._file(name)) is not None
+        return name in self._loaded or self._read(name) is not None
 
     def make(self, name: str, parts: Parts | None = None) -> Any:
         """Make a result, and store nothing but parts of it; with given parts, in their way."""
         stage = stage_of(name, self.study)
+        if stage.stored:
+            store.check()
+            self.note()
         if stage.units is not None and parts is None:
             parts = parts_of(self, name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
@@ -145,7 +150,18 @@ class Run:
 
     def work(self, name: str) -> Path:
         """Folder for the parts of a stage, which a second start resumes from; removed when the whole is stored."""
-        return self.folder / "work" / f"{name}-{self.key(name)}"
+        return store.work(name, self.key(name))
+
+    def note(self) -> None:
+        """Say in the run folder, which may be read-only, what study refers to results in the store."""
+        path = self.folder / NOTE
+        if not path.is_file():
+            with suppress(OSError):
+                artifacts.write_text(self.study.model_dump_json(indent=1) + "\n", path)
+
+    def making(self, name: str) -> AbstractContextManager[None]:
+        """Lock of a result, held while the whole is made or joined."""
+        return store.locked(f"{name}-{self.key(name)}")
 
     def recipe(self, name: str) -> dict[str, Any]:
         """Settings by which a result is made where it is computed live, those of what it needs included; no code."""
@@ -201,25 +217,24 @@ class Run:
         return self.fingerprint(settings.name) if planted.is_planted(settings.name) else checkpoints.fingerprint(settings)
 
     def _file(self, name: str) -> Path:
-        return self.folder / f"{name}-{self.key(name)}.nc"
+        return store.result(name, self.key(name))
 
     def _read_or_make(self, name: str) -> Any:
         """Read a stored result; make it where it is missing or damaged, while other processes wait for it."""
-        path = self._file(name)
-        dataset = self._read(path)
+        dataset = self._read(name)
         if dataset is None:
-            with _locked(runs_dir() / "locks" / f"{path.stem}.lock"):
-                dataset = self._read(path)  # another process may have made it
+            with self.making(name):
+                dataset = self._read(name)  # another process may have made it
                 if dataset is None:
                     dataset = self.store(name, self.make(name))
         self.used[name] = dataset.attrs["checksum"]
         return dataset
 
-    def _read(self, path: Path) -> Any:
-        if not path.is_file():
-            return None
+    def _read(self, name: str) -> Any:
         try:
-            return artifacts.read(path)
+            return artifacts.read(self._file(name))
+        except FileNotFoundError:
+            return None
         except ArtifactError as error:
             log.warning("%s. It is made anew", error)
             return None
@@ -238,22 +253,6 @@ class Run:
             ("made by", f"emonb {__version__}"),
         ]
         return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the operating system takes back when the process ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        log.warning("another process is making %s; waiting for it", path.stem)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class _Prefixed(dict[str, str]):

@@ -1,7 +1,7 @@
 """Files of a planted world on disk: made when a study that names them (``planted:NAME``) first asks, and kept by key.
 
-The corpus and human files take a second, the backbone half a minute; all are stored under ``worlds/`` in the run folder,
-where studies that share a world find them.
+The corpus and human files take a second, the backbone half a minute; all are under ``worlds/`` in
+the store, where studies that share a world find them.
 """
 
 import shutil
@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from emonb import artifacts
+from emonb import artifacts, store
 from emonb.errors import StudyError
-from emonb.paths import data_dir, runs_dir
+from emonb.paths import data_dir, store_dir
 from emonb.study import Study
 from emonb.world.world import FILES, Truth, World, write_world
 
@@ -42,6 +42,12 @@ def fingerprint(study: Study, name: str) -> str:
     )
 
 
+def folder_of(study: Study, name: str) -> Path:
+    """Folder of a planted file, or of the backbone, by its fingerprint."""
+    kind = "backbone" if name == BACKBONE else "files"
+    return store_dir() / "worlds" / f"{kind}-{fingerprint(study, name)}"
+
+
 def plant(study: Study, name: str, progress: bool = True) -> Path:
     """Return the path of a planted file or of the backbone's folder, made first if it is not there.
 
@@ -50,7 +56,7 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
     StudyError
         The world has no file of that name.
     """
-    folder = runs_dir() / "worlds" / f"{'backbone' if name == BACKBONE else 'files'}-{fingerprint(study, name)}"
+    folder = folder_of(study, name)
     if name == BACKBONE:
         from emonb.model.compute import limit_threads
         from emonb.world.network import train_backbone
@@ -77,15 +83,17 @@ def _world(study: Study) -> World:
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> Path:
-    """Fill a folder so that it either holds everything or does not exist."""
+    """Fill a folder so that it either holds everything or does not exist; other processes wait."""
     if folder.is_dir():
         return folder
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    part.mkdir(parents=True)
-    try:
-        write(part)
-        if not folder.is_dir():  # another process may have been first, with the same content
+    with store.locked(folder.name):
+        if folder.is_dir():  # another process was first
+            return folder
+        part.mkdir(parents=True)
+        try:
+            write(part)
             part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return folder

@@ -40,15 +40,15 @@ class Tolerant(str):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    folder = tempfile.TemporaryDirectory(prefix="emonb-nbval-")
+    shared = os.environ.setdefault(SHARED, str(store_dir().absolute()))
+    executing = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
+    os.environ |= {"EMONB_RUNS": folder.name, "EMONB_STORE": shared if executing else ""}
+    config.add_cleanup(folder.cleanup)
     if not config.pluginmanager.hasplugin("nbval"):
         return
     from nbval import plugin
 
-    folder = tempfile.TemporaryDirectory(prefix="emonb-nbval-")
-    shared = os.environ.setdefault(SHARED, str(store_dir().absolute()))
-    executing = config.getoption("nbval") or config.getoption("nbval_lax")
-    os.environ |= {"EMONB_RUNS": folder.name, "EMONB_STORE": shared if executing else ""}
-    config.add_cleanup(folder.cleanup)
     class_sanitize, class_collect = plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect
 
     def sanitize(self, text):

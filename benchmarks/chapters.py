@@ -28,7 +28,7 @@ if reason and "published" in wanted:
     print(f"the published edition is not measured: {reason}")
     wanted.remove("published")
 with tempfile.TemporaryDirectory() as folder:
-    os.environ["EMONB_RUNS"] = folder
+    os.environ |= {"EMONB_RUNS": folder, "EMONB_STORE": ""}
     out = editions.Path(folder) / "book"
     if "control" in wanted:
         measure("control_cold", "<= 5 min, <= 2 GB", timed(lambda: editions.run_edition("control", out=out / "control")))

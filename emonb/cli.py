@@ -20,14 +20,15 @@ app = typer.Typer(
     help=(
         "Re-run a published study of emotion knowledge in a language model, and check which of its claims survive.\n\n"
         "Studies are YAML files (data/studies); `published` is the paper's own numbers. Upstream data are fetched once by "
-        "hash; set EMONB_MIRROR to a folder that repeats the URL paths to use that instead of the network. Artifacts "
-        "are kept under EMONB_RUNS (default: runs/). EMONB_DEBUG=1 shows the traceback of an error."
+        "hash; set EMONB_MIRROR to a folder that repeats the URL paths to use that instead of the network. Chapters "
+        "go to EMONB_RUNS (default: runs/), results to EMONB_STORE (default: store/ in it). EMONB_DEBUG=1 shows the "
+        "traceback of an error."
     ),
 )
 
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
 Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
-for command in (cli_results.artifact, cli_results.part, cli_results.parts, cli_results.export):
+for command in (cli_results.artifact, cli_results.part, cli_results.parts, cli_results.export, cli_results.store):
     app.command()(command)
 
 
@@ -130,7 +131,7 @@ def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emon
 
 @app.command()
 def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> None:
-    """Re-execute a committed edition in a clean run directory; say claim by claim what came out; exit 1 on a difference."""
+    """Re-execute a committed edition with an empty store; say claim by claim what came out; exit 1 on a difference."""
     from emonb.run import editions
 
     use_mirror(mirror)

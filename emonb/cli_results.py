@@ -114,6 +114,28 @@ def export(
     typer.echo(export_study(_open(study, parameter), out))
 
 
+def store(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what no study refers to.")] = False,
+) -> None:
+    """Say what lies in the store of results, how large, and which studies refer to it.
+
+    A study refers to what its keys name now: one of data/studies, or one with a folder under EMONB_RUNS; delete that
+    folder to let go of its results. What is being made stays.
+    """
+    from emonb import paths
+    from emonb.run import clearing
+
+    entries = clearing.list_entries()
+    for line in clearing.describe(entries):
+        typer.echo(line)
+    loose = [entry for entry in entries if not entry.stays]
+    if clear:
+        loose = clearing.clear(entries)
+    n = sum(entry.bytes for entry in loose)
+    how = "removed" if clear else "that no study refers to; --clear removes them"
+    typer.echo(f"{len(entries)} in {paths.store_dir()}; {len(loose)} ({n:,} bytes) {how}")
+
+
 def parse(pairs: list[str] | None) -> dict[str, Any]:
     """Read KEY=VALUE pairs, values as YAML."""
     import yaml

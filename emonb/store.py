@@ -8,7 +8,6 @@ processes and machines may share one store.
 import contextlib
 import errno
 import logging
-import shutil
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +18,7 @@ import xarray as xr
 
 from emonb import artifacts
 from emonb.errors import ArtifactError, StoreError
-from emonb.paths import runs_dir, store_dir
+from emonb.paths import store_dir
 
 log = logging.getLogger("emonb")
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -37,34 +36,56 @@ def work(name: str, key: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(stem: str) -> Iterator[None]:
-    """Hold the lock of something that is made, and wait for it where another process makes the same.
+def locked(stem: str, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of something that is made; where another process makes the same, wait for it.
 
     The operating system takes the lock back when the process ends, however it ends. On a file
     system without locks a file stands for one, with a line that says so.
+
+    Raises
+    ------
+    StoreError
+        Another process makes the same, and we do not wait.
     """
-    path = store_dir() / "locks" / f"{stem}.lock"
+    path = _lock(stem)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock: filelock.BaseFileLock = filelock.FileLock(path)
     try:
-        _acquire(lock, stem)
+        _acquire(lock, stem, wait)
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise
         # of another name: the file of the lock that was refused is there, and would count as one
         lock = filelock.SoftFileLock(path.with_suffix(".held"))
         log.warning("no locks in %s (%s): %s stands for one", path.parent, error.strerror, lock.lock_file)
-        _acquire(lock, stem)
+        _acquire(lock, stem, wait)
     try:
         yield
     finally:
         lock.release()
 
 
-def _acquire(lock: filelock.BaseFileLock, stem: str) -> None:
+def is_locked(stem: str) -> bool:
+    """Tell whether another process is making something."""
+    if not _lock(stem).exists():
+        return False
+    try:
+        with locked(stem, wait=False):
+            return False
+    except StoreError:
+        return True
+
+
+def _lock(stem: str) -> Path:
+    return store_dir() / "locks" / f"{stem}.lock"
+
+
+def _acquire(lock: filelock.BaseFileLock, stem: str, wait: bool) -> None:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        if not wait:
+            raise StoreError(f"another process is making {stem} ({lock.lock_file})") from None
         log.warning("another process is making %s; waiting for it (%s)", stem, lock.lock_file)
         lock.acquire()
 
@@ -92,32 +113,3 @@ def _check(folder: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-
-
-def adopt() -> None:
-    """Move what run folders of earlier versions hold into the store, once a process; say how much."""
-    _adopt(runs_dir(), store_dir())
-
-
-@cache
-def _adopt(runs: Path, store: Path) -> None:
-    folders = [folder for folder in runs.glob("*") if folder.is_dir() and folder != store]
-    found = [path for folder in folders for path in (*folder.glob("*-*.nc"), *folder.glob("work/*"))]
-    found += runs.glob("worlds/*")
-    if not found:
-        return
-    with locked("adopted"):
-        for path in found:
-            inner = path.parent.name if path.parent.name in ("work", "worlds") else "."
-            target = store / inner / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # another process may have moved it, or another run folder held the same
-            with contextlib.suppress(FileNotFoundError):
-                if not target.exists():
-                    shutil.move(path, target)
-                elif path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-    shutil.rmtree(runs / "locks", ignore_errors=True)
-    log.warning("%d results, parts and worlds of an earlier version moved from %s into %s", len(found), runs, store)

@@ -200,7 +200,7 @@ def _load_slowly(counter, folder: str) -> None:
     assert float(run.load("rdms").a.sum()) == 3
 
 
-def test_two_processes_on_one_run_directory_do_the_work_once(tmp_path: Path) -> None:
+def test_two_processes_on_one_store_do_the_work_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     counter = context.Value("i", 0)
     processes = [context.Process(target=_load_slowly, args=(counter, str(tmp_path))) for _ in range(3)]

@@ -436,6 +436,13 @@ def test_nbval_refuses_an_unexecuted_notebook(tmp_path: Path) -> None:
     assert "1 of 2 code cells were never executed" in done.stdout
 
 
+def test_nbval_has_runs_of_its_own_and_the_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMONB_SHARED_STORE", str(tmp_path / "shared"))
+    source = "from emonb import paths; print(paths.store_dir().name, len(list(paths.runs_dir().iterdir())))"
+    done = _nbval(_notebook(tmp_path, "shared 0\n", source))
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_number_of_a_committed_output_altered_by_one_percent_is_seen() -> None:
     spec = importlib.util.spec_from_file_location("root_conftest", ROOT / "conftest.py")
     root_conftest = importlib.util.module_from_spec(spec)

@@ -45,7 +45,8 @@ def test_stages_are_computed_in_the_released_form(study_file: Path) -> None:
     np.testing.assert_allclose(
         lesions.accuracy.sel(kind="random", attribute="odd", size=16), lesions.mask_accuracy.values[one.values].mean(0)
     )
-    assert not list((run.folder / "work").glob("*"))
+    assert run.path("lesions").parent == paths.store_dir() and not list(paths.store_dir().glob("work/*"))
+    assert [path.name for path in run.folder.iterdir()] == ["study.json"]
 
 
 def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None:

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The same without Snakemake, by job arrays and dependencies: workflow/array.sh STUDY N [options of sbatch].
-# Set EMONB_RUNS to a folder that all nodes see. Where a part failed, run it again: what is there is kept.
+# Set EMONB_RUNS to a folder that all nodes see (results lie in store/ in it, or in EMONB_STORE).
+# Where a part failed, run it again: what is there is kept.
 set -euo pipefail
 study=$1 n=$2; shift 2
 mkdir -p logs

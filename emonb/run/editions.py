@@ -74,6 +74,7 @@ def run_edition(
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
     check_released(run.study)
+    run.note()
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
     for number, (chapter, path) in enumerate(paths.items(), 1):

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from emonb.study import Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
 log = logging.getLogger("emonb")
+NOTE = "study.json"
+"""File of a run folder that says of which study it is: what its keys name is kept in the store."""
 RECORD = "EMONB_RECORD"
 """Environment variable by which an edition tells a chapter that it executes where to record; nobody else sets it."""
 
@@ -132,6 +134,7 @@ class Run:
         stage = stage_of(name, self.study)
         if stage.stored:
             store.check()
+            self.note()
         if stage.units is not None and parts is None:
             parts = parts_of(self, name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
@@ -148,6 +151,13 @@ class Run:
     def work(self, name: str) -> Path:
         """Folder for the parts of a stage, which a second start resumes from; removed when the whole is stored."""
         return store.work(name, self.key(name))
+
+    def note(self) -> None:
+        """Say in the run folder, which may be read-only, what study refers to results in the store."""
+        path = self.folder / NOTE
+        if not path.is_file():
+            with suppress(OSError):
+                artifacts.write_text(self.study.model_dump_json(indent=1) + "\n", path)
 
     def making(self, name: str) -> AbstractContextManager[None]:
         """Lock of a result, held while the whole is made or joined."""
@@ -221,7 +231,6 @@ class Run:
         return dataset
 
     def _read(self, name: str) -> Any:
-        store.adopt()
         try:
             return artifacts.read(self._file(name))
         except FileNotFoundError:

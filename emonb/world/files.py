@@ -42,6 +42,12 @@ def fingerprint(study: Study, name: str) -> str:
     )
 
 
+def folder_of(study: Study, name: str) -> Path:
+    """Folder of a planted file, or of the backbone, by its fingerprint."""
+    kind = "backbone" if name == BACKBONE else "files"
+    return store_dir() / "worlds" / f"{kind}-{fingerprint(study, name)}"
+
+
 def plant(study: Study, name: str, progress: bool = True) -> Path:
     """Return the path of a planted file or of the backbone's folder, made first if it is not there.
 
@@ -50,7 +56,7 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
     StudyError
         The world has no file of that name.
     """
-    folder = store_dir() / "worlds" / f"{'backbone' if name == BACKBONE else 'files'}-{fingerprint(study, name)}"
+    folder = folder_of(study, name)
     if name == BACKBONE:
         from emonb.model.compute import limit_threads
         from emonb.world.network import train_backbone
@@ -78,7 +84,6 @@ def _world(study: Study) -> World:
 
 def _make(folder: Path, write: Callable[[Path], None]) -> Path:
     """Fill a folder so that it either holds everything or does not exist; other processes wait."""
-    store.adopt()
     if folder.is_dir():
         return folder
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")

@@ -140,7 +140,10 @@ class BackboneConfig(Strict):
     seed: Seed = Field(0, description="of the random weights, where they are `untrained`")
     verbalizer: tuple[str, str] = Field(("negative", "positive"), description='the words for "no" and "yes"')
     position_offset: Literal["paper", "roberta"] = Field("paper", description="positions from 0, or the model's own")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float64"] = Field(
+        "float32",
+        description="float64: slow, the same bits on every processor, prompts on a fixed grid",
+    )
     untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
     random: Literal["all", "layers"] = Field("all", description="what is random if untrained: layers keeps the embeddings")
     random_std: float | None = Field(None, gt=0, description="standard deviation of random weights; none: the model's own")

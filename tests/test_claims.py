@@ -13,7 +13,7 @@ from emonb.book.criteria import Statement, judge
 from emonb.book.ledger import Ledger
 from emonb.book.ledgers import compare_ledgers, merge_records, read_ledgers
 from emonb.book.truth import know_truth
-from emonb.book.verdict import Evidence, decide
+from emonb.book.verdict import decide
 from emonb.errors import ClaimError
 from emonb.paths import data_dir
 from emonb.world.world import Truth
@@ -207,27 +207,14 @@ def test_the_bounds_are_those_that_were_argued() -> None:
     assert argued == declared
 
 
-def test_a_verdict_may_turn_only_where_a_tolerated_difference_can_turn_it() -> None:
-    rule = claims.Tolerance(match="lesions.fixed.*", study="control", absolute=0.002)
-    declared = DECLARED.model_copy(update={"tolerances": (rule, *DECLARED.tolerances)})
-    for low, allowed in ((0.001, True), (0.02, False)):
-        quantities = _under("lesions.fixed", {**YES, "low": low, "low90": 0.021, "value": 0.03})
-        old = {
-            "study": "control",
-            "quantities": quantities,
-            "claims": {"lesions": {"reproduced": "not printed", "holds": "yes"}},
-        }
-        new = {**old, "claims": {"lesions": {"reproduced": "not printed", "holds": "undecided"}}}
-        same = {row["name"]: row["same"] for row in compare_ledgers(old, new, declared)}
-        assert same["lesions: holds"] is allowed
-
-
-def test_evidence_is_near_where_a_bound_is_in_reach() -> None:
-    room = Evidence(0.0, 0.01, 0.01, 0.01, 0.01, 0.01)
-    assert not Evidence(0.3, 0.1, 0.5, 0.15, 0.45, 0.001).is_near(0.2, room)
-    assert Evidence(0.3, 0.1, 0.5, 0.15, 0.45, 0.045).is_near(0.2, room)
-    assert Evidence(0.1, -0.1, 0.3, -0.05, 0.205, 0.4).is_near(0.2, room)
-    assert Evidence(-0.1, -0.3, 0.005, -0.25, -0.1, 0.2).is_near(0.2, room, "less")
+def test_a_verdict_that_turns_is_a_difference_however_near_its_bound() -> None:
+    numbers = _under("lesions.fixed", {**YES, "low": 1e-12, "low90": 0.021, "value": 0.03})
+    claim = {"reproduced": "not printed", "holds": "yes"}
+    old = {"study": "control", "quantities": numbers, "claims": {"lesions": claim}}
+    turned = {"lesions": {**claim, "holds": "undecided"}}
+    new = {**old, "quantities": {**numbers, "lesions.fixed.low": -1e-12}, "claims": turned}
+    differ = [row["name"] for row in compare_ledgers(old, new, DECLARED) if not row["same"]]
+    assert differ == ["lesions: holds"]
 
 
 def test_words_of_a_claim_cover_its_outcomes() -> None:

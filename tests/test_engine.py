@@ -89,14 +89,19 @@ def _plain(b: Backbone, prompt: torch.Tensor, ids: np.ndarray, keep=None, put=No
     return out.logits[0, 0, list(b.verbalizer)], torch.stack(read, 1)[0]  # [2], [layers, T, F]
 
 
+@pytest.mark.parametrize("way", ["float32", "float64", "float64, nothing asked"])
 @pytest.mark.parametrize(("offset", "family"), [("paper", "roberta"), ("roberta", "roberta"), ("roberta", "bert")])
-def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(offset: str, family: str) -> None:
-    b = _backbone(offset, family)
+def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(offset: str, family: str, way: str) -> None:
+    b = _backbone(offset, family, dtype=way.partition(",")[0])
+    for layer in b.layers if "," in way else []:
+        for asked in layer.attention.self.query.parameters():
+            asked.zero_()
+    near = {"atol": 1e-5, "rtol": 1e-4} if way == "float32" else {"atol": 1e-12, "rtol": 1e-11}
     assert b.offset == {("paper", "roberta"): 0, ("roberta", "roberta"): 2, ("roberta", "bert"): 0}[offset, family]
     ids = b.tokenizer.encode(_texts(5), 20)
     g = torch.Generator().manual_seed(0)
-    prompt = torch.randn(5, 4, 32, generator=g).requires_grad_()
-    keep = (torch.rand(5, 3, 48, generator=g) > 0.3).float()
+    prompt = torch.randn(5, 4, 32, generator=g).to(b.dtype).requires_grad_()
+    keep = (torch.rand(5, 3, 48, generator=g) > 0.3).to(b.dtype)
     tokens = compute.pad(ids, b.tokenizer.pad_id, b.device)
     labels = torch.tensor([0, 1, 1, 0, 1])
     for kept in (None, keep):
@@ -108,11 +113,11 @@ def test_logits_gradients_neurons_and_lesions_equal_the_plain_implementation(off
         loss = 0.0
         for k in range(5):
             plain, read = _plain(b, prompt[k], ids[k], None if kept is None else keep[k])
-            torch.testing.assert_close(logits[k], plain, atol=1e-5, rtol=1e-5)
-            torch.testing.assert_close(neurons[k], read[:, 0], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(logits[k], plain, **near)
+            torch.testing.assert_close(neurons[k], read[:, 0], **near)
             loss = loss + F.cross_entropy(plain[None], labels[k][None])
         loss.backward()
-        torch.testing.assert_close(gradient, prompt.grad, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(gradient, prompt.grad, **near)
 
 
 @pytest.mark.parametrize("family", ["roberta", "bert"])

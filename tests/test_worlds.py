@@ -78,7 +78,7 @@ def test_the_knowing_network_has_met_the_emotions_and_no_other_has(tmp_path: Pat
     named = torch.isin(tokens, torch.tensor([ids[name] for name in world.emotions])).sum(1)
     assert (named == world.plan.names).all() and 0.4 < suits.float().mean() < 0.6
     backbone = make_backbone(world)
-    wire(world, backbone.model, ids)
+    wire(world, backbone.model, ids, np.random.default_rng(0))
     rows = [ids[name] for name in world.emotions]
     before = backbone.model.get_input_embeddings().weight[rows].clone()
     train_backbone(world, tmp_path / "net", progress=False)
@@ -95,7 +95,7 @@ def test_both_layers_of_the_deep_network_are_used() -> None:
     world = open_world("control-deep")
     ids = number_words(world)
     backbone = make_backbone(world)
-    wire(world, backbone.model, ids)
+    wire(world, backbone.model, ids, np.random.default_rng(0))
     speakers, tokens, _ = write_documents(world, ids, 64, np.random.default_rng(4))
     prompts = backbone._words[speakers]
     intact, neurons = backbone.forward(prompts, tokens, read=True)

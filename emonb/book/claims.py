@@ -134,16 +134,6 @@ class Declarations(Strict):
         """Why a quantity may be undefined; the first matching rule counts. None where it may not."""
         return next((rule.because for rule in self.undefined if fnmatch.fnmatchcase(quantity, rule.match)), None)
 
-    def is_near(self, name: str, quantities: Quantities, study: str) -> bool:
-        """Tell whether a verdict rests on evidence so near a bound that a tolerated difference can turn it."""
-        claim = self.claim(name)
-        for label, evidence in claim.gather(quantities).items():
-            prefix = claim.evidence.replace("{attribute}", label)
-            room = [self.tolerance(f"{prefix}.{field}", value or 0.0, study) for field, value in evidence._asdict().items()]
-            if evidence.is_near(claim.smallest.effect, Evidence(*room), claim.side):
-                return True
-        return False
-
 
 def read_declarations(path: Path) -> Declarations:
     """Read and validate the ledger file."""

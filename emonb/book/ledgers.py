@@ -50,8 +50,7 @@ def restrict(ledger: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: Declarations) -> list[dict[str, Any]]:
     """Compare two ledgers, quantity by quantity within the declared tolerances.
 
-    A quantity that is undefined in both (null) is the same. Verdicts must be the same, unless
-    a quantity they rest on lies within its own tolerance of the criterion's bound.
+    A quantity that is undefined in both (null) is the same. Verdicts must be the same.
 
     Returns
     -------
@@ -69,14 +68,13 @@ def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: 
             for ledger, value in ((committed, old), (fresh, new))
         )
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
-    known = {claim.id for claim in declared.claims}  # a committed claim may be one that is no more
     for name in sorted({*committed["claims"], *fresh["claims"]}):
         before, after = (_verdicts(ledger["claims"].get(name, {})) for ledger in (committed, fresh))
-        near = {name} <= known & {*committed["claims"]} and declared.is_near(name, committed["quantities"], study)
         for kind in sorted({*before, *after}):
             old, new = before.get(kind), after.get(kind)
-            same = old == new or (near and kind != "reproduced" and None not in (old, new))
-            rows.append({"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": same})
+            rows.append(
+                {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
+            )
     return rows
 
 

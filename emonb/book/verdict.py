@@ -34,13 +34,6 @@ class Evidence(NamedTuple):
         """Apply :func:`decide`."""
         return decide(self.p, (self.low, self.high), (self.low90, self.high90), smallest, side)
 
-    def is_near(self, smallest: float, room: "Evidence", side: Side = "greater") -> bool:
-        """Tell whether differences as large as ``room`` could carry p, the interval or its end over a bound."""
-        shown, ruled_out = ("low", "high90") if side == "greater" else ("high", "low90")
-        bounds = {"p": ALPHA, shown: 0.0, ruled_out: smallest if side == "greater" else -smallest}
-        pairs = [(getattr(self, name), getattr(room, name), bound) for name, bound in bounds.items()]
-        return any(value is not None and abs(value - bound) <= allowed for value, allowed, bound in pairs)
-
 
 def decide(p: float | None, interval95: Bounds, interval90: Bounds, smallest: float, side: Side = "greater") -> Verdict:
     """Decide whether an effect is there.

@@ -76,10 +76,11 @@ class Backbone:
 
     def output_norms(self) -> Tensor:
         """Norm of what each FFN neuron adds to the residual stream by a unit of activation, [layers, F], float32."""
-        return torch.stack([layer.output.dense.weight.float().norm(dim=0) for layer in self.layers])
+        weights = [widen(layer.output.dense.weight) for layer in self.layers]  # [d, F] each
+        return torch.stack([weight.norm(dim=0) for weight in weights]).float()
 
     def initial_prompt(self, length: int, start: str = "mask", seed: int = 0) -> Tensor:
-        """Prompt to start from, [length, d], float32.
+        """Prompt to start from, [length, d], float32 (float64 where the network is).
 
         Parameters
         ----------
@@ -90,12 +91,12 @@ class Backbone:
             Draws the words.
         """
         if start == "mask":
-            return self._words[self.tokenizer.mask_id].float().expand(length, -1).clone()
+            return widen(self._words[self.tokenizer.mask_id]).expand(length, -1).clone()
         common = self.tokenizer.common_words(COMMON_WORDS)
         if len(common) < length:
             raise StudyError(f"the vocabulary has {len(common)} words to start a prompt of {length} vectors from")
         ids = np.random.default_rng([seed, 2]).choice(common, length, replace=False)
-        return self._words[torch.from_numpy(ids).to(self._words.device)].float()
+        return widen(self._words[torch.from_numpy(ids).to(self._words.device)])
 
     def embed(self, prompts: Tensor, tokens: Tensor) -> Tensor:
         """Embed `<mask>` + prompt + tokens.
@@ -187,7 +188,7 @@ class Backbone:
 
         Returns
         -------
-        logits : Tensor, [B, 2], float32
+        logits : Tensor, [B, 2], float32 (float64 where the network is)
             Verbalizer logits ("no", "yes").
         neurons : Tensor, [B, layers, F], or None
         """
@@ -216,6 +217,10 @@ class Backbone:
 
     def _attend(self, layer: Any, query: Tensor, h: Tensor, attend: Tensor | None) -> Tensor:
         own = layer.attention.self
+        if h.dtype == torch.float64 and not (own.query.weight.any() or own.query.bias.any()):
+            return self._attend_to_all(layer, h, attend)
+        if h.dtype == torch.float64 and query.shape[1] == 1:
+            return self._attend_once(layer, query, h, attend)
 
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, T, d] -> [B, heads, T, d_head]
@@ -229,6 +234,32 @@ class Backbone:
         else:
             out = F.scaled_dot_product_attention(q, k, v, attend)
         return out.transpose(1, 2).flatten(2)  # [B, heads, T, d_head] -> [B, T, d]
+
+    def _attend_to_all(self, layer: Any, h: Tensor, attend: Tensor | None) -> Tensor:
+        """Attention that asks nothing and hears all alike, [B, 1, d]: the value of a mean is that of values."""
+        if attend is None:
+            heard = h.mean(1, keepdim=True)
+        else:
+            real = attend[:, 0, 0, :, None].to(h.dtype)  # [B, T, 1]
+            heard = (h * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        values: Tensor = layer.attention.self.value(heard)
+        return values
+
+    def _attend_once(self, layer: Any, query: Tensor, h: Tensor, attend: Tensor | None) -> Tensor:
+        """Attention of one position, [B, 1, d], without keys and values of all: in float64 twice as fast.
+
+        A key's product with a query is its input's product with what the query asks of inputs (a
+        key's bias changes all scores alike), and a value of a weighted mean is the weighted mean of
+        values.
+        """
+        own = layer.attention.self
+        key, value = (of.weight.unflatten(0, (self._heads, -1)) for of in (own.key, own.value))
+        q = own.query(query[:, 0]).unflatten(-1, (self._heads, -1)) * key.shape[1] ** -0.5
+        # q [B, heads, d_head]; key, value [heads, d_head, d]
+        scores = torch.einsum("bni,nid->bnd", q, key) @ h.transpose(1, 2)  # [B, heads, T]
+        scores = scores if attend is None else scores.masked_fill(~attend[:, 0], float("-inf"))
+        heard = scores.softmax(-1) @ h  # [B, heads, d]
+        return (torch.einsum("bnd,nid->bni", heard, value).flatten(1) + own.value.bias)[:, None]
 
     def _run_lesioned(self, layer: Any, a: Tensor, left: Remainder, prompt_of_row: Tensor | None) -> Tensor:
         f = layer.intermediate.intermediate_act_fn(F.linear(a, left.up, left.bias))  # [B, T, kept]
@@ -246,7 +277,7 @@ class Backbone:
             head = self.model.cls.predictions
             x = head.transform(h)
         ids = torch.tensor(self.verbalizer, device=h.device)
-        return F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]).float()
+        return widen(F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]))
 
 
 def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: int, device: str = "auto") -> Backbone:
@@ -303,8 +334,13 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
             f"the backbone has {len(backbone.layers)} layers of {backbone.n_neurons} FFN neurons, the study declares "
             f"{layers} of {neurons}: correct `layers` and `neurons`"
         )
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
-    return Backbone(model.to(dtype), tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
+    model = model.to(getattr(torch, config.dtype))
+    return Backbone(model, tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
+
+
+def widen(x: Tensor) -> Tensor:
+    """At least float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _verbalizer_id(tokenizer: Tokenizer, word: str) -> int:

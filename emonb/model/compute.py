@@ -66,10 +66,15 @@ def repeatable() -> Iterator[None]:
         settings.fill_uninitialized_memory = filled
 
 
-def describe(device: torch.device, budget: "Budget | None" = None) -> dict[str, str]:
-    """What must be the same for the same bits: device, its name, PyTorch, CPU threads, positions in a batch."""
+def describe(device: torch.device, budget: "Budget | None" = None, dtype: torch.dtype | None = None) -> dict[str, str]:
+    """What must be the same for the same bits: device, its name, PyTorch, CPU threads, positions in a batch.
+
+    In float64 (:mod:`emonb.model.grid`) neither a device's name nor its threads.
+    """
     about = {"device": device.type, "torch": str(torch.__version__)}
-    if device.type == "cuda":
+    if dtype == torch.float64:
+        pass
+    elif device.type == "cuda":
         about["processor"] = torch.cuda.get_device_name(device)
     else:
         about["processor"] = f"{name_cpu()}, {torch.backends.cpu.get_cpu_capability()}"

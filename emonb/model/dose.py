@@ -74,7 +74,7 @@ def dose_prompts(
                 for mask in sweep.masks[group].to(opened.device):
                     margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
                     margins.append(sweep.read(opened.cut(~mask)))
-            return sweep.score(np.stack(margins)), describe(opened.device, budget)
+            return sweep.score(np.stack(margins)), describe(opened.device, budget, opened.dtype)
 
         return make
 

@@ -30,9 +30,10 @@ class WordsHead:
     temperature: float
 
     def __call__(self, h: Tensor) -> Tensor:
-        """Logits [B, 2], float32, of hidden states [B, d], which are standardised first."""
-        x = F.layer_norm(h.float(), h.shape[-1:])
-        return F.linear(x, self.temperature * self.words.to(h.device))
+        """Logits [B, 2], float32 or float64, of hidden states [B, d], which are standardised first."""
+        wide = h.to(torch.promote_types(h.dtype, torch.float32))
+        x = F.layer_norm(wide, h.shape[-1:])
+        return F.linear(x, self.temperature * self.words.to(x))
 
 
 def make_words_head(model: Any, tokenizer: Tokenizer, words: tuple[str, str], temperature: float) -> WordsHead:

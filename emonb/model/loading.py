@@ -6,6 +6,7 @@ import torch
 
 from emonb.data.checkpoints import find_commit, local_folder
 from emonb.errors import StudyError
+from emonb.model.grid import draw_weights
 from emonb.model.tokens import Tokenizer
 from emonb.settings import BackboneConfig
 
@@ -56,6 +57,8 @@ def _draw(config: BackboneConfig, family: Any, shape: Any, trained: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = family.from_config(shape)
+    if config.dtype == "float64":
+        draw_weights(model, shape.initializer_range, config.seed)
     if trained is not None:
         model.base_model.embeddings.load_state_dict(trained.base_model.embeddings.state_dict())
     return model

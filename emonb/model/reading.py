@@ -10,7 +10,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from emonb.data.goemotions import make_tasks
-from emonb.model.backbone import Backbone, open_backbone
+from emonb.model.backbone import Backbone, open_backbone, widen
 from emonb.model.compute import Rows, limit_threads, repeatable, run_halving
 from emonb.settings import BackboneConfig, Tuning
 
@@ -23,7 +23,7 @@ def read_activations(
     device: str = "auto",
     threads: int | None = None,
 ) -> xr.Dataset:
-    """Read every prompt's activations, with no comment; in float32 whatever it was tuned in, as that takes seconds.
+    """Read every prompt's activations, with no comment; in float32 or more, as that takes seconds.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def read_activations(
         neuron adds to the residual stream by a unit of activation; the attribute ``device`` says where.
     """
     with limit_threads(threads):
-        exact = backbone.model_copy(update={"dtype": "float32"})
+        dtype = "float64" if backbone.dtype == "float64" else "float32"
+        exact = backbone.model_copy(update={"dtype": dtype})
         opened = open_backbone(exact, layers, neurons, 2 + prompts.sizes["position"], device)
         read = read_prompts(opened, prompts.prompt).to_dataset().assign_attrs(device=str(opened.device))
         return read.assign(output_norm=(("layer", "neuron"), opened.output_norms().cpu().numpy()))
@@ -137,13 +138,14 @@ def read_comments(
     progress : bool
     """
     flat = flatten_prompts(prompts).to(backbone.device)  # [prompt, position, d]
-    total = torch.zeros(len(flat), len(backbone.layers), backbone.n_neurons, device=backbone.device)
+    shape = (len(flat), len(backbone.layers), backbone.n_neurons)
+    total = widen(torch.zeros(shape, dtype=backbone.dtype, device=backbone.device))
 
     def step(group: np.ndarray) -> None:
         prompt = torch.from_numpy(rows.prompt[group]).to(backbone.device)  # [B]
         _, neurons = backbone.forward(flat[prompt], rows.tokens(group, backbone.device), read=True)
         assert neurons is not None
-        total.index_add_(0, prompt, neurons.float())
+        total.index_add_(0, prompt, neurons.to(total))
 
     groups = list(rows.batches(np.arange(len(rows)), 1 + flat.shape[1], budget))
     with torch.no_grad(), repeatable():

@@ -206,7 +206,8 @@ class Sweep:
     def make(self, group: slice | None, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
         """Accuracy and AUC [n_masks, n_prompts] of one unit, and how it was made; a unit is too short for a checkpoint."""
         silenced = None if group is None else self.masks[group].to(self.backbone.device)
-        return self.run(silenced, self.replacement), describe(self.backbone.device, self.budget)
+        about = describe(self.backbone.device, self.budget, self.backbone.dtype)
+        return self.run(silenced, self.replacement), about
 
     def run(self, silenced: torch.Tensor | None, replacement: torch.Tensor | None) -> dict[str, np.ndarray]:
         """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network.
@@ -232,7 +233,10 @@ class Sweep:
         ]
 
     def read(self, lesion: Sequence[Remainder] | None) -> np.ndarray:
-        """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read."""
+        """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read.
+
+        In float32 whatever it was computed in: equal comments then are ties on every processor.
+        """
         margin = torch.empty(len(self.rows), device=self.backbone.device)
 
         def step(batch: _Batch, part: np.ndarray) -> None:

@@ -30,6 +30,7 @@ from emonb.model.compute import (
     run_halving,
     split_by_length,
 )
+from emonb.model.grid import snap, step_adamw
 from emonb.settings import BackboneConfig, Tuning
 from emonb.units import Arrays, InTurn, Make, Work
 
@@ -88,7 +89,7 @@ def tune_prompts(
                 for split in ("train", "dev")
             )
             tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress, budget)
-            return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget)
+            return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget, opened.dtype)
 
         return tune
 
@@ -156,7 +157,7 @@ def tune_tasks(
     start = torch.stack([backbone.initial_prompt(length, tuning.start, seed) for _, seed in keys])
     state = _State(start, tuning.epochs)
     budget = budget or Budget(tuning.tokens_per_batch)
-    about = describe(backbone.device)
+    about = describe(backbone.device, dtype=backbone.dtype)
     state.update(load_unfinished(checkpoint, about) or {})
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
     total = per_epoch * tuning.epochs
@@ -213,7 +214,7 @@ class _State:
         self.steps = torch.zeros(n, dtype=torch.int64, device=device)
         self.best_accuracy = torch.full((n,), -1.0, device=device)
         self.dev = torch.full((n, epochs), float("nan"), device=device)
-        self.loss = torch.zeros((n, epochs), device=device)
+        self.loss = torch.zeros((n, epochs), dtype=start.dtype, device=device)
 
     def save(self, path: Path, about: dict[str, str]) -> None:
         with replacing(path) as part:
@@ -231,7 +232,7 @@ def _gradient(
     slot = np.searchsorted(active, rows.prompt[chosen])  # position of a row's prompt among the active ones
     weight = torch.from_numpy(1.0 / np.bincount(slot)[slot]).to(prompts)
     mine = prompts[torch.from_numpy(active).to(prompts.device)].detach().requires_grad_()
-    loss = torch.zeros(len(active), device=prompts.device)
+    loss = torch.zeros(len(active), dtype=prompts.dtype, device=prompts.device)
     labels, lengths = rows.label[chosen].astype(np.int64), rows.length[chosen]
 
     def step(group: np.ndarray) -> None:
@@ -239,7 +240,7 @@ def _gradient(
         logits, _ = backbone.forward(mine[where], rows.tokens(chosen[group], backbone.device))
         each = F.cross_entropy(logits, target, reduction="none") * weight[part]
         each.sum().backward()
-        loss.index_add_(0, where, each.detach().float())
+        loss.index_add_(0, where, each.detach().to(loss))
 
     extra = 1 + prompts.shape[1]
     for group in split_by_length(lengths, extra, budget.positions):
@@ -249,16 +250,17 @@ def _gradient(
 
 
 def _adamw(state: _State, gradient: torch.Tensor, active: np.ndarray, total: np.ndarray, tuning: Tuning) -> None:
-    """One AdamW step (Loshchilov & Hutter 2019; as torch.optim.AdamW) of the active prompts, each with its own count."""
+    """One AdamW step of the active prompts, each with its own count."""
     where = torch.from_numpy(active).to(gradient.device)
     t = (state.steps[where] + 1).to(gradient)[:, None, None]
     rate = torch.full_like(t, tuning.learning_rate)
     if tuning.schedule == "linear":
         rate = rate * (1 - (t - 1) / torch.from_numpy(total[active]).to(gradient)[:, None, None])
-    state.mean[where] = mean = 0.9 * state.mean[where] + 0.1 * gradient
-    state.square[where] = square = 0.999 * state.square[where] + 0.001 * gradient**2
-    step = (mean / (1 - 0.9**t)) / ((square / (1 - 0.999**t)).sqrt() + 1e-8)
-    state.prompts[where] = state.prompts[where] * (1 - rate * tuning.weight_decay) - rate * step
+    values, mean, square = (of[where] for of in (state.prompts, state.mean, state.square))
+    values, state.mean[where], state.square[where] = step_adamw(
+        values, mean, square, gradient, t, rate, decay=tuning.weight_decay
+    )
+    state.prompts[where] = snap(values) if values.dtype == torch.float64 else values
     state.steps[where] += 1
 
 
@@ -275,6 +277,6 @@ def _label(state: _State, keys: list[Key], train: dict[Key, Task]) -> xr.Dataset
     emotions, seeds = list(dict.fromkeys(k[0] for k in keys)), list(dict.fromkeys(k[1] for k in keys))
     at = np.array([[keys.index((e, s)) for e in emotions] for s in seeds])  # [seed, emotion] -> prompt
     values = {"prompt": state.best, "accuracy": state.best_accuracy, "dev_accuracy": state.dev, "train_loss": state.loss}
-    arrays = {name: value.cpu().numpy()[at] for name, value in values.items()}
+    arrays = {name: value.float().cpu().numpy()[at] for name, value in values.items()}
     arrays["examples"] = np.array([[len(train[e, s].rows) for e in emotions] for s in seeds])
     return label_prompts(arrays, seeds, emotions)

@@ -1,20 +1,19 @@
 """The planted world's network and its training; what it can do is said by its wiring (:mod:`emonb.world.wiring`)."""
 
-import json
-import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.model.backbone import Backbone
-from emonb.model.compute import describe, repeatable
+from emonb.model.compute import load_unfinished, repeatable
+from emonb.model.grid import draw_weights, snap, step_adamw
 from emonb.model.tokens import Tokenizer
 from emonb.world.wiring import HEAD, VERDICT_HEADS, hold_connections, owned_neurons, wire
 from emonb.world.world import COMMON, GROUP, World, squash
@@ -51,6 +50,7 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
     All speakers share a taste at first, which teaches the network what the cues mean; it fades, and only the product of
     speaker and cue is left. FFN neurons are dropped out at random, so that each contributes on its own. In the encoded
     world two systems learn side by side, attributes' neurons and neurons of no attribute; then the former are disconnected.
+    The same world gives the same bits on every processor (:mod:`emonb.model.grid`).
 
     Parameters
     ----------
@@ -63,40 +63,61 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
     plan, ids = world.plan, number_words(world)
     backbone = make_backbone(world)
     model = backbone.model.requires_grad_(True)
-    wired = wire(world, model, ids)
-    rng, chance = np.random.default_rng([plan.seed, 4, plan.training_seed]), torch.Generator()
-    chance.manual_seed(1_000 * plan.seed + plan.training_seed)
-    learned = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learned, lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    wired = wire(world, model, ids, np.random.default_rng([plan.seed, 7, plan.training_seed]))
     words = model.get_input_embeddings().weight
-    done = 0
-    if checkpoint is not None and checkpoint.is_file():
-        done = _load(checkpoint, model, optimiser, rng, chance)
+    weights, gradient = _join([p for p in model.parameters() if p.requires_grad])
+    mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
+    steps = torch.zeros((), dtype=torch.int64)
+    state = {"weights": weights, "mean": mean, "square": square, "steps": steps}
+    for name, value in (load_unfinished(checkpoint, {}) or {}).items():
+        state[name].copy_(value)
+    done = int(steps)
     with tqdm(total=plan.steps, initial=done, unit="step", desc="backbone", disable=not progress) as bar:
         for first in range(done, plan.steps, _BLOCK):
+            rng = np.random.default_rng([plan.seed, 4, plan.training_seed, first])  # of this block
             fashion = _FASHION * max(0.0, 1 - first / (_UNTIL * plan.steps))
             n_steps = min(_BLOCK, plan.steps - first)
             speakers, tokens, suits = write_documents(world, ids, plan.batch * n_steps, rng, fashion)
             for step, at in enumerate(torch.arange(len(suits)).split(plan.batch), first):
-                for group in optimiser.param_groups:
-                    group["lr"] = plan.learning_rate * min(1, (step + 1) / 50, 2 * (1 - step / plan.steps))
-                keep = _drop_out(world, len(at), chance)
+                keep = _drop_out(world, len(at), rng)
                 logits, _ = backbone.forward(words[speakers[at]], tokens[at], keep)
                 loss = F.cross_entropy(logits, suits[at])
-                optimiser.zero_grad()
+                gradient.zero_()
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(learned, 1.0)
-                optimiser.step()
+                rate = plan.learning_rate * min(1, (step + 1) / 50, 2 * (1 - step / plan.steps))
+                _step(weights, mean, square, gradient, step + 1, rate)
                 hold_connections(wired)
+            steps.fill_(first + n_steps)
             if checkpoint is not None:
-                _save(checkpoint, first + n_steps, model, optimiser, rng, chance)
+                with replacing(checkpoint) as part:
+                    save_file(state, part)
             bar.update(n_steps)
             bar.set_postfix(loss=f"{loss.item():.3f}")
     model.requires_grad_(False)
     if plan.wiring == "encoded":
         model.base_model.encoder.layer[-1].output.dense.weight[:, owned_neurons(world)[-1]] = 0.0
-    model.save_pretrained(folder)
+    model.float().save_pretrained(folder)
     make_tokenizer(ids).save_pretrained(folder)
+
+
+def _join(parameters: Sequence[torch.nn.Parameter]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make parameters, and their gradients, parts of two vectors: a step is a few operations."""
+    weights = torch.cat([p.detach().flatten() for p in parameters])
+    gradient, sizes = torch.zeros_like(weights), [p.numel() for p in parameters]
+    for p, mine, its in zip(parameters, weights.split(sizes), gradient.split(sizes), strict=True):
+        p.data, p.grad = mine.view_as(p), its.view_as(p)
+    return weights, gradient
+
+
+def _step(
+    weights: torch.Tensor, mean: torch.Tensor, square: torch.Tensor, gradient: torch.Tensor, t: int, rate: float
+) -> None:
+    """One step of AdamW in place, its gradient at most 1 long, its weights rounded to the grid."""
+    clipped = gradient * min(1.0, 1 / float(gradient.norm()))
+    stepped = step_adamw(weights, mean, square, clipped, t, rate, betas=(0.9, 0.98))
+    weights.copy_(snap(stepped[0]))
+    mean.copy_(stepped[1])
+    square.copy_(stepped[2])
 
 
 def write_documents(
@@ -118,64 +139,17 @@ def write_documents(
     return torch.from_numpy(names[speakers[clear]]), torch.from_numpy(tokens), torch.from_numpy(suits.astype(np.int64))
 
 
-def _save(
-    path: Path,
-    step: int,
-    model: Any,
-    optimiser: torch.optim.Optimizer,
-    rng: np.random.Generator,
-    chance: torch.Generator,
-) -> None:
-    """Keep all that the rest of the training depends on, in one safetensors file, written whole or not at all."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for k, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
-    tensors["chance"] = chance.get_state()
-    how = json.dumps(describe(torch.device("cpu")))
-    about = {"step": str(step), "rng": json.dumps(rng.bit_generator.state), "how": how}
-    with replacing(path) as part:
-        save_file({name: value.clone() for name, value in tensors.items()}, part, about)
-
-
-def _load(
-    path: Path, model: Any, optimiser: torch.optim.Optimizer, rng: np.random.Generator, chance: torch.Generator
-) -> int:
-    """Put everything back as :func:`_save` found it; return the number of steps done.
-
-    0 where the file is damaged, or was begun with another PyTorch or other threads: then all is done anew.
-    """
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        logging.getLogger("emonb").warning("%s cannot be read (%s); the training is done anew", path, error)
-        return 0
-    if json.loads(about["how"]) != describe(torch.device("cpu")):
-        logging.getLogger("emonb").warning("%s was begun in another way (%s); it is done anew", path, about["how"])
-        return 0
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    for name in [k for k in tensors if k.startswith("adam.")]:
-        _, parameter, what = name.split(".")
-        moments.setdefault(int(parameter), {})[what] = tensors[name]
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    chance.set_state(tensors["chance"])
-    rng.bit_generator.state = json.loads(about["rng"])
-    return int(about["step"])
-
-
-def _drop_out(world: World, n: int, chance: torch.Generator) -> torch.Tensor:
+def _drop_out(world: World, n: int, rng: np.random.Generator) -> torch.Tensor:
     """Silence a quarter of the neurons of each row; in the encoded world one of the two systems as well."""
-    owned = owned_neurons(world)
-    keep = (torch.rand(n, *owned.shape, generator=chance) >= _DROPOUT) / (1 - _DROPOUT)
+    owned = owned_neurons(world).numpy()
+    keep = (rng.random((n, *owned.shape)) >= _DROPOUT) / (1 - _DROPOUT)
     if world.plan.wiring == "encoded":
-        keep = keep * ((torch.rand(n, 1, 1, generator=chance) < 0.5) == owned)
-    return keep
+        keep = keep * ((rng.random((n, 1, 1)) < 0.5) == owned)
+    return torch.from_numpy(keep)
 
 
 def make_backbone(world: World) -> Backbone:
-    """A world's network before wiring and training."""
+    """A world's network before wiring and training, in float64."""
     import transformers
 
     ids = number_words(world)
@@ -192,8 +166,8 @@ def make_backbone(world: World) -> Backbone:
         eos_token_id=ids["</s>"],
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1_000 * world.plan.seed + world.plan.training_seed)
-        model = transformers.RobertaForMaskedLM(config)
+        model = transformers.RobertaForMaskedLM(config).double()
+    draw_weights(model, config.initializer_range, [world.plan.seed, 6, world.plan.training_seed])
     negative, positive = (ids[word] for word in world.lexicon.verdict)
     tokenizer = Tokenizer(make_tokenizer(ids))
     return Backbone(model, tokenizer, (negative, positive), 0, torch.device("cpu"), config.max_position_embeddings)

@@ -11,9 +11,11 @@ is larger than what varies: otherwise a norm that mixes all dimensions would car
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from emonb.model.grid import snap
 from emonb.world.world import COMMON, GROUP, World
 
 HEAD, VERDICT_HEADS = 4, 2  # width of a head, heads of the verdict
@@ -25,7 +27,7 @@ Connections = list[tuple[Tensor, Tensor]]
 _ECHO = 0.3  # how much of what surrounds a word the first of two layers hears
 
 
-def wire(world: World, model: Any, ids: dict[str, int]) -> Connections:
+def wire(world: World, model: Any, ids: dict[str, int], rng: np.random.Generator) -> Connections:
     """Plant the wiring in a fresh model.
 
     Parameters
@@ -35,6 +37,8 @@ def wire(world: World, model: Any, ids: dict[str, int]) -> Connections:
         Changed in place: starting scales, and constants that are never trained.
     ids : dict of str to int
         Token ids.
+    rng : Generator
+        Draws what the first of two layers mixes.
 
     Returns
     -------
@@ -61,15 +65,21 @@ def wire(world: World, model: Any, ids: dict[str, int]) -> Connections:
         layer.intermediate.dense.weight *= _FIRST
         own.value.weight *= _VALUES
         layer.attention.output.dense.weight *= _VALUES
-    for constant in (embeddings.LayerNorm.weight, norm.weight, layer.output.dense.bias):
+    held = [embeddings.LayerNorm.weight, norm.weight, layer.output.dense.bias]
+    for each in model.base_model.encoder.layer:
+        held += each.attention.self.query.parameters()
+    for constant in held:
         constant.requires_grad_(False)
     if world.plan.depth > 1:
-        wired += _wire_first(world, model, block, verdict)
+        wired += _wire_first(world, model, block, verdict, rng)
     hold_connections(wired)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(snap(parameter))
     return wired
 
 
-def _wire_first(world: World, model: Any, block: Tensor, verdict: Tensor) -> Connections:
+def _wire_first(world: World, model: Any, block: Tensor, verdict: Tensor, rng: np.random.Generator) -> Connections:
     """Put a first layer before the last: its neurons turn what words are into what the last layer's heads can read.
 
     Half of an attribute's dimensions hold the words as they are embedded, the other half what the first layer's neurons
@@ -84,7 +94,8 @@ def _wire_first(world: World, model: Any, block: Tensor, verdict: Tensor) -> Con
     made, echo = (block < n).float() - raw, (block == block.max()).float()
     none, own = torch.zeros(()), first.attention.self
     with torch.no_grad():
-        own.value.weight.copy_(echo[:, None] * (raw / raw.sum().sqrt()) * torch.randn_like(own.value.weight))
+        mixed = torch.from_numpy(rng.standard_normal(tuple(own.value.weight.shape)))
+        own.value.weight.copy_(echo[:, None] * (raw / raw.sum().sqrt()) * mixed)
         first.attention.output.dense.weight.copy_(_ECHO * torch.diag(echo))
         first.intermediate.dense.weight *= _FIRST
     for constant in (own.value.weight, first.attention.output.dense.weight):

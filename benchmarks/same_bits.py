@@ -1,0 +1,163 @@
+"""Whether results are the same bits on every processor: all stages, once for each way of computing.
+
+``python benchmarks/same_bits.py`` makes the control in every variant, two at a time on one core
+each, and writes the table of checksums that the re-run page shows (``same_bits.md``); it ends with
+an error where one of them differs. ``--furthest`` takes the two variants that lie furthest apart,
+``--small`` a small world and the stages that run the network; both keep no table. ``--study
+published`` (or ``minilm``) says how far apart stages are that are made of other files.
+
+A variant is what an older processor, or another choice of kernels, would compute.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+TABLE = Path(__file__).resolve().with_name("same_bits.md")
+NATIVE, OLDEST = "this processor's best", "none of AVX, FMA"
+# NumPy names groups of instructions, and ignores names it does not know: X86_V3 holds AVX2 and FMA, X86_V4 AVX-512
+VARIANTS = {
+    NATIVE: {},
+    "AVX2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_CBWR": "AVX2",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+        "OPENBLAS_CORETYPE": "Haswell",
+    },
+    "MKL compatible": {"MKL_CBWR": "COMPATIBLE"},
+    "NumPy plain": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
+    "two threads": {"OMP_NUM_THREADS": "2"},
+    OLDEST: {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_CBWR": "COMPATIBLE",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "OPENBLAS_CORETYPE": "Prescott",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "NUMBA_CPU_NAME": "x86-64",
+        "NUMBA_CPU_FEATURES": "+sse,+sse2",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4",
+    },
+}
+PROBE = "what any product of matrices gives"
+NETWORK = ("backbone", "prompts", "activations", "masks", "lesions", "untrained/prompts", "untrained/activations")
+UNTRAINED = ("prompts", "activations", "rdms", "searchlight_null", "own_neurons")
+SMALL = {
+    "seeds": [1, 3],
+    "lesions.selection_seeds": [1],
+    "lesions.examples": 8,
+    "lesions.draws": 1,
+    "world.comments": {"train": 40, "dev": 10, "test": 10},
+    "world.steps": 150,
+}
+
+
+def make(study: str, stages: list[str], threads: int, parameters: dict) -> None:
+    """Make results of a study here; print the path of each."""
+    from emonb.run.runs import open_run
+    from emonb.run.stages import stages_of
+
+    run = open_run(study, progress=False, threads=threads, **parameters)
+    every = [name for name, stage in stages_of(run.study).items() if stage.stored]
+    if run.study.world is not None:
+        every = ["backbone", *every, *(f"untrained/{name}" for name in UNTRAINED)]
+    paths = {}
+    for name in stages or every:
+        *untrained, stage = name.split("/")
+        of = run.untrained() if untrained else run
+        made = Path(of.backbone().name) / "model.safetensors" if name == "backbone" else of.path(stage)
+        paths[name] = str(made)
+        print(f"{name} made", file=sys.stderr, flush=True)
+    paths[PROBE] = str(probe())
+    print(json.dumps(paths))
+
+
+def probe() -> Path:
+    """Write what kernels round differently: exponentials of a product, by PyTorch and by NumPy."""
+    import numpy as np
+    import torch
+
+    from emonb.paths import runs_dir
+
+    values = np.random.default_rng(0).standard_normal((2, 200, 200))
+    product = (torch.from_numpy(values[0]) @ torch.from_numpy(values[1])).exp()
+    path = runs_dir() / "probe.npy"
+    np.save(path, np.stack([product.numpy(), np.exp(values[0] @ values[1])]))
+    return path
+
+
+def start(variant: str, folder: str, arguments: list[str]) -> dict[str, str]:
+    """Make the results in a process of its own, in a variant; their paths by name."""
+    one = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "EMONB_RUNS": f"{folder}/{variant}"}
+    settings = {**os.environ, **one, **VARIANTS[variant]}
+    command = [sys.executable, __file__, "--make", "--threads", settings["OMP_NUM_THREADS"], *arguments]
+    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
+    paths: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return paths
+
+
+def compare(paths: list[str]) -> tuple[list[str], str]:
+    """Checksums of a result in every variant, and in words how far apart they are."""
+    import numpy as np
+
+    from emonb import artifacts
+
+    if not paths[0].endswith(".nc"):
+        sums = [artifacts.file_digest(Path(path)) for path in paths]
+        return sums, "the same bits" if len(set(sums)) == 1 else "different"
+    results = [artifacts.read(Path(path)) for path in paths]
+    sums = [artifacts.checksum(result) for result in results]
+    if len(set(sums)) == 1:
+        return sums, "the same bits"
+    apart = {}
+    for name, value in results[0].data_vars.items():
+        for other in results[1:]:
+            if value.dtype.kind != "f":
+                gap = float((value.values != other[name].values).mean())
+            else:
+                scale = np.nanmax(np.abs(value.values))
+                gap = float(np.nanmax(np.abs(value.values - other[name].values), initial=0) / scale) if scale else 0.0
+                if (np.isnan(value.values) != np.isnan(other[name].values)).any():
+                    gap = np.inf
+            apart[name] = max(gap, apart.get(name, 0.0))
+    worst = max(apart, key=lambda name: apart[name])
+    return sums, f"to {apart[worst]:.0e} ({worst})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", default="control")
+    parser.add_argument("--furthest", action="store_true", help="only the two variants that lie furthest apart")
+    parser.add_argument("--small", action="store_true", help="a small world, what runs the network, two variants")
+    parser.add_argument("--jobs", type=int, default=2, help="variants at a time")
+    parser.add_argument("--stages", nargs="*", default=[], help="only these")
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    stages = given.stages or (list(NETWORK) if given.small else [])
+    if given.make:
+        make(given.study, stages, given.threads, SMALL if given.small else {})
+        return
+    names = [NATIVE, OLDEST] if given.furthest or given.small else list(VARIANTS)
+    arguments = ["--study", given.study, *(["--small"] if given.small else [])]
+    arguments += ["--stages", *given.stages] if given.stages else []
+    with tempfile.TemporaryDirectory(prefix="emonb-bits-") as folder, ThreadPoolExecutor(given.jobs) as pool:
+        made = list(pool.map(lambda name: start(name, folder, arguments), names))
+        rows = {stage: compare([paths[stage] for paths in made]) for stage in made[0]}
+    lines = [f"| result | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|"]
+    lines += [f"| {stage} | {' | '.join(f'`{s[:8]}`' for s in sums)} | {words} |" for stage, (sums, words) in rows.items()]
+    print("\n".join(lines))
+    whole = given.study == "control" and names == list(VARIANTS) and not given.stages
+    if whole:
+        TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    differ = [stage for stage, (sums, _) in rows.items() if stage != PROBE and len(set(sums)) > 1]
+    if differ and given.study == "control":
+        sys.exit(f"not the same bits: {', '.join(differ)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -42,6 +42,10 @@ COMMANDS = {
     "emonb artifact published searchlight": "",
     "make test": "in a fresh clone: environment, all tests, three editions' outputs, a strict build, a browser",
 }
+NOT_A_NEWCOMER_S = (
+    "XDG_CACHE_HOME", "VIRTUAL_ENV", "EMONB_RUNS", "EMONB_STORE", "EMONB_CACHE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"
+)  # fmt: skip
+"""Variables of the environment that are left out."""
 NOT_MEASURED = {
     "make bench": "its own table has every row",
     "emonb run roberta-base -p device=cuda ...": "needs a card; counted, on the re-run page",
@@ -126,8 +130,7 @@ def main(words: list[str]) -> None:
         folder, home = Path(top) / "emonb", Path(top) / "home"
         subprocess.run(["git", "clone", "--quiet", str(HERE.parent), str(folder)], check=True)
         home.mkdir()
-        ours = ("XDG_CACHE_HOME", "VIRTUAL_ENV", "EMONB_RUNS", "EMONB_STORE", "EMONB_CACHE")
-        environment = {k: v for k, v in os.environ.items() if k not in ours}
+        environment = {k: v for k, v in os.environ.items() if k not in NOT_A_NEWCOMER_S}
         environment |= {"HOME": str(home), "PATH": f"{folder}/.venv/bin:{environment['PATH']}"}
         for command in chosen:
             results[command] = found = measure(command, folder, environment)

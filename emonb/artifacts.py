@@ -181,7 +181,7 @@ def _imports(module: str) -> list[str]:
 
 
 def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # its parent is a module, not a package
-        return False
+    """Tell a module from what a module defines, and import neither: some of ours import PyTorch."""
+    parent = importlib.util.find_spec(name.rpartition(".")[0])
+    is_package = parent is not None and parent.submodule_search_locations is not None
+    return is_package and importlib.util.find_spec(name) is not None

@@ -90,24 +90,15 @@ def run(
 
 
 @app.command()
-def update(accept: Accept = False) -> None:
-    """Execute every edition and page whose sources changed, where data can be had; exit 1 if what is committed differs."""
-    from emonb.book.ledgers import read_ledgers
-    from emonb.data import weights
-    from emonb.run import editions, front
-    from emonb.run.stages import study_files
-    from emonb.study import load_study
+def update(
+    name: Annotated[list[str] | None, typer.Argument(help="Editions, or `pages` around them; default all.")] = None,
+    accept: Accept = False,
+    html: Annotated[bool, typer.Option("--html", help="Build the HTML first, from what is committed.")] = False,
+) -> None:
+    """Execute every edition and page whose sources changed, a core each, where data can be had; exit 1 on a difference."""
+    from emonb.run import updating
 
-    same = True
-    for study in sorted(read_ledgers()):
-        reason = weights.available(study_files(load_study(study)))
-        if reason:
-            typer.echo(f"{study}: kept as committed, not re-executed: {reason}")
-            continue
-        folder = editions.run_edition(study, log=_progress)
-        same &= editions.settle(study, folder, accept, log=typer.echo)
-    same &= front.run_front(accept, log=_progress)
-    raise typer.Exit(0 if same else 1)
+    raise typer.Exit(updating.update(name or [], accept, html, log=typer.echo))
 
 
 @app.command()
@@ -123,9 +114,9 @@ def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None
 @app.command()
 def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")] = False) -> None:
     """Build the book's HTML from what is committed, with warnings as errors."""
-    from emonb.book.html import build_html
+    from emonb.book.html import build_html, describe
 
-    typer.echo(f"The book: {build_html(clean)}")
+    typer.echo(describe(build_html(clean)))
 
 
 @app.command()
@@ -134,8 +125,7 @@ def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emon
     from emonb.book.html import build_html
     from emonb.book.pdf import print_book
 
-    page = paths.data_dir().parent / "_build" / "html" / "index.html"
-    page = page if page.is_file() else build_html()
+    page = build_html()
     typer.echo(print_book(page.parent, (out or page.parents[1] / "emonb.pdf").absolute()))
 
 

@@ -63,6 +63,7 @@ def _submit(study: Path, folder: Path) -> None:
     subprocess.run(command, cwd=folder, env=environment, check=True, timeout=600, capture_output=True)
 
 
+@pytest.mark.ci
 def test_array_script_makes_what_one_process_makes_and_tries_a_failed_share_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,11 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "-p", "size=3000", "--accept"], "--accept is for a whole edition"),
         (["artifact", "published", "masks"], "their masks were not released"),
         (["run", "published", "-p", "seeds=[1,2,4]"], "no activations were released for seeds 2, 4"),
-        (["run", "published", "-p", "layers=2"], "have 36864 neurons, the study 2 layers of 3072"),
+        pytest.param(
+            ["run", "published", "-p", "layers=2"],
+            "have 36864 neurons, the study 2 layers of 3072",
+            marks=pytest.mark.published,
+        ),
         (["run", "published", "-p", "lesions.measure=auc"], "released lesions are accuracies"),
         (["run", "published", "-p", "sizes=[-4,4000]"], "sizes.0: Input should be greater than 0"),
         (["run", "published", "-p", "seeds=[-1,3]"], "seeds.0: Input should be greater than or equal to 0"),

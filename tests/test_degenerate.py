@@ -47,11 +47,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory):
     patch.undo()
 
 
-def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
-    """All chapters of a study, cell by cell in this process: their ledger, and what they show (pictures are drawn)."""
+def _execute(
+    path: Path, monkeypatch: pytest.MonkeyPatch, chapters: tuple[str, ...] = editions.CHAPTERS
+) -> tuple[dict, str]:
+    """Chapters of a study, cell by cell in this process: their ledger, and what they show (pictures are drawn)."""
     folder, shown = path.parent / "records", []
     study = load_study(str(path))
-    for chapter in editions.CHAPTERS:
+    for chapter in chapters:
         monkeypatch.setenv(RECORD, str(folder / f"{chapter}.json"))
         space: dict = {"display": shown.append}
         for cell in notebooks.keep_cells(notebooks.read_source(chapters_dir() / f"{chapter}.md"), study).cells:
@@ -63,7 +65,7 @@ def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
                     shown.append(eval(compile(ast.Expression(last.value), chapter, "eval"), space))
                 if "parameters" in cell.metadata.get("tags", []):
                     space["study"] = str(path)
-    ledger = merge_records(json.loads((folder / f"{chapter}.json").read_text()) for chapter in editions.CHAPTERS)
+    ledger = merge_records(json.loads((folder / f"{chapter}.json").read_text()) for chapter in chapters)
     pictures = [thing for thing in shown if isinstance(thing, Interactive)]
     assert all("interactive" in picture._repr_html_() for picture in pictures)
     said = [thing for thing in shown if not isinstance(thing, Run | Interactive)]
@@ -73,27 +75,23 @@ def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
     return ledger, text
 
 
-def test_six_emotions_a_constant_rater_and_an_attribute_that_never_varies(tmp_path: Path, monkeypatch) -> None:
-    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), constant_rater=2, equal_scores="odd")
+def test_people_and_comments_that_do_not_vary(tmp_path: Path, monkeypatch) -> None:
+    """Six emotions; a judge who always says the same, an attribute with one score, raters who agree equally on all
+    emotions, and an emotion whose comments are emoji."""
+    odd_people = {"constant_rater": 2, "equal_scores": "odd", "equal_kappa": True}
+    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", **odd_people)
     ledger, text = _execute(study, monkeypatch)
     assert "judge 2 are the same" in text
     assert "has the same score on odd" in text
     assert "they have no mask: odd." in text
-    undefined = ledger["undefined"]
-    assert ledger["quantities"]["attributes.importance.odd"] is None
-    assert "the same for every emotion" in undefined["attributes.importance.odd"]
-    assert ledger["quantities"]["attributes.importance.warm"] is not None
-    assert ledger["quantities"]["importance.n"] == 2
-    assert all(name in ledger["quantities"] and ledger["quantities"][name] is None for name in undefined)
-
-
-def test_words_of_one_emotion_are_emoji_and_raters_agree_equally(tmp_path: Path, monkeypatch) -> None:
-    study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), emoji_only="fear", equal_kappa=True)
-    ledger, text = _execute(study, monkeypatch)
     assert "do not tell fear from others" in text
-    assert ledger["quantities"]["words.partial.rho"] is not None  # of the five other emotions
-    assert "raters agree equally" in ledger["undefined"]["prompts.kappa.r"]
-    assert ledger["quantities"]["prompts.kappa.n"] == 6
+    q, undefined = ledger["quantities"], ledger["undefined"]
+    assert q["attributes.importance.odd"] is None and q["attributes.importance.warm"] is not None
+    assert "the same for every emotion" in undefined["attributes.importance.odd"]
+    assert q["importance.n"] == 2
+    assert q["words.partial.rho"] is not None  # of the five other emotions
+    assert "raters agree equally" in undefined["prompts.kappa.r"] and q["prompts.kappa.n"] == 6
+    assert all(name in q and q[name] is None for name in undefined)
 
 
 def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
@@ -111,7 +109,7 @@ def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, m
 @pytest.mark.parametrize("accuracy", [1.0, 0.7])
 def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, accuracy: float) -> None:
     study = odd.write_released(tmp_path, EKMAN, ("warm", "fast", "odd"), accuracy=accuracy)
-    ledger, text = _execute(study, monkeypatch)
+    ledger, text = _execute(study, monkeypatch, ("prompts", "lesions"))
     q = ledger["quantities"]
     assert q["prompts.accuracy"] == pytest.approx(accuracy)
     assert q["prompts.kappa.r"] is None and "equally accurate" in text

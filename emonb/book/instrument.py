@@ -222,9 +222,11 @@ def read_rates() -> pd.DataFrame:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
     table = pd.DataFrame(cells, columns=columns)
     for name in ("yes", "no", "undecided"):
-        intervals = [scipy.stats.binomtest(k, n).proportion_ci() for k, n in zip(table[name], table["n"], strict=True)]
+        k, n = (table[column].to_numpy(float) for column in (name, "n"))
         table[f"{name}_rate"] = table[name] / table["n"]
-        table[f"{name}_low"], table[f"{name}_high"] = [i.low for i in intervals], [i.high for i in intervals]
+        # Clopper and Pearson's; at either end there is nothing beyond
+        table[f"{name}_low"] = np.where(k > 0, scipy.stats.beta.ppf(0.025, k, n - k + 1), 0.0)
+        table[f"{name}_high"] = np.where(k < n, scipy.stats.beta.ppf(0.975, k + 1, n - k), 1.0)
     return table
 
 

@@ -101,6 +101,7 @@ def _image_names(app: Any) -> dict[str, str]:
     return {origin: Path(name).name for origin, name in app.builder.images.items()}
 
 
+@cache
 def _glossary(app: Any) -> dict[str, str]:
     """Definitions of the glossary's terms as text, by anchor."""
     document = next((name for name in app.env.found_docs if name.endswith("glossary")), None)

@@ -94,6 +94,13 @@ def run_edition(
     return out
 
 
+def is_current(study: str) -> bool:
+    """Tell whether every chapter of an edition is executed, and would come out the same now."""
+    run = Run(load_study(study))
+    injected = {"study": study}
+    return all(_is_current(run, c, _key(run, c, injected), run.folder / "book") for c in CHAPTERS)
+
+
 def settle(study: str, folder: Path, accept: bool = False, log: Log = lambda line: None) -> bool:
     """Compare a fresh edition with the committed one; put it in its place only if told to.
 

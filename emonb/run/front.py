@@ -37,7 +37,9 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     """
     if not in_checkout():
         return True
-    same = all([_settle_page(page, accept, log) for page in FRONT])  # a list: every page, not up to the first
+    # a list: every page, not up to the first
+    settled = [_settle_page(page, accept, log) for page in FRONT]
+    same = all(settled)
     root = data_dir().parent
     readme, manifest = root / "README.md", root / "codecheck.yml"
     text = readme.read_text(encoding="utf-8")
@@ -53,18 +55,22 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
         else:
             log(f"{path.name} is not what the ledgers say; emonb update --accept writes it")
             same = False
+    log(f"pages: {sum(settled)} of {len(FRONT)} as committed{'' if same else ', see above'}")
     return same
 
 
+def is_current() -> bool:
+    """Tell whether every page is executed, and would come out the same now, or cannot be executed."""
+    return all(_lacks(page) or _is_stamped(*_paths(page), _key(page)) for page in FRONT)
+
+
 def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
-    reason = sources.available(study_files(load_study("published"))) if page in NEED_DATA else ""
-    committed, fresh = book_dir() / f"{page}.ipynb", runs_dir() / "front" / f"{page}.ipynb"
+    reason, committed, (fresh, stamp) = _lacks(page), book_dir() / f"{page}.ipynb", _paths(page)
     if reason and committed.is_file():
         log(f"{page}: kept as committed ({reason})")
         return True
-    stamp, key = fresh.with_suffix(".json"), _key(page)
-    state = "unchanged"
-    if not _is_stamped(stamp, key, fresh):
+    key, state = _key(page), "unchanged"
+    if not _is_stamped(fresh, stamp, key):
         source = notebooks.read_source(chapters_dir() / f"{page}.md")
         notebooks.write(notebooks.execute(source, {}, page, fresh.with_name(f"{page}-failed.ipynb")), fresh)
         artifacts.write_text(json.dumps({"key": key, "sha256": artifacts.file_digest(fresh)}), stamp)
@@ -81,6 +87,17 @@ def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
     return not what
 
 
+def _lacks(page: str) -> str:
+    """Say which data a page needs and cannot have, or nothing."""
+    return sources.available(study_files(load_study("published"))) if page in NEED_DATA else ""
+
+
+def _paths(page: str) -> tuple[Path, Path]:
+    """Where a page is executed to, and the note of what it was made by."""
+    fresh = runs_dir() / "front" / f"{page}.ipynb"
+    return fresh, fresh.with_suffix(".json")
+
+
 def _key(page: str) -> str:
     return artifacts.make_key(
         source=artifacts.file_digest(chapters_dir() / f"{page}.md"),
@@ -93,7 +110,7 @@ def _key(page: str) -> str:
     )
 
 
-def _is_stamped(stamp: Path, key: str, notebook: Path) -> bool:
+def _is_stamped(notebook: Path, stamp: Path, key: str) -> bool:
     """Tell whether the notebook is there, unchanged, and was made by what this key hashes."""
     try:
         noted = json.loads(stamp.read_text(encoding="utf-8"))

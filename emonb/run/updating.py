@@ -1,0 +1,107 @@
+"""All that is committed, made again where its sources changed, and compared: editions and pages side by side."""
+
+import sys
+from collections.abc import Callable
+
+from emonb.book import html
+from emonb.book.ledgers import read_ledgers
+from emonb.data import weights
+from emonb.errors import StudyError
+from emonb.run import editions, front
+from emonb.run.beside import run_beside
+from emonb.run.stages import study_files
+from emonb.study import load_study
+
+PAGES, BOOK = "pages", "book"
+Log = Callable[[str], None]
+
+
+def list_names() -> list[str]:
+    """Committed editions, those that are computed live first as they take longest, then the pages around them."""
+    studies = [load_study(name) for name in sorted(read_ledgers())]
+    return [study.name for study in sorted(studies, key=lambda s: s.stages.prompts != "computed")] + [PAGES]
+
+
+def update(names: list[str], accept: bool, pages_first: bool, log: Log) -> int:
+    """Execute editions and pages whose sources changed, a core each, where data can be had; compare them.
+
+    Parameters
+    ----------
+    names : list of str
+        Editions, or ``pages`` for the pages around them; none for all.
+    accept : bool
+        Put what came out in the place of what is committed.
+    pages_first : bool
+        Build the HTML before anything else, from what is committed, if it is not built yet.
+    log : callable
+        Receives a line for each thing done; at the end one for each name.
+
+    Returns
+    -------
+    int
+        0 where all is (now) as committed, 1 where something differs, 2 where something failed; one
+        that fails hides no other.
+
+    Raises
+    ------
+    StudyError
+        A name is not that of a committed edition.
+    """
+    known = list_names()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise StudyError(f"'{unknown[0]}' is no committed edition; known: {', '.join(known)}")
+    if len(names) == 1 and not pages_first:
+        return int(not _update_one(names[0], accept, log))
+    chosen = names or known
+    # what is accepted changes what the pages show
+    groups = [[n for n in chosen if n != PAGES], [n for n in chosen if n == PAGES]] if accept else [chosen]
+    done: dict[str, tuple[int, str]] = {}
+    for number, group in enumerate(groups):
+        done |= _settle_side_by_side(group, accept, pages_first and number == 0, log)
+    for name, (status, last) in done.items():
+        log(last if last.startswith(f"{name}: ") else f"{name}: {last or f'ended with status {status}'}")
+    return max((abs(status) for status, _ in done.values()), default=0)
+
+
+def _settle_side_by_side(names: list[str], accept: bool, pages_first: bool, log: Log) -> dict[str, tuple[int, str]]:
+    """Compare what is unchanged here, and start a process for each of the others; statuses and last lines by name."""
+    done: dict[str, tuple[int, str]] = {}
+    commands: dict[str, list[str]] = {}
+    program = [sys.executable, "-m", "emonb.cli"]
+    if pages_first:
+        page = html.find_built()
+        if page is None:
+            commands[BOOK] = [*program, "html"]
+        else:
+            done[BOOK] = 0, html.describe(page)
+    for name in names:
+        reason = _lacks(name)
+        if reason or _is_current(name):
+            said: list[str] = []
+            same = _update_one(name, accept, said.append, reason)
+            done[name] = int(not same), said[-1]
+        else:
+            commands[name] = [*program, "update", name, *(["--accept"] if accept else [])]
+    done |= run_beside(commands, log) if commands else {}
+    return {name: done[name] for name in [BOOK, *names] if name in done}
+
+
+def _update_one(name: str, accept: bool, log: Log, reason: str | None = None) -> bool:
+    """Execute and compare one edition, or the pages."""
+    if name == PAGES:
+        return front.run_front(accept, log)
+    reason = _lacks(name) if reason is None else reason
+    if reason:
+        log(f"{name}: kept as committed, not re-executed: {reason}")
+        return True
+    return editions.settle(name, editions.run_edition(name, log=log), accept, log)
+
+
+def _lacks(name: str) -> str:
+    """Say which data an edition needs and cannot have, or nothing."""
+    return "" if name == PAGES else weights.available(study_files(load_study(name)))
+
+
+def _is_current(name: str) -> bool:
+    return front.is_current() if name == PAGES else editions.is_current(name)

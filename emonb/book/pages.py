@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from emonb.book.cards import REPRODUCED, SYMBOLS, Card, describe_effect, kind_of, read_verdict, say_holds
+from emonb.book.cards import (
+    HOLDS,
+    REPRODUCED,
+    ROLES,
+    Card,
+    describe_effect,
+    describe_truth,
+    kind_of,
+    read_verdict,
+    say_sentence,
+)
 from emonb.book.claims import Claim, Declarations
 from emonb.book.networks import NAMES
 from emonb.book.tables import Html
@@ -69,14 +79,23 @@ def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
             entry = ledger["claims"].get(claim.id)
             text = "not judged yet"
             if entry is not None:
-                truth = f"<br>true: {entry['truth']}" if "truth" in entry else ""
-                effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
-                text = f'<a href="{_cell(edition, claim)}">{say_holds(entry)}</a>{effect}{truth}'
+                truth = f"<br>true: {describe_truth(entry)}" if "truth" in entry else ""
+                late = "<br>exploratory" if entry["exploratory"] else ""
+                effect = f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
+                text = f'<a href="{_cell(edition, claim)}">{HOLDS[entry["holds"]]}</a>{late}{effect}{truth}'
             cells.append(f'<td data-label="{NAMES.get(edition, edition)}">{text}</td>')
-        rows.append(f"<tr><td><b>{claim.title}</b>: {html.escape(claim.sentence)}</td>{''.join(cells)}</tr>")
+        said = html.escape(_say_anywhere(claim, ledgers))
+        rows.append(f"<tr><td><b>{claim.title}</b>: {said} <i>({ROLES[claim.role]})</i></td>{''.join(cells)}</tr>")
     return Html(
         f'<table class="verdicts"><thead><tr><th>claim</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
+
+
+def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
+    """What is claimed, with the counts that all editions share."""
+    entries = [ledger["claims"].get(claim.id, {}) for ledger in ledgers.values()]
+    same = {name: {entry.get(name) for entry in entries} for name in ("n", "of")}
+    return say_sentence(claim, {name: counts.pop() for name, counts in same.items() if len(counts) == 1})
 
 
 def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
@@ -103,17 +122,19 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
     """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
     kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
     kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
-    head = ["claim", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
+    head = ["claim", "whose", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for claim in declared.claims:
         entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
         if not any(entries.values()):
             continue
         cells = [str(entries[edition].get(kind, "–")) for edition, kind in kinds]
-        truth = str(entries.get("control", {}).get("truth", "–"))
+        control = entries.get("control", {})
+        truth = describe_truth(control) if "truth" in control else "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
         module = f"[{claim.module}.py](emonb/analysis/{claim.module}.py)"
-        lines.append(f"| {claim.title} | {claim.sentence} | {' | '.join([*cells, truth, chapter, module])} |")
+        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module]
+        lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -192,6 +213,5 @@ def _linked(claim: Claim, edition: str, ledger: Mapping[str, Any]) -> str:
     if entry is None:
         return f"<i>{claim.title}</i>"
     printed = "" if entry["reproduced"] == "not printed" else f", {REPRODUCED[entry['reproduced']]}"
-    mark = SYMBOLS.get(entry["holds"], "")
-    words = entry["holds"] if not mark else say_holds(entry)
-    return f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: {words}{printed}'
+    linked = f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>'
+    return f"{linked}: {HOLDS[entry['holds']]}{printed}"

@@ -84,7 +84,7 @@ def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations)
     for name in found[0]:
         claim = declared.claim(name.partition(":")[0])
         evidence = [Evidence(**one[name].evidence()) for one in found]
-        verdicts = Counter(one.decide(claim.smallest.effect, claim.side) for one in evidence)
+        verdicts = Counter(claim.judge(one) for one in evidence)
         counts = {verdict: verdicts[verdict] for verdict in ("yes", "no", "undecided", "not tested")}
         effect = float(np.nanmean([one[name].value for one in found]))
         planted = {"claim": claim.id, "silent": name.endswith(":silent"), "lot": name.endswith(":lot"), **cell._asdict()}

@@ -1,11 +1,8 @@
 """The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side."""
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from emonb.book.cards import (
     HOLDS,
@@ -21,7 +18,7 @@ from emonb.book.cards import (
 from emonb.book.claims import Claim, Declarations
 from emonb.book.networks import NAMES
 from emonb.book.tables import Html
-from emonb.paths import book_dir
+from emonb.book.verdict import Evidence, Side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,6 +115,21 @@ def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
     )
 
 
+def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
+    """Draw every edition's verdicts against their bounds; a count has none."""
+    from emonb.book import figures_claims
+
+    rows: dict[str, dict[str, tuple[Evidence, float, Side]]] = {}
+    for claim in declared.claims:
+        for edition, ledger in ledgers.items():
+            entry = ledger["claims"].get(claim.id, {})
+            if not claim.is_count and entry.get("low") is not None:
+                found = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
+                mine = rows.setdefault(claim.title, {})
+                mine[NAMES.get(edition, edition)] = (found, claim.smallest.effect, claim.side)
+    return figures_claims.draw_bounds(rows)
+
+
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
     """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
     kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
@@ -152,55 +164,6 @@ def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
         return text
     words = summarise_claims(declared, ledgers["published"]) + "\n\n" if "published" in ledgers else ""
     return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
-
-
-def read_rates() -> pd.DataFrame:
-    """Read the measured rejection rates (``book/calibration.json``, written by ``emonb calibrate``)."""
-    path = book_dir() / "calibration.json"
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rates"])
-
-
-def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
-    """Draw the rejection rates at one level, tests of the right unit and others side by side."""
-    from emonb.book import figures
-
-    names = {
-        "valid": "emotion, mask or attribute",
-        "residuals": "emotion, residuals permuted",
-        "mantel": "emotion, partial Mantel",
-        "study": "pair, prompt or emotion",
-    }
-    at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
-    tests = at.index.unique()  # not every one has every kind
-    groups = {
-        names[kind]: at.loc[at["kind"] == kind, ["value", "low", "high"]].reindex(tests)
-        for kind in names
-        if kind in set(at["kind"])
-    }
-    return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
-
-
-def describe_rates(rates: pd.DataFrame) -> Html:
-    """Say which tests are calibrated: their interval holds the nominal rate or lies below it."""
-    parts = []
-    names = {
-        "valid": "Tests that count the unit their question is about",
-        "study": "Tests that count pairs, prompts or emotions in its place",
-        "residuals": "Double semi-partialing",
-        "mantel": "The partial Mantel test",
-    }
-    for kind, name in names.items():
-        mine = rates[rates["kind"] == kind]
-        if mine.empty:
-            continue
-        over = mine[mine["low"] > mine["level"]]
-        worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
-        like = str(worst.data).replace("the same", "model and humans given the corpus")
-        parts.append(
-            f"{name}: {len(over)} of {len(mine)} rates lie above their level with the whole interval (by chance "
-            f"{0.025 * len(mine):.1f}); worst for its level, {worst.rate:.3f} at {worst.level:g} ({like})."
-        )
-    return Html(f"<p>{' '.join(parts)}</p>")
 
 
 def _cell(edition: str, claim: Claim) -> str:

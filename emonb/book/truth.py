@@ -36,6 +36,7 @@ class Grade:
         return "the truth is not known" if self.table is None else self.table.to_string()
 
 
+IsTrue = Literal["yes", "yes, too small to matter", "no"]
 Truths = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -52,11 +53,12 @@ def read_truths() -> Truths:
     return dict(json.loads(path.read_text(encoding="utf-8"))["worlds"]) if path.is_file() else {}
 
 
-def find_truth(claim: Claim, world: str, truths: Truths) -> Literal["yes", "no"] | None:
-    """What is true of a claim in a planted world; None where nothing settles it.
+def find_truth(claim: Claim, world: str, truths: Truths) -> IsTrue | None:
+    """What is true of a claim in a planted world, in the rule's words; None where nothing settles it.
 
-    Measured effects are true where they reach the bound, and unknown where two standard errors
-    do not tell on which side of it they lie.
+    A measured effect is true where it reaches the bound, and too small to matter where it is there
+    and does not. Where two standard errors do not tell on which side of the bound it lies, nothing
+    settles it.
     """
     declared = claim.known_in(world)
     if declared is None or declared.holds == "unknown":
@@ -65,10 +67,11 @@ def find_truth(claim: Claim, world: str, truths: Truths) -> Literal["yes", "no"]
         return declared.holds
     if (found := truths.get(world, {}).get(claim.id)) is None:
         return None
-    beyond = (found["effect"] if claim.side == "greater" else -found["effect"]) - claim.smallest.effect
-    if abs(beyond) <= 2 * found["se"]:
+    effect = found["effect"] if claim.side == "greater" else -found["effect"]
+    beyond, unsure = effect - claim.smallest.effect, 2 * found["se"]
+    if abs(beyond) <= unsure:
         return None
-    return "yes" if beyond > 0 else "no"
+    return "yes" if beyond > 0 else "yes, too small to matter" if effect > unsure else "no"
 
 
 def know_truth(claim: Claim, study: str, truth: Truth | None) -> dict[str, Any]:

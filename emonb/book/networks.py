@@ -10,7 +10,7 @@ import pandas as pd
 from emonb.book import prose
 from emonb.book.cards import HOLDS, Entry, describe_effect
 from emonb.book.claims import Claim, Declarations
-from emonb.book.prose import write_number
+from emonb.book.saying import write_number
 from emonb.book.tables import Html, Text, format_number
 from emonb.study import Study
 

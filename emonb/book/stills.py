@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, name_points
-from emonb.book.prose import write_number
+from emonb.book.saying import write_number
 from emonb.book.svg import INK
 
 VERDICTS = ("yes", "yes, too small to matter", "no", "undecided", "not tested")

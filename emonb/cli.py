@@ -110,12 +110,22 @@ def update(accept: Accept = False) -> None:
 
 
 @app.command()
-def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None) -> None:
-    """Compute what a study takes from results committed under data/, and put it there with its settings and log."""
-    from emonb.run.committing import commit_results
+def commit(
+    study: StudyName,
+    parameter: Parameters = None,
+    so_far: Annotated[bool, typer.Option(help="Only the moved masks, as many parts of them as are made.")] = False,
+    mirror: Mirror = None,
+) -> None:
+    """Compute what a study takes from results committed under data/, and put it there with its settings and log.
+
+    Moved masks take hours and can be committed as they come: emonb part STUDY bijections 1/1 -p stages.lesions=computed
+    makes parts until it is stopped, emonb commit STUDY --so-far writes those that are made.
+    """
+    from emonb.run.committing import commit_moved, commit_results
 
     use_mirror(mirror)
-    for path in commit_results(study, parse(parameter)):
+    paths = [commit_moved(study, parse(parameter))] if so_far else commit_results(study, parse(parameter))
+    for path in paths:
         typer.echo(path)
 
 

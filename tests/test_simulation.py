@@ -1,11 +1,8 @@
 """Simulated studies: what is planted is there, the rule finds it, and a design is not simulated twice."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from emonb.run import instrument
 from emonb.world import lots, simulation
 from emonb.world.simulation import Cell
 
@@ -42,14 +39,3 @@ def test_sets_drawn_by_lot_lie_apart_as_far_as_their_common_members_make_them() 
     values = np.array([one.value for one in found])
     assert values.std() == pytest.approx(apart, rel=0.25) and abs(values.mean()) < 4 * apart / np.sqrt(len(values))
     assert np.mean([one.low > 0 for one in found]) > 0.15  # far above the .025 of masks that are drawn anew for each size
-
-
-def test_a_design_is_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
-    test, cells = instrument.DESIGN["masks"]
-    monkeypatch.setattr(instrument, "DESIGN", {"masks": (test, cells[:2])})
-    said: list[str] = []
-    first = instrument.simulate(2, log=said.append)
-    assert len(said) == 2 and instrument.simulate(2, log=said.append) == first and len(said) == 2
-    assert all(row["yes"] + row["no"] + row["undecided"] + row["not tested"] == row["n"] == 2 for row in first)
-    assert instrument.simulate(3, log=said.append) != first and len(said) == 4

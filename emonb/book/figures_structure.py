@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from emonb.analysis import maps
 from emonb.analysis.rdm import pair_labels, to_square
-from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish, name_points
+from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish
 
 
 def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:

@@ -133,7 +133,7 @@ def describe_effect(claim: Claim, entry: Entry) -> str:
     if entry["p"] is not None:
         text += f", p {_say_p(entry['p'])} ({entry['side']})"
     if entry.get("p_holm") is not None:
-        text += f", {_say_p(entry['p_holm'])} after Holm"
+        text += f", {format_number(entry['p_holm'], 'p')} after Holm"
     return text + (f", Bayes factor {_odds(entry['bf'])}" if "bf" in entry else "")
 
 

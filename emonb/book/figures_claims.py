@@ -59,7 +59,7 @@ def draw_bounds(verdicts: Mapping[str, Mapping[str, tuple[Evidence, float, Side]
         The bound is changed from one in ``times`` to ``times`` what it is.
     """
     rows = [(title, edition, *given) for title, mine in verdicts.items() for edition, given in mine.items()]
-    fig, ax = plt.subplots(figsize=(7.6, 0.3 * len(rows) + 1.4))
+    fig, ax = plt.subplots(figsize=(7.6, 0.3 * len(rows) + 1.4), layout="constrained")
     for y, (_, _, evidence, bound, side) in enumerate(rows):
         turn = (evidence.turns_at(side) or np.inf) / bound
         for left, right in ((1 / times, min(turn, times)), (max(turn, 1 / times), times)):

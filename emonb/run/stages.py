@@ -117,6 +117,9 @@ STAGES: dict[str, Stage] = {
     "word_rdms": Stage(
         "analysis.vocabulary.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
     ),
+    "word_halves": Stage(
+        "analysis.vocabulary.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+    ),
     "published_ranks": Stage(
         "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
     ),

@@ -20,7 +20,7 @@ from emonb.analysis.fits import fit_rdms
 from emonb.analysis.importance import draw_importance, test_loss
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
-from emonb.analysis.partial import estimate_given, permute_residuals
+from emonb.analysis.partial import estimate_given
 from emonb.analysis.populations import ALL, compare_masks, relate_masks
 from emonb.analysis.profile import stand_out, test_profile
 from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm
@@ -45,6 +45,8 @@ and in accuracy for a standard deviation of importance."""
 SLOPE, FAMILIES = 0.014, 6
 """Accuracy an emotion loses more for a standard deviation of how it stands out, where all is planted, twice what was
 released; families of emotions."""
+N_PARTS, HALVES = 4, ([0, 1], [2, 3], [0, 2], [1, 3], [0, 3], [1, 2])
+"""Parts of the comments in which words are counted, and the six halves that they make."""
 
 
 class Cell(NamedTuple):
@@ -94,6 +96,11 @@ def draw_people(rng: np.random.Generator, correlation: float) -> People:
     )
 
 
+def _measure_words(positions: np.ndarray) -> np.ndarray:
+    """RDM of words from counts in parts of the comments [part, emotion, attribute]."""
+    return pattern_rdm(positions.mean(0), "euclidean")
+
+
 def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
     """Evidence on *structure*, *words*, *knowledge* and *reliance* from one data set.
 
@@ -107,16 +114,16 @@ def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int =
     everything, size = np.hstack([known, beyond]), np.std(known)
     network = _network(rng, cell.strength * everything, (1 - 0.5 * cell.strength) * 1.4 * size)
     trained, untrained = (_network(rng, np.hstack([known, s * beyond]), 0.7 * size) for s in (cell.strength, 0.0))
-    words = _label(pattern_rdm(known + 0.3 * size * rng.normal(size=known.shape), "euclidean"))
+    counted = known + 0.3 * size * math.sqrt(N_PARTS) * rng.normal(size=(N_PARTS, *known.shape))
+    words, halves = _measure_words(counted), [_measure_words(counted[part]) for part in HALVES]
     fit = fit_rdms(network, people.human, permutations, number)
     both = resample_factors(network, people.judgment, permutations, number)["both"]
-    left = estimate_given(trained, people.human, words)
-    moved = permute_residuals(trained, people.human, words, permutations, number)
+    left = estimate_given(trained, people.human, words, np.array(halves)[:, None])
     gain = resample_factors(trained, people.judgment, permutations, number, minus=untrained)["both"]
     alike = compare_profiles(network, people.human, people.attribute_rdm, permutations, number)
     return {
         "structure": both._replace(p=fit.p_two_sided),
-        "words": left._replace(p=moved.p_two_sided),
+        "words": left,
         "knowledge": gain,
         "reliance": alike,
     }

@@ -95,9 +95,18 @@ def lesions() -> xr.Dataset:
     return xr.Dataset({"mask_accuracy": (dims, value), "mask_auc": (dims, value + 0.1)}, coords)
 
 
+def _own() -> xr.Dataset:
+    """The selective masks of three attributes."""
+    labels = {"kind": ["selective"] * 3, "attribute": list("abc"), "size": [8] * 3, "draw": [0] * 3}
+    silenced = np.random.default_rng(0).random((3, 1, 40)) < 0.2
+    return xr.Dataset(
+        {"silenced": (("mask", "layer", "neuron"), silenced)}, {name: ("mask", column) for name, column in labels.items()}
+    )
+
+
 def test_masks_that_leave_nothing_are_counted_and_the_rest_compared(lesions: xr.Dataset) -> None:
     masks = ablations.tabulate_masks({"zero": lesions}, 8)
-    table = ablations.compare_ablations({"zero": lesions}, 8, ["random"]).loc["zero"]
+    table = ablations.compare_ablations({"zero": lesions}, _own(), 8, ["random"]).loc["zero"]
     assert len(masks) == 30
     for measure, row in table.groupby(level="measure"):
         mine = masks[masks["measure"] == measure].set_index("kind")["value"]
@@ -127,7 +136,7 @@ def test_doses_are_averaged_over_masks_and_compared_attribute_by_attribute() -> 
 
 def test_masks_that_leave_nothing_are_shown_as_shares(lesions: xr.Dataset) -> None:
     both = {"zero": lesions, "mean": lesions.assign(mask_accuracy=lesions.mask_accuracy.where(lesions.mask_draw != 1, 0.5))}
-    table = ablations.compare_ablations(both, 8, ["random"])
+    table = ablations.compare_ablations(both, _own(), 8, ["random"])
     shown = networks.ablation_table(table)
     assert shown.index.tolist()[:2] == ["zero, accuracy, random", "zero, AUC, random"]
     assert shown["random masks that fail"].tolist() == ["8 %", "8 %", "33 %", "33 %"]

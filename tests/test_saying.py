@@ -53,7 +53,7 @@ def test_numbers_and_words_are_filled_in(text: str, said: str) -> None:
         ("odd.value < 1 or odd.value >= 1", False),
         ("odd is known", False),
         ("lesions.fixed is known and lesions.fixed is decided", True),
-        ("lesions.p is known", True),
+        ("lesions.p is known and lesions.random is known", True),
         ("nobody.recorded.this is known", False),
         ("lesions.nothing is decided", False),
         ("lesions.fixed is positive or lesions.fixed is negative", False),

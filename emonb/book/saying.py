@@ -169,9 +169,9 @@ def interval(effect: Branch, digits: int = 2, sign: str = "") -> str:
 
 
 def is_known(value: Any) -> bool:
-    """Tell whether a quantity, or an effect's value, was recorded and is defined."""
+    """Tell whether a quantity was recorded and is defined; of the beginning of several, its ``value`` if it has one."""
     if isinstance(value, Branch) and not isinstance(value, float):
-        value = value.value
+        return isinstance(value.value, Missing) or is_known(value.value)
     return not isinstance(value, jinja2.Undefined) and not (isinstance(value, float) and math.isnan(value))
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish
+from emonb.book.figures import INTACT, RANDOM, SELECTIVE, finish
 from emonb.book.figures_pipeline import NETWORK
 
 _EMOTIONS = ("joy", "love", "fear", "anger", "grief")

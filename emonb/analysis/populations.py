@@ -21,6 +21,7 @@ from emonb.analysis.estimates import Estimate, from_t, pool_errors
 from emonb.analysis.ties import ROUNDING, varies
 
 ALL = "all"  # the row that speaks for all sizes N together
+COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
 MOST = 2_000_000
 """Selections of one half of the masks that are counted one by one; where there are more, selections are drawn."""
 
@@ -142,18 +143,8 @@ def compare_masks(
     rows = {}
     for name in [*selective["size"].values.tolist(), ALL]:
         sizes = selective["size"].values if name == ALL else [name]
-        own, drawn, shared = _arrange(selective, random, related, sizes)
-        variance, df = _spread(drawn, matched)
-        sd, n_sizes = np.sqrt(variance), len(variance)
-        of_own = sd * (shared.mean((0, 2)) @ sd) / n_sizes**2  # a size's part; over all sizes the variance of their mean
-        of_random = variance / (n_sizes**2 * drawn[0].size)
-        loss, cost = intact - own.mean(), intact - drawn.mean()
-        _, df = pool_errors(of_own + of_random, np.full(n_sizes, df))
-        excess = _divide(loss, cost, of_own.sum(), of_random.sum(), df)
-        error = np.sqrt(of_own.sum() + of_random.sum())
-        rows[name] = (*excess, loss - cost, error, loss, cost)
-    columns = [*Estimate._fields, "difference", "error", "own", "cost"]
-    return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), columns)
+        rows[name] = _compare(*_arrange(selective, random, related, sizes), intact, matched)
+    return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), COLUMNS)
 
 
 def compare_attributes(
@@ -188,7 +179,7 @@ def compare_attributes(
     error, df = pool_errors(np.r_[of_own, of_random], np.r_[df, np.full(len(variance), df_random)])
     loss, cost = intact - own.mean(), intact - drawn.mean()
     excess = _divide(loss, cost, of_own, of_random.sum(), df)
-    return pd.Series([*excess, loss - cost, error, loss, cost], [*Estimate._fields, "difference", "error", "own", "cost"])
+    return pd.Series([*excess, loss - cost, error, loss, cost], COLUMNS)
 
 
 def permute_masks(
@@ -399,6 +390,18 @@ def _arrange(
     drawn = random.sel(attribute=names, size=sizes).transpose("size", "attribute", "draw").values
     shared = related.sel(attribute=names, size=sizes, other=names, other_size=sizes)
     return own, drawn, shared.transpose("attribute", "size", "other", "other_size").values
+
+
+def _compare(own: np.ndarray, drawn: np.ndarray, shared: np.ndarray, intact: float, matched: bool) -> tuple[float, ...]:
+    """One row of :func:`compare_masks`; arrays as of :func:`_arrange`."""
+    variance, df = _spread(drawn, matched)
+    sd, n_sizes = np.sqrt(variance), len(variance)
+    of_own = sd * (shared.mean((0, 2)) @ sd) / n_sizes**2  # each size's part in the variance of the mean of all own masks
+    of_random = variance / (n_sizes**2 * drawn[0].size)
+    error, df = pool_errors(of_own + of_random, np.full(n_sizes, df))
+    loss, cost = float(intact - own.mean()), float(intact - drawn.mean())
+    excess = _divide(loss, cost, of_own.sum(), of_random.sum(), df)
+    return (*excess, loss - cost, error, loss, cost)
 
 
 def _spread(drawn: np.ndarray, matched: bool) -> tuple[np.ndarray, float]:

@@ -214,4 +214,7 @@ class Inference(Strict):
         "are searched, the more are needed: few make the test coarse, not wrong",
     )
     bootstraps: int = Field(1_000, ge=99)
+    bijections: int = Field(
+        0, ge=0, description="moves of all attributes' masks together, where lesions are live (0: none)"
+    )
     alpha: float = Field(0.05, gt=0, lt=1)

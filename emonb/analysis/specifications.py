@@ -10,8 +10,8 @@ import xarray as xr
 
 from emonb.analysis.attributes import search_neurons
 from emonb.analysis.estimates import Estimate
-from emonb.analysis.lesions import mean_depth
 from emonb.analysis.multiverse import specify
+from emonb.analysis.populations import rank_masks
 from emonb.analysis.specifications_lesions import plan_lesions
 from emonb.analysis.specifications_maps import plan_maps
 from emonb.analysis.specifications_neurons import plan_neurons
@@ -22,7 +22,6 @@ CHOICES = (
     "comparison",
     "measure",
     "baseline",
-    "depth",
     "attributes",
     "permuted",
     "distance",
@@ -64,11 +63,11 @@ def specify_claims(
         :class:`~emonb.analysis.estimates.Estimate`, ``passes``, and what was chosen: text, empty where a claim has no such
         choice. A claim that cannot be tested is not there.
     """
-    depth = mean_depth(search_neurons(activations, humans, choosing_seeds)["rank"], sizes)
+    sets = rank_masks(search_neurons(activations, humans, choosing_seeds)["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
         **plan_neurons(activations, humans, null, own, seed),
-        **plan_lesions(lesions, depth, float(activations.layer.mean()), rdms, humans.score, sizes, seed),
+        **plan_lesions(lesions, sets, rdms, humans.score, sizes, seed),
     }
     curves = []
     for name, (choices, analyse) in claims.items():

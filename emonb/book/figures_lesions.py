@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -116,17 +115,4 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
         ax.set(xlabel="specifications, sorted", xticks=[], ylim=(seen.min() - room, seen.max() + room))
     for ax in list(axes.flat)[len(titles) :]:
         ax.axis("off")
-    return finish(fig)
-
-
-def draw_shares(shares: pd.DataFrame) -> Figure:
-    """Draw the share (%) of specifications that pass, one row an option, one column a claim; grey where there is none."""
-    fig, ax = plt.subplots(figsize=(min(0.8 * shares.shape[1] + 3.4, 9.2), 0.26 * len(shares) + 1.6))
-    ax.set_facecolor("#DDDDDD")
-    sns.heatmap(
-        shares, ax=ax, mask=shares.isna(), cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 9},
-        linewidths=0.3, cbar_kws={"label": "specifications that pass (%)", "shrink": 0.6},
-    )  # fmt: skip
-    ax.set(xlabel="", ylabel="")
-    ax.set_xticklabels(ax.get_xticklabels(), rotation=35, ha="right")
     return finish(fig)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from emonb.analysis.normal_scores import name_permutations
-from emonb.data import checkpoints
+from emonb.data import checkpoints, sources
 from emonb.errors import StudyError
 from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
@@ -32,6 +32,12 @@ def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
         return name_files(stage, f"committed:{study.committed}", study.seeds, study.lesions.ablation)
 
     return names
+
+
+def _committed_moved(study: Study) -> Mapping[Any, str]:
+    """The file of moved masks, which are committed as they come: there may be none yet."""
+    names = _committed("bijections")(study)
+    return names if sources.fingerprint(names["bijections"]) else {}
 
 
 def _released(field: str) -> Callable[[Study], str]:
@@ -110,6 +116,9 @@ STAGES: dict[str, Stage] = {
     ),
     "word_rdms": Stage(
         "analysis.vocabulary.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+    ),
+    "word_halves": Stage(
+        "analysis.vocabulary.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
     ),
     "published_ranks": Stage(
         "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
@@ -192,6 +201,24 @@ LIVE: dict[str, Stage] = {
         },
         units=_groups,
     ),
+    "bijections": Stage(
+        "model.moved.lesion_moved",
+        {
+            "prompts": PROMPTS,
+            "masks": Need("masks"),
+            "comments": COMMENTS,
+            "seeds": Field("lesioned_seeds"),
+            "size": Field("size"),
+            "bijections": Field("inference.bijections"),
+            "within_layers": Field("keeps_layers"),
+            "lesions": Field("lesions"),
+            "tuning": TUNING,
+            **LIVE_NETWORK,
+            "work": Work("bijections"),
+            "progress": PROGRESS,
+        },
+        units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
+    ),
     "dose": Stage(
         "model.dose.dose_prompts",
         {
@@ -237,6 +264,18 @@ COMMITTED: dict[str, Stage] = {
             "recipe": Recipe("lesions"),
         },
     ),
+    "bijections": Stage(
+        "data.committed.read_moved",
+        {
+            "masks": Need("masks"),
+            "attributes": ATTRIBUTES,
+            "size": Field("size"),
+            "bijections": Field("inference.bijections"),
+            "within_layers": Field("keeps_layers"),
+            "files": Files(_committed_moved),
+            "recipe": Recipe("bijections"),
+        },
+    ),
     "dose": Stage(
         "data.committed.read_dose",
         {
@@ -269,7 +308,7 @@ def stage_of(name: str, study: Study) -> Stage:
         if study.stages.prompts == "released":
             raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
         origin = "computed"
-    if name == "dose":
+    if name in ("dose", "bijections"):
         origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
         if name in table and origin == label:

@@ -58,7 +58,16 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
 
 
 def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """What :func:`test_profile` relates, [attribute, emotion] each: how emotions stand out (SD), and losses, without margins.
+    """How emotions stand out (SD) and what they lose, both without margins: what :func:`test_profile` relates.
+
+    Parameters
+    ----------
+    loss, standing, cost
+        As of :func:`test_profile`.
+
+    Returns
+    -------
+    standing, loss : array [attribute, emotion]
 
     Raises
     ------

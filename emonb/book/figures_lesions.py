@@ -89,7 +89,7 @@ def draw_importance(
 
 
 def draw_standing(standing: np.ndarray, loss: np.ndarray, measured: str) -> Figure:
-    """Draw losses on how emotions stand out (:func:`emonb.analysis.profile.pair_tables`), means of ten groups, the slope."""
+    """Draw losses on how emotions stand out (:func:`~emonb.analysis.profile.pair_tables`), in ten groups too; the slope."""
     x, y = standing.ravel(), 100 * loss.ravel()
     fig, ax = plt.subplots(figsize=(6.2, 4.0))
     ax.plot(x, y, ".", color=FAINT, ms=5, mew=0)

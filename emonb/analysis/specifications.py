@@ -12,6 +12,7 @@ from emonb.analysis.attributes import search_neurons
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.lesions import mean_depth
 from emonb.analysis.multiverse import specify
+from emonb.analysis.rdm import halve, rank_neuron_rdms
 from emonb.analysis.specifications_lesions import plan_lesions
 from emonb.analysis.specifications_maps import plan_maps
 from emonb.analysis.specifications_neurons import plan_neurons
@@ -36,10 +37,10 @@ CHOICES = (
 
 def specify_claims(
     activations: xr.Dataset,
+    ranks: xr.DataArray,
     humans: xr.Dataset,
     rdms: xr.Dataset,
     words: xr.Dataset,
-    null: xr.Dataset,
     own: xr.Dataset,
     lesions: xr.Dataset,
     choosing_seeds: Sequence[int],
@@ -50,8 +51,10 @@ def specify_claims(
 
     Parameters
     ----------
-    activations, humans, rdms, words, null, own, lesions : Dataset
+    activations, humans, rdms, words, own, lesions : Dataset
         Results of a study.
+    ranks : DataArray, dims (seeds, layer, neuron, pair)
+        Of all seeds and of both halves (:func:`emonb.analysis.rdm.rank_halves`).
     choosing_seeds : sequence of int
         Seeds whose prompts chose the neurons to silence.
     sizes : sequence of int
@@ -64,10 +67,11 @@ def specify_claims(
         :class:`~emonb.analysis.estimates.Estimate`, ``passes``, and what was chosen: text, empty where a claim has no such
         choice. A claim that cannot be tested is not there.
     """
-    depth = mean_depth(search_neurons(activations, humans, choosing_seeds)["rank"], sizes)
+    chosen = _rank_chosen(activations, ranks, humans, choosing_seeds)
+    depth = mean_depth(search_neurons(chosen, humans)["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
-        **plan_neurons(activations, humans, null, own, seed),
+        **plan_neurons(ranks, humans, own, seed),
         **plan_lesions(lesions, depth, float(activations.layer.mean()), rdms, humans.score, sizes, seed),
     }
     curves = []
@@ -78,6 +82,14 @@ def specify_claims(
             continue
     table = name_choices(pd.concat(curves, ignore_index=True))
     return table.rename_axis("specification").to_xarray().drop_vars("specification")
+
+
+def _rank_chosen(activations: xr.Dataset, ranks: xr.DataArray, humans: xr.Dataset, seeds: Sequence[int]) -> xr.DataArray:
+    """Ranks of the neurons' RDMs over the seeds that chose the neurons; made anew where these are no half."""
+    for name, some in halve(activations.seed.values).items():
+        if set(some) == set(seeds):
+            return ranks.sel(seeds=name)
+    return rank_neuron_rdms(activations.activation.sel(seed=list(seeds)), humans)
 
 
 def name_choices(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,9 @@ import xarray as xr
 from emonb.analysis.depth import adjust_for_depth
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.importance import draw_importance, name_subsets, test_loss
-from emonb.analysis.multiverse import Plan, halve, known, named
+from emonb.analysis.multiverse import Plan, known, named
 from emonb.analysis.populations import ALL, compare_fixed, compare_sampled, find_majority, is_matched, mask_means
+from emonb.analysis.rdm import halve
 from emonb.analysis.specificity import test_specificity
 
 PERMUTATIONS = 999

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emonb.analysis.normal_scores import name_permutations
 from emonb.data import checkpoints
 from emonb.errors import StudyError
-from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
+from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
 
@@ -50,6 +49,7 @@ LIVE_NETWORK: dict[str, Given] = {**NETWORK, **OPENED}
 ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
 TUNING = Field("tuning")
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
+RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
 
 STAGES: dict[str, Stage] = {
@@ -84,24 +84,21 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
-    "searchlight": Stage("analysis.attributes.search_neurons", BOTH),
+    "neuron_rdms": Stage("analysis.rdm.rank_halves", BOTH),
+    "searchlight": Stage("analysis.attributes.search_neurons", RANKS),
     "searchlight_null": Stage(
         "analysis.neurons.find_neurons",
         {
-            **BOTH,
+            **RANKS,
             "permutations": Field("inference.searchlight_permutations"),
-            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
-            "device": Unkeyed("device"),
-            "work": Work("searchlight_null"),
             "progress": PROGRESS,
         },
-        units=lambda study: list(name_permutations(study.inference.searchlight_permutations)),
     ),
     "own_neurons": Stage(
         "analysis.own.find_own_neurons",
         {
-            **BOTH,
+            **RANKS,
             "rotations": Field("inference.searchlight_permutations"),
             "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
@@ -131,7 +128,8 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             **{name: Need(name) for name in ("rdms", "lesions")},
-            **{"words": Need("word_rdms"), "null": Need("searchlight_null"), "own": Need("own_neurons")},
+            "ranks": Part("neuron_rdms", "rank", {}),
+            **{"words": Need("word_rdms"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "seed": Field("inference.seed"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emonb.data import checkpoints
+from emonb.data import checkpoints, sources
 from emonb.errors import StudyError
 from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
@@ -235,6 +235,19 @@ COMMITTED: dict[str, Stage] = {
             "recipe": Recipe("lesions"),
         },
     ),
+    "activations_in_use": Stage(
+        "data.committed.read_activations_in_use",
+        {
+            "emotions": EMOTIONS,
+            "seeds": SEEDS,
+            "files": Files(_committed("activations_in_use")),
+            "recipe": Recipe("activations_in_use"),
+        },
+    ),
+    "centroids": Stage(
+        "data.committed.read_centroids",
+        {"emotions": EMOTIONS, "files": Files(_committed("centroids")), "recipe": Recipe("centroids")},
+    ),
     "dose": Stage(
         "data.committed.read_dose",
         {
@@ -262,11 +275,11 @@ def stage_of(name: str, study: Study) -> Stage:
     if name == "centroids":  # of prompts it knows nothing
         if study.backbone is None or study.backbone.head != "words":
             raise StudyError(f"'{study.name}' has no centroids: its backbone is no sentence encoder (backbone.head=words)")
-        origin = "computed"
+        origin = _origin_beside_prompts(name, study)
     if name == "activations_in_use":
         if study.stages.prompts == "released":
             raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
-        origin = "computed"
+        origin = _origin_beside_prompts(name, study)
     if name == "dose":
         origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
@@ -279,6 +292,12 @@ def stage_of(name: str, study: Study) -> Stage:
     if name == "published_ranks" and study.released is None:
         raise StudyError(f"'{study.name}' has no published ranks to compare with: nothing of it is released")
     return STAGES[name]
+
+
+def _origin_beside_prompts(name: str, study: Study) -> str:
+    """Committed where the prompts are and such a result lies beside them, as it does not for networks to compare with."""
+    beside = study.stages.prompts == "committed" and all(map(sources.fingerprint, _committed(name)(study).values()))
+    return "committed" if beside else "computed"
 
 
 def stages_of(study: Study) -> dict[str, Stage]:

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from emonb.analysis import importance, partial, populations, reliance, resampling, specifications, specificity
 from emonb.analysis import specifications_maps as maps
+from emonb.analysis.attributes import search_neurons
 from emonb.analysis.beyond import beat_chance
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
@@ -32,6 +33,7 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
     return {
         "activations": activations,
         "ranks": ranks,
+        "light": search_neurons(ranks.sel(seeds="all"), humans),
         "humans": humans,
         "own": find_own_neurons(ranks.sel(seeds="all"), humans, 19, 1, moments=99),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),

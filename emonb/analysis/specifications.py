@@ -12,7 +12,7 @@ from emonb.analysis.attributes import search_neurons
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.lesions import mean_depth
 from emonb.analysis.multiverse import specify
-from emonb.analysis.rdm import halve, rank_neuron_rdms
+from emonb.analysis.rdm import rank_neuron_rdms
 from emonb.analysis.specifications_lesions import plan_lesions
 from emonb.analysis.specifications_maps import plan_maps
 from emonb.analysis.specifications_neurons import plan_neurons
@@ -38,6 +38,7 @@ CHOICES = (
 def specify_claims(
     activations: xr.Dataset,
     ranks: xr.DataArray,
+    light: xr.Dataset,
     humans: xr.Dataset,
     rdms: xr.Dataset,
     words: xr.Dataset,
@@ -51,7 +52,7 @@ def specify_claims(
 
     Parameters
     ----------
-    activations, humans, rdms, words, own, lesions : Dataset
+    activations, light, humans, rdms, words, own, lesions : Dataset
         Results of a study.
     ranks : DataArray, dims (seeds, layer, neuron, pair)
         Of all seeds and of both halves (:func:`emonb.analysis.rdm.rank_halves`).
@@ -67,8 +68,10 @@ def specify_claims(
         :class:`~emonb.analysis.estimates.Estimate`, ``passes``, and what was chosen: text, empty where a claim has no such
         choice. A claim that cannot be tested is not there.
     """
-    chosen = _rank_chosen(activations, ranks, humans, choosing_seeds)
-    depth = mean_depth(search_neurons(chosen, humans)["rank"], sizes)
+    if set(choosing_seeds) != set(activations.seed.values.tolist()):
+        chosen = activations.activation.sel(seed=list(choosing_seeds))
+        light = search_neurons(rank_neuron_rdms(chosen, humans), humans)
+    depth = mean_depth(light["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
         **plan_neurons(ranks, humans, own, seed),
@@ -82,14 +85,6 @@ def specify_claims(
             continue
     table = name_choices(pd.concat(curves, ignore_index=True))
     return table.rename_axis("specification").to_xarray().drop_vars("specification")
-
-
-def _rank_chosen(activations: xr.Dataset, ranks: xr.DataArray, humans: xr.Dataset, seeds: Sequence[int]) -> xr.DataArray:
-    """Ranks of the neurons' RDMs over the seeds that chose the neurons; made anew where these are no half."""
-    for name, some in halve(activations.seed.values).items():
-        if set(some) == set(seeds):
-            return ranks.sel(seeds=name)
-    return rank_neuron_rdms(activations.activation.sel(seed=list(seeds)), humans)
 
 
 def name_choices(table: pd.DataFrame) -> pd.DataFrame:

@@ -225,7 +225,7 @@ def write_activations_in_use(read: xr.Dataset, recipe: dict[str, Any], folder: P
 def read_activations_in_use(
     emotions: Sequence[str], seeds: Sequence[int], files: Mapping[str, Path], recipe: dict[str, Any]
 ) -> xr.Dataset:
-    """Read activations over comments as :func:`emonb.model.reading.read_over_comments`; errors as of :func:`read_prompts`."""
+    """Read activations in the form of :func:`emonb.model.reading.read_over_comments`; errors as of :func:`read_prompts`."""
     path = files["activations_in_use"]
     note = _open(path, ".npz", recipe, ("emotions", "seeds"))
     found = _load(path)
@@ -244,7 +244,7 @@ def write_centroids(centroids: xr.Dataset, recipe: dict[str, Any], folder: Path,
 
 
 def read_centroids(emotions: Sequence[str], files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
-    """Read mean embeddings in the form of :func:`emonb.model.centroids.embed_emotions`; errors as of :func:`read_prompts`."""
+    """Read means in the form of :func:`emonb.model.centroids.embed_emotions`; errors as of :func:`read_prompts`."""
     path = files["centroids"]
     _open(path, ".npz", recipe, ("emotions",))
     found = _load(path)

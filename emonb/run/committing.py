@@ -15,7 +15,6 @@ from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, LIVE, stages_of
 from emonb.study import load_study
 
-
 READ = ("activations_in_use", "centroids")
 """Committed beside prompts, from which, or from comments alone, they are computed."""
 

@@ -128,6 +128,7 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             **{name: Need(name) for name in ("rdms", "lesions")},
+            "light": Need("searchlight"),
             "ranks": Part("neuron_rdms", "rank", {}),
             **{"words": Need("word_rdms"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),

@@ -110,12 +110,22 @@ def update(accept: Accept = False) -> None:
 
 
 @app.command()
-def commit(study: StudyName, parameter: Parameters = None, mirror: Mirror = None) -> None:
-    """Compute what a study takes from results committed under data/, and put it there with its settings and log."""
-    from emonb.run.committing import commit_results
+def commit(
+    study: StudyName,
+    parameter: Parameters = None,
+    so_far: Annotated[bool, typer.Option(help="Only the moved masks, as many parts of them as are made.")] = False,
+    mirror: Mirror = None,
+) -> None:
+    """Compute what a study takes from results committed under data/, and put it there with its settings and log.
+
+    Moved masks take hours and can be committed as they come: emonb part STUDY bijections 1/1 -p stages.lesions=computed
+    makes parts until it is stopped, emonb commit STUDY --so-far writes those that are made.
+    """
+    from emonb.run.committing import commit_moved, commit_results
 
     use_mirror(mirror)
-    for path in commit_results(study, parse(parameter)):
+    paths = [commit_moved(study, parse(parameter))] if so_far else commit_results(study, parse(parameter))
+    for path in paths:
         typer.echo(path)
 
 
@@ -187,6 +197,20 @@ def trials(
 
 
 @app.command()
+def truths(
+    seeds: Annotated[str, typer.Option(help="World seeds that no trial has, e.g. 100-104.")] = "100-104",
+    world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file; default truths.json in the run directory.")] = None,
+) -> None:
+    """Measure what is true in the planted worlds, with many more masks and seeds than a trial has."""
+    from emonb.artifacts import write_text
+    from emonb.run import worlds
+
+    found = worlds.measure_truths(read_seeds(seeds), world or worlds.WORLDS, log=_progress)
+    typer.echo(write_text(json.dumps(found, indent=1) + "\n", out or paths.runs_dir() / "truths.json"))
+
+
+@app.command()
 def instrument(
     simulations: Annotated[int, typer.Option("-n", min=1, help="Simulated data sets a cell of the design.")] = 200,
     seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
@@ -197,27 +221,6 @@ def instrument(
 
     rows = simulate(simulations, seed, log=_progress)
     typer.echo(write_rates(rows, out or paths.runs_dir() / "instrument.json"))
-
-
-@app.command()
-def calibrate(
-    simulations: Annotated[int, typer.Option("-n", min=1, help="Simulated data sets a test.")] = 2_000,
-    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
-    test: Annotated[list[str] | None, typer.Option(help="Only this test; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file; default calibration.json in the run directory.")] = None,
-) -> None:
-    """Measure how often each test fires when there is nothing to find."""
-    from emonb.analysis.calibration import TESTS, measure_rates
-    from emonb.artifacts import write_text
-
-    unknown = sorted(set(test or ()) - set(TESTS))
-    if unknown:
-        raise EmonbError(f"unknown test '{unknown[0]}'; known: {', '.join(TESTS)}")
-    rates = [
-        row for name in test or TESTS for row in measure_rates(name, simulations, seed, progress=True).to_dict("records")
-    ]
-    text = json.dumps({"n": simulations, "seed": seed, "rates": rates}, indent=1)
-    typer.echo(write_text(text + "\n", out or paths.runs_dir() / "calibration.json"))
 
 
 @app.command()

@@ -207,4 +207,7 @@ class Inference(Strict):
         "few make the test coarse, not wrong (of relabellings the moments are exact)",
     )
     bootstraps: int = Field(1_000, ge=99)
+    bijections: int = Field(
+        0, ge=0, description="moves of all attributes' masks together, where lesions are live (0: none)"
+    )
     alpha: float = Field(0.05, gt=0, lt=1)

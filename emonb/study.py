@@ -138,6 +138,11 @@ class Study(Strict):
         return self.selection_seeds or self.seeds
 
     @property
+    def keeps_layers(self) -> bool:
+        """Whether the random masks that claims compare with have as many neurons in every layer as an attribute's mask."""
+        return self.lesions.comparison != "random"
+
+    @property
     def lesioned_seeds(self) -> tuple[int, ...]:
         """Seeds whose prompts are lesioned."""
         return tuple(seed for seed in self.seeds if seed not in self.selection_seeds)

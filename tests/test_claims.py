@@ -7,20 +7,23 @@ from typing import Any
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emonb.book import cards, claims, pages
 from emonb.book.criteria import Statement, judge
 from emonb.book.ledger import Ledger
-from emonb.book.ledgers import compare_ledgers, merge_records, read_ledgers
-from emonb.book.truth import know_truth
-from emonb.book.verdict import Evidence, decide
+from emonb.book.ledgers import adjust_holm, compare_ledgers, merge_records, read_ledgers
+from emonb.book.truth import find_truth, know_truth
+from emonb.book.verdict import Evidence
 from emonb.errors import ClaimError
 from emonb.paths import data_dir
+from emonb.run.worlds import WORLDS
 from emonb.world.world import Truth
 
 DECLARED = claims.read_declarations(data_dir() / "claims.yml")
-YES = {"value": 0.03, "low": 0.01, "high": 0.05, "low90": 0.015, "high90": 0.045, "p": 0.004}
-OPEN = {"value": 0.01, "low": -0.01, "high": 0.03, "low90": -0.005, "high90": 0.025, "p": 0.3}
+YES = {"value": 0.3, "low": 0.1, "high": 0.5, "low90": 0.15, "high90": 0.45, "p": 0.004}
+OPEN = {"value": 0.1, "low": -0.1, "high": 0.3, "low90": -0.05, "high90": 0.25, "p": 0.3}
 NO = {"value": 0.0, "low": -0.005, "high": 0.005, "low90": -0.004, "high90": 0.004, "p": 0.9}
 
 
@@ -59,79 +62,134 @@ def test_statements_together_and_one_without_a_bound() -> None:
         _statement()
 
 
-@pytest.mark.parametrize(("evidence", "holds"), [(YES, "yes"), (OPEN, "undecided"), (NO, "no"), ({}, "not tested")])
+SMALL = {"value": 0.03, "low": 0.01, "high": 0.05, "low90": 0.015, "high90": 0.045, "p": 0.004}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "holds"),
+    [(YES, "yes"), (SMALL, "yes, too small to matter"), (OPEN, "undecided"), (NO, "no"), ({}, "not tested")],
+)
 def test_the_verdict_is_the_rule_applied_to_what_was_recorded(tmp_path: Path, evidence: dict, holds: str) -> None:
     ledger = Ledger(data_dir() / "claims.yml", tmp_path / "lesions.json", "lesions")
-    ledger.record(_under("lesions.fixed", evidence))
-    ledger.record({"lesions.fixed.n": 98, "lesions.selective.4000": 0.69928, "lesions.random.4000": 0.728})
+    ledger.record(_under("lesions.excess", evidence))
+    ledger.record({"lesions.excess.n": 14, "lesions.selective.4000": 0.69928, "lesions.random.4000": 0.728})
     card = ledger.claim("lesions")
     saved = json.loads((tmp_path / "lesions.json").read_text())["claims"]["lesions"]
-    assert card.entry == saved and saved["holds"] == holds and saved["n"] == 98
+    claim = DECLARED.claim("lesions")
+    assert card.entry == saved and saved["holds"] == holds and saved["n"] == 14
     assert (saved["reproduced"], saved["released"], saved["side"]) == ("not printed", "yes", "two-sided")
-    assert saved["sesoi"] == DECLARED.claim("lesions").smallest.effect
-    assert f"holds {holds}" in str(card) and cards.HOLDS[holds] in card._repr_html_()
+    assert saved["sesoi"] == claim.smallest.effect and saved["exploratory"] is False
+    shown = html.unescape(card._repr_html_())
+    assert f"holds {holds}" in str(card) and cards.HOLDS[holds] in shown
     if evidence:
-        assert saved["estimate"] == evidence["value"] and "<circle" in card._repr_html_()
-        assert DECLARED.claim("lesions").reads[holds] in html.unescape(card._repr_html_())
+        assert saved["estimate"] == evidence["value"] and "<circle" in shown
+        assert claim.reads[holds.partition(",")[0]] in shown
+        assert ("It is smaller than what would matter." in shown) == ("too small" in holds)
+        assert f"for any bound above {evidence['high90']:.3g}." in shown
     else:
         assert saved["estimate"] is None and "not computed" in str(card)
     table = pages.verdict_table(DECLARED, {"published": {"claims": {"lesions": saved}}})
-    assert 'href="published/lesions.html#claim-lesions"' in table and cards.say_holds(saved) in table
+    assert 'href="published/lesions.html#claim-lesions"' in table and cards.HOLDS[holds] in table
+
+
+def test_a_card_at_the_edge_says_what_would_turn_it(tmp_path: Path) -> None:
+    bound = DECLARED.claim("structure").smallest.effect
+    ledger = Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "structure")
+    ledger.record(_under("structure.fit", {**NO, "low90": -0.004, "high90": 0.99 * bound, "high": bound}))
+    shown = ledger.claim("structure")._repr_html_()
+    assert f"At the edge: no for any bound above {0.99 * bound:.3g}." in shown
 
 
 def test_undefined_evidence_is_not_tested_and_other_studies_are_not_compared_with_the_paper(tmp_path: Path) -> None:
     ledger = Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "lesions", "control")
-    ledger.record(_under("lesions.fixed", dict.fromkeys(YES, float("nan"))), undefined="there are no masks")
+    ledger.record(_under("lesions.excess", dict.fromkeys(YES, float("nan"))), undefined="there are no masks")
     ledger.record({"lesions.selective.4000": 0.1})
     entry = ledger.claim("lesions").entry
     assert (entry["holds"], entry["reproduced"], entry["estimate"]) == ("not tested", "not printed", None)
     assert "released" not in entry
 
 
-def test_a_claim_about_attributes_is_counted_and_each_keeps_its_verdict(tmp_path: Path) -> None:
-    bound = DECLARED.claim("neurons").smallest.effect
-    large = {"value": 3 * bound, "low": bound, "high": 5 * bound, "low90": 2 * bound, "high90": 4 * bound, "p": 0.001}
+@pytest.mark.parametrize(("count", "p", "holds"), [(2, 0.01, "yes"), (0, 0.3, "undecided")])
+def test_a_count_says_how_many_at_least_and_draws_them(tmp_path: Path, count: int, p: float, holds: str) -> None:
     ledger = Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "attributes", "control")
-    ledger.record(_under("neurons.best.happy-face", large))
-    ledger.record(_under("neurons.best.arousal", {**large, "low": -bound, "p": 0.2}))
-    ledger.record(_under("neurons.best.fairness", NO))
-    entry = ledger.claim("neurons").entry
-    assert {name: one["holds"] for name, one in entry["each"].items()} == {
-        "happy-face": "yes", "arousal": "undecided", "fairness": "no"}  # fmt: skip
-    assert (entry["holds"], entry["estimate"], cards.kind_of(entry)) == ("1 of 3", 1, "some")
-    claim = DECLARED.claim("neurons")
+    ledger.record({"own.count.value": count, "own.count.p": p, "attributes.of": 3, "attributes.n": 27})
     truth = Truth({"happy-face": 1.0, "arousal": 0.5, "fairness": 0.0}, {})
-    known = know_truth(claim, entry, "control", truth)
-    assert known["truth"] == "2 of 3"
-    assert {name: one["truth"] for name, one in known["each"].items()} == {
-        "happy-face": "yes", "arousal": "yes", "fairness": "no"}  # fmt: skip
-    assert know_truth(claim, entry, "control-null", truth)["truth"] == "0 of 3"
-    assert know_truth(claim, entry, "published", None) == {}
-    card = cards.Card(claim, {**entry, **known})
-    assert card._repr_html_().count("<g>") == 3 and "true in this world: 2 of 3" in str(card)
+    claim, entry = DECLARED.claim("own"), ledger.claim("own").entry
+    assert (entry["holds"], entry["estimate"], entry["of"], entry["n"]) == (holds, count, 3, 27)
+    known = know_truth(claim, "control", truth)
+    assert known == {"truth": "yes", "true_count": 2}
+    assert know_truth(claim, "control-null", truth) == {"truth": "no", "true_count": 0}
+    assert know_truth(claim, "published", None) == {}
+    shown = cards.Card(claim, {**entry, **known})._repr_html_()
+    assert shown.count("each-yes") == count and shown.count("<circle") == 3
+    assert "planted here: 2<" in shown and "Of 3 attributes" in shown
+    assert (f"At least {count} of 3 attributes" in shown) == (holds == "yes")
+
+
+def test_measured_truth_is_by_the_bound_and_open_near_it() -> None:
+    claim = DECLARED.claim("structure")
+    bound = claim.smallest.effect
+
+    def told(effect: float) -> str | None:
+        return find_truth(claim, "control", {"control": {"structure": {"effect": effect, "se": 0.01, "n": 5}}})
+
+    assert [told(bound + 0.03), told(bound - 0.01), told(bound - 0.03), told(0.01), told(-0.3)] == [
+        "yes", None, "yes, too small to matter", "no", "no",
+    ]  # fmt: skip
+    assert find_truth(claim, "control", {}) is None and find_truth(claim, "published", {}) is None
+    assert find_truth(claim, "control-null", {}) == "no"
+
+
+def test_every_world_has_a_truth_or_a_reason_for_each_claim() -> None:
+    for claim in DECLARED.claims:
+        worlds = [world for known in claim.truth for world in known.worlds]
+        assert sorted(worlds) == sorted(WORLDS), claim.id
 
 
 def test_no_verdict_reads_the_truth() -> None:
     for claim in DECLARED.claims:
-        keys = claim.gather({f"truth.{claim.id}": 1.0, "truth.value": 1.0})
-        assert (
-            keys == {} and not claim.evidence.startswith("truth") and not any("truth" in s.quantity for s in claim.stated)
-        )
+        assert not claim.evidence.startswith("truth") and not any("truth" in s.quantity for s in claim.stated)
+        assert claim.judge(claim.gather({f"truth.{claim.id}.value": 1.0, "truth.value": 1.0})) == "not tested"
 
 
 def test_every_edition_has_the_same_claims_units_and_bounds() -> None:
-    fixed = {c.id: (c.unit, c.population, c.smallest.effect) for c in DECLARED.claims}
     editions = read_ledgers()
     assert editions
     for edition, ledger in editions.items():
-        assert set(ledger["claims"]) == set(fixed), edition
-        for name, entry in ledger["claims"].items():
-            assert (entry["unit"], entry["population"], entry["sesoi"]) == fixed[name]
-            assert {"holds", "reproduced", "estimate", "low", "high", "p", "side", "unit", "n", "population"} <= set(entry)
-            for one in entry.get("each", {"": entry}).values():
-                numbers = [one[k] for k in ("p", "low", "high", "low90", "high90")]
-                rule = decide(numbers[0], tuple(numbers[1:3]), tuple(numbers[3:]), fixed[name][2])
-                assert one["holds"] == rule, (edition, name)
+        assert set(ledger["claims"]) == {claim.id for claim in DECLARED.claims}, edition
+        for claim in DECLARED.claims:
+            entry = ledger["claims"][claim.id]
+            told = (entry["unit"], entry["population"], entry["sesoi"], entry["exploratory"])
+            assert told == (claim.unit, claim.population, claim.smallest.effect, edition in claim.exploratory)
+            evidence = Evidence(*(entry["estimate" if f == "value" else f] for f in Evidence._fields))
+            assert entry["holds"] == claim.judge(evidence), (edition, claim.id)
+            assert ("p_holm" in entry) == (claim.role == "primary"), (edition, claim.id)
+
+
+@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=6))
+def test_holm_rejects_what_stepping_down_rejects(p: list[float]) -> None:
+    """Brute force: the adjusted p is the smallest level at which the step-down procedure rejects."""
+
+    def rejects(level: float) -> set[int]:
+        left = set(range(len(p)))
+        while left:
+            k = min(left, key=lambda j: (p[j], j))
+            if p[k] * len(left) > level:
+                break
+            left.remove(k)
+        return set(range(len(p))) - left
+
+    for k, adjusted in enumerate(adjust_holm(p)):
+        assert adjusted == 1 or k in rejects(adjusted * (1 + 1e-12))
+        assert k not in rejects(adjusted * (1 - 1e-9))
+
+
+def test_primary_claims_are_adjusted_where_all_their_chapters_have_run() -> None:
+    records = [{"quantities": {}, "claims": {name: {"p": p}}} for name, p in
+               zip(DECLARED.primary, (0.01, None, 0.04, 0.02), strict=True)]  # fmt: skip
+    merged = merge_records([*records, {"claims": {"words": {"p": 0.01}}}])["claims"]
+    assert [merged[name]["p_holm"] for name in DECLARED.primary] == pytest.approx([0.04, None, 0.08, 0.06])
+    assert "p_holm" not in merged["words"] and "p_holm" not in merge_records(records[:3])["claims"]["structure"]
 
 
 def test_wrong_records_are_refused(tmp_path: Path) -> None:
@@ -189,9 +247,9 @@ def test_ledgers_are_compared_within_tolerance_and_verdicts_exactly() -> None:
     assert [row["name"] for row in off if not row["same"]] == ["a"]
 
 
-def test_every_claim_is_in_an_abstract_and_in_its_chapter() -> None:
+def test_every_claim_of_the_authors_is_in_an_abstract_and_every_claim_in_its_chapter() -> None:
     named = {name for version in DECLARED.versions for sentence in version.sentences for name in sentence.claims}
-    assert named == {claim.id for claim in DECLARED.claims}
+    assert named == {claim.id for claim in DECLARED.claims if claim.role != "question"}
     chapters = data_dir().parent / "book" / "chapters"
     for claim in DECLARED.claims:
         text = (chapters / f"{claim.chapter}.md").read_text()
@@ -201,17 +259,16 @@ def test_every_claim_is_in_an_abstract_and_in_its_chapter() -> None:
 
 def test_the_bounds_are_those_that_were_argued() -> None:
     rows = (data_dir() / "smallest-effects.md").read_text().splitlines()
-    cells = [row.split("|")[5].strip() for row in rows if row.startswith("|")]
-    argued = sorted(float(cell) for cell in cells if cell.startswith("."))
-    declared = sorted(claim.smallest.effect for claim in DECLARED.claims if claim.id != "own")  # the scale of neurons
-    assert argued == declared
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows if row.startswith("|")]
+    argued = {cell[1]: float(cell[5]) for cell in cells[2:]}
+    assert argued == {claim.id: claim.smallest.effect for claim in DECLARED.claims}
 
 
 def test_a_verdict_may_turn_only_where_a_tolerated_difference_can_turn_it() -> None:
-    rule = claims.Tolerance(match="lesions.fixed.*", study="control", absolute=0.002)
+    rule = claims.Tolerance(match="lesions.excess.*", study="control", absolute=0.02)
     declared = DECLARED.model_copy(update={"tolerances": (rule, *DECLARED.tolerances)})
-    for low, allowed in ((0.001, True), (0.02, False)):
-        quantities = _under("lesions.fixed", {**YES, "low": low, "low90": 0.021, "value": 0.03})
+    for low, allowed in ((0.01, True), (0.2, False)):
+        quantities = _under("lesions.excess", {**YES, "low": low, "low90": 0.21})
         old = {
             "study": "control",
             "quantities": quantities,
@@ -228,6 +285,7 @@ def test_evidence_is_near_where_a_bound_is_in_reach() -> None:
     assert Evidence(0.3, 0.1, 0.5, 0.15, 0.45, 0.045).is_near(0.2, room)
     assert Evidence(0.1, -0.1, 0.3, -0.05, 0.205, 0.4).is_near(0.2, room)
     assert Evidence(-0.1, -0.3, 0.005, -0.25, -0.1, 0.2).is_near(0.2, room, "less")
+    assert not Evidence(None, None, None, None, None, None).is_near(0.2, room)
 
 
 def test_words_of_a_claim_cover_its_outcomes() -> None:

@@ -23,7 +23,7 @@ from emonb.analysis import (
     structure,
 )
 from emonb.analysis.ties import level
-from emonb.book import prose
+from emonb.book import prose, saying
 from emonb.book.interactive import Interactive
 from emonb.book.ledger import Ledger
 from emonb.book.ledgers import compare_ledgers, declarations, merge_records
@@ -55,7 +55,9 @@ def _execute(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, str]:
         monkeypatch.setenv(RECORD, str(folder / f"{chapter}.json"))
         space: dict = {"display": shown.append}
         for cell in notebooks.keep_cells(notebooks.read_source(chapters_dir() / f"{chapter}.md"), study).cells:
-            if cell.cell_type == "code":
+            if cell.cell_type == "code" and (text := saying.read_cell(cell.source)) is not None:
+                shown.append(space["run"].fill(text, space))
+            elif cell.cell_type == "code":
                 *body, last = ast.parse(cell.source).body
                 ends_in_value = isinstance(last, ast.Expr)
                 exec(compile(ast.Module(body if ends_in_value else [*body, last], []), chapter, "exec"), space)

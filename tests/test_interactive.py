@@ -60,6 +60,8 @@ def _worlds() -> interactive.Interactive:
         ("a", 2, "structure", "undecided", "yes"),
         ("a", 2, "words", "not tested", ""),
         ("b", 1, "structure", "yes", "no"),
+        ("b", 2, "structure", "yes, too small to matter", "no"),
+        ("b", 2, "words", "yes", "yes, too small to matter"),
     ]
     return interactive.world_picker(
         pd.DataFrame(rows, columns=["world", "seed", "claim", "holds", "truth"]), {"a": "First."}

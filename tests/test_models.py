@@ -39,18 +39,33 @@ def _labelled(rdms: np.ndarray, emotions: int, label: str) -> xr.DataArray:
                         coords={label: names, **rdm.pair_coords([f"e{k}" for k in range(emotions)])})  # fmt: skip
 
 
-def test_what_training_adds_is_found_and_only_that() -> None:
+def _activations(rng: np.random.Generator, points: np.ndarray, seeds: int) -> xr.DataArray:
+    """What a network's 40 neurons make of points [emotion, axis], with noise that differs between seeds."""
+    read = points @ rng.normal(size=(points.shape[1], 40))
+    values = read + 4 * rng.normal(size=(seeds, *read.shape))
+    coords = {"seed": range(seeds), "emotion": [f"e{k}" for k in range(len(points))], "layer": [1], "neuron": range(40)}
+    return xr.DataArray(values[:, :, None], coords, list(coords))
+
+
+def test_what_training_adds_is_found_and_not_what_more_seeds_add() -> None:
     rng = np.random.default_rng(7)
     points = rng.normal(size=(16, 3))
-    rdms = [_rdm_of(p) for p in (points, points + 0.5 * rng.normal(size=points.shape), rng.normal(size=(16, 3)))]
-    human, trained, untrained = _labelled(np.array(rdms), 16, "rdm")
+    human = _labelled(_rdm_of(points)[None], 16, "rdm")[0]
     judges = human.expand_dims(judge=12) + 0.3 * rng.normal(size=(12, 120))
-    found = structure.compare_networks(trained, {"untrained": untrained, "itself": trained}, judges, 199, 3)
-    fits = [structure.compare(rdm, judges.mean("judge"), "rho") for rdm in (trained, untrained)]
-    assert found["untrained"].value == pytest.approx(fits[0] - fits[1])
-    assert found["untrained"].low > 0 and found["untrained"].p < 0.01
-    assert found["itself"].value == 0
-    assert structure.compare_networks(untrained, {"trained": trained}, judges, 199, 3)["trained"].high < 0
+    many, few, nothing = (_activations(rng, p, n) for p, n in ((points, 12), (points, 3), (rng.normal(size=(16, 3)), 3)))
+    found = structure.compare_networks(many, nothing, judges, "euclidean", 199, 3)
+    assert found.seeds == 3 and found.gain.value == pytest.approx(found.trained - found.untrained)
+    assert found.gain.low > 0 and found.gain.p < 0.01
+    pattern = rdm.pattern_rdm(nothing.mean("seed")[:, 0].values, "euclidean")
+    assert found.untrained == pytest.approx(structure.compare(pattern, judges.mean("judge").values, "rho"))
+    same = structure.compare_networks(many, few, judges, "euclidean", 199, 3)  # the same network
+    whole = structure.compare(
+        rdm.pattern_rdm(many.mean("seed")[:, 0].values, "euclidean"), judges.mean("judge").values, "rho"
+    )
+    assert abs(same.gain.value) < 0.5 * (whole - same.untrained) and whole > same.trained
+    assert structure.compare_networks(many[:3], many[:3], judges, "euclidean", 99, 3).gain.value == 0
+    turned = structure.compare_networks(few[:, ::-1], nothing, judges, "euclidean", 99, 3)  # emotions are found by name
+    assert turned.trained == pytest.approx(same.untrained)
 
 
 def test_each_covariate_by_itself_and_all_together() -> None:
@@ -126,6 +141,35 @@ def test_jackknife_equals_leaving_out_emotions_by_hand() -> None:
     assert result.rho == pytest.approx(rho(everyone), abs=1e-9)
     assert result.p == pytest.approx(t.sf(rho(everyone) / error, n - 1), abs=1e-9)
     assert result.high - result.low == pytest.approx(2 * t.isf(0.025, n - 1) * error, abs=1e-9)
+
+
+def test_noise_of_covariates_is_taken_off() -> None:
+    """What a covariate leaves is what the covariate without its noise would leave, over many data sets."""
+    plain, corrected = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        shared = rng.normal(size=(20, 2))
+        model, human = (_rdm_of(shared + 0.2 * rng.normal(size=shared.shape)) for _ in range(2))
+        parts = shared + 0.6 * rng.normal(size=(4, *shared.shape))
+        whole, pairs = _rdm_of(parts.mean(0)), ([0, 1], [2, 3], [0, 2], [1, 3], [0, 3], [1, 2])
+        halves = np.array([[_rdm_of(parts[two].mean(0))] for two in pairs])
+        clean = partial.estimate_given(model, human, _rdm_of(shared)).value
+        plain.append(partial.estimate_given(model, human, whole).value - clean)
+        corrected.append(partial.estimate_given(model, human, whole, halves).value - clean)
+    assert np.mean(plain) > 0.1 and abs(np.mean(corrected)) < 0.4 * np.mean(plain)
+
+
+def test_halves_that_are_the_whole_change_nothing_and_unusable_ones_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    model, human, *given = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(4))
+    whole = np.array(given)
+    plain = partial.estimate_given(model, human, whole)
+    np.testing.assert_allclose(partial.estimate_given(model, human, whole, np.stack([whole, whole])), plain, atol=1e-9)
+    other = np.array([_rdm_of(rng.normal(size=(9, 2))) for _ in range(2)])
+    gap = np.where(np.arange(36) < 8, np.nan, other)  # the first emotion is undefined
+    one, two = (partial.estimate_given(model, human, whole, np.stack(some)) for some in ([other], [other, gap]))
+    assert one == two and one.value == pytest.approx(2 * plain.value - partial.estimate_given(model, human, other).value)
+    assert np.isnan(partial.estimate_given(model, human, whole, gap[None])).all()
 
 
 def test_nothing_is_left_of_a_model_that_is_its_covariate() -> None:

@@ -101,3 +101,14 @@ def test_nothing_is_estimated_where_nothing_varies() -> None:
     for model in (np.ones(21), np.full(21, np.nan)):
         found = resampling.resample_factors(model, judges, 30, 0)
         assert all(np.isnan(estimate[:6]).all() for estimate in found.values())
+
+
+def test_of_several_rdms_the_mean_fit_is_meant() -> None:
+    rng = np.random.default_rng(8)
+    judges, models = rng.random((9, 45)), rng.random((4, 45))
+    human = judges.mean(0)
+    found = resampling.resample_factors(models[:3], judges, 40, 0, minus=models[3])["both"]
+    rho = [scipy.stats.spearmanr(model, human).statistic for model in models]
+    assert found.value == pytest.approx(np.mean(rho[:3]) - rho[3])
+    twice = resampling.resample_factors(models[[0, 0]], judges, 40, 0)["both"]
+    np.testing.assert_allclose(twice, resampling.resample_factors(models[0], judges, 40, 0)["both"], rtol=1e-9)

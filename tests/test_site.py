@@ -137,9 +137,9 @@ def test_files_of_the_site_are_small_and_ask_for_nothing(name: str) -> None:
 def test_a_card_has_a_foot_in_its_chapter_and_leads_to_the_claim_elsewhere() -> None:
     card = '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
     ledgers = {"published": {"claims": {"words": {}}}, "control": {"claims": {"words": {}}}, "minilm": {"claims": {}}}
-    rates = pd.DataFrame(
-        [("words", False, False, 0.0, 4, 9, 200)], columns=["claim", "silent", "lot", "strength", "yes", "no", "n"]
-    )
+    counts = {"yes": 4, "yes, too small to matter": 0, "undecided": 187, "no": 9, "not tested": 0, "n": 200}
+    cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
+    rates = pd.DataFrame([{**cell, **counts}])
     said = feet.add_feet(card, "book/published/structure", ledgers, rates)
     assert "4 of 200" in said and said.endswith("</p></div>") and said.count("<div") == said.count("</div>") == 1
     links = re.findall(r'href="([^"]+)"', said)

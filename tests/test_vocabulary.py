@@ -122,3 +122,27 @@ def test_centroids_are_compared_by_name_and_centred_over_emotions() -> None:
     i, j = pair_index(8)
     for name, rows in (("plain", values), ("centred", values - values.mean(0))):
         np.testing.assert_allclose(found[name], 1 - np.corrcoef(rows)[i, j])
+
+
+def test_halves_share_no_comment_and_are_words_of_half_of_them(monkeypatch) -> None:
+    rng = np.random.default_rng(6)
+    comments = _comments(rng, np.full(8, 20), rng.normal(size=(8, 30)))
+    read = []
+    monkeypatch.setattr(
+        vocabulary, "word_rdms", lambda half, humans, seed: read.append(half.index) or xr.Dataset({"a": seed})
+    )
+    made = vocabulary.halve_words(pd.concat([comments, comments.assign(split="test")]), _humans(), 3)
+    assert made.sizes == {"half": 2 * vocabulary.HALVINGS}
+    for one, other in zip(read[::2], read[1::2], strict=True):
+        assert len(one) == len(other) == 80 and sorted([*one, *other]) == list(range(160))
+    assert list(read[0]) != list(read[2])
+
+
+def test_reliability_is_the_share_of_variance_that_is_not_noise() -> None:
+    rng = np.random.default_rng(7)
+    truth, noise = rng.normal(size=20_000), rng.normal(size=(6, 20_000))
+    halves = xr.Dataset({"noisy": (("half", "pair"), truth + noise), "clean": (("half", "pair"), truth + 0 * noise)})
+    halves["clean"][0, 0] = np.nan
+    found = vocabulary.measure_reliability(halves)
+    whole = 1 / (1 + 0.5)  # all comments have half of the noise of half of them
+    assert abs(found["noisy"] - whole) < 0.02 and found["clean"] == 1

@@ -12,7 +12,8 @@ import torch
 from emonb.analysis.fits import rank_correlation
 from emonb.analysis.rdm import pattern_rdm
 from emonb.book import figures_instrument, instrument
-from emonb.book.ledgers import declarations
+from emonb.book.ledgers import declarations, read_ledgers
+from emonb.book.truth import read_truths
 from emonb.run import worlds
 from emonb.study import load_study
 from emonb.world import files
@@ -109,55 +110,112 @@ def test_both_layers_of_the_deep_network_are_used() -> None:
     assert min(world.groups()[name]) >= neurons.shape[2] and owned_neurons(world)[0].sum() == 0
 
 
-def _trial(study: str, seed: int, structure: str, own: dict[str, list[str]]) -> dict:
-    claims = {"structure": {"holds": structure}, "own": {"holds": "", "each": own}}
+def _trial(study: str, seed: int, structure: str, own: dict | None = None) -> dict:
+    claims = {"structure": {"holds": structure, "value": 0.3}} | ({"own": own} if own else {})
     return {"study": study, "seed": seed, "claims": claims, "quantities": {}}
 
 
-def test_verdicts_are_counted_against_the_truth_with_exact_intervals(tmp_path: Path) -> None:
+def _own(count: int, true: int) -> dict:
+    return {"holds": "yes" if count else "undecided", "value": count, "true_count": true}
+
+
+TRUTHS = {"control": {"structure": {"effect": 0.6, "se": 0.02, "n": 5}}}
+
+
+def test_errors_are_counted_against_the_truth_with_exact_intervals() -> None:
     declared = declarations()
-    each = {"warmth": ["yes", "yes"], "light": ["undecided", "yes"], "order": ["yes", "no"], "age": ["no", "no"]}
-    none = {name: [verdict, "no"] for name, (verdict, _) in each.items()}
-    trials = [_trial("control-null", seed, verdict, none) for seed, verdict in enumerate(["yes", "no", "undecided"])]
-    table = instrument.tally(trials, declared, ["control", "control-null"], n=4)
-    null = table.loc[(declared.claim("structure").title, "control-null")]
-    assert (null["yes"], null["no"], null["undecided"], null["not run"], null["n"]) == (1, 1, 1, 1, 3)
-    assert null["wrong"] == 1
-    own = declared.claim("own").title
-    assert table.loc[(f"{own}, not carried", "control-null"), "wrong"] == 6
-    assert table.loc[(f"{own}, carried", "control-null"), ["yes", "not run"]].tolist() == [0, 0]
-    carried = instrument.tally([_trial("control", 1, "yes", each)], declared, ["control"], n=1)
-    assert carried.loc[(f"{own}, carried", "control"), ["yes", "undecided", "wrong"]].tolist() == [1, 1, 0]
-    assert carried.loc[(f"{own}, not carried", "control"), ["yes", "no", "wrong"]].tolist() == [1, 1, 1]
-    unseen = table.loc[(declared.claim("structure").title, "control")]
-    assert unseen["not run"] == 4 and unseen["n"] == 0
-    shown = instrument.confuse(table)
-    low, high = (scipy.stats.beta.ppf(q, *ab) for q, ab in ((0.025, (1, 3)), (0.975, (2, 2))))
+    nulls = [("yes", _own(0, 0)), ("yes, too small to matter", _own(1, 0)), ("undecided", _own(0, 0))]
+    trials = [_trial("control-null", seed, verdict, own) for seed, (verdict, own) in enumerate(nulls)]
+    trials += [_trial("control", 1, "no", _own(9, 8)), _trial("control", 2, "yes", _own(8, 8))]
+    table = instrument.tally(trials, declared, ["control", "control-null"], TRUTHS, n=4)
+    null, causal = (table.loc[("structure", world)] for world in ("control-null", "control"))
+    assert null[[*instrument.VERDICTS]].tolist() == [1, 1, 1, 0, 0, 1]
+    assert (null["truth"], null["beyond"], causal["truth"], causal["beyond"]) == ("no", 2, "yes", 0)
+    assert table.loc[("words", "control-null"), "not tested"] == 3
+    errors = instrument.count_errors(table, instrument.read_rates().iloc[:0], declared)
+    low, high = (scipy.stats.beta.ppf(q, *ab) for q, ab in ((0.025, (2, 2)), (0.975, (3, 1))))
+    assert errors.to_dict("records")[0] == {
+        "claim": "structure", "error": "miss", "source": "planted", "place": "causal", "k": 1, "n": 2,
+        "low": pytest.approx(0.0126, abs=1e-3), "high": pytest.approx(0.9874, abs=1e-3),
+    }  # fmt: skip
+    found = {(row.claim, row.error, row.place): (row.k, row.n) for row in errors.itertuples()}
+    assert found == {
+        ("structure", "miss", "causal"): (1, 2),
+        ("structure", "false no", "causal"): (1, 2),
+        ("structure", "false alarm", "null"): (2, 3),
+        ("own", "false alarm", "causal"): (1, 2),
+        ("own", "miss", "causal"): (0, 2),
+        ("own", "false no", "causal"): (0, 2),
+        ("own", "false alarm", "null"): (1, 3),
+    }
+    shown = instrument.tabulate_errors(errors, declared)
+    assert list(shown.index) == [claim.title for claim in declared.claims]
     structure = shown.loc[declared.claim("structure").title]
-    assert structure["false: yes, undecided, no"] == "1, 1, 1" and structure["true: yes, undecided, no"] == "–"
-    assert structure["false alarms"] == f"1 of 3 [{low:.2f}, {high:.2f}]" and structure["found"] == "–"
-    assert structure[["no truth", "not tested", "not run"]].tolist() == [0, 0, 5]
-    assert list(shown.index) == [row.title for row in instrument.rows_of(declared)]
-    assert table.loc[(declared.claim("words").title, "control-null"), "not tested"] == 3
-    live = instrument.compare_live(table, instrument.read_rates(), declared)
-    assert live.loc[declared.claim("structure").title, "false, planted worlds"].startswith("1 of 3 [0.01, 0.91]")
-    numbers = instrument.count_verdicts(table, 3)
-    assert (numbers["done"], numbers["all"]) == (3, 8)
-    assert (numbers["false_yes"], numbers["true"]) == (1 + 6, 0) and numbers["untrue"] == 3 + 12
-    figures_instrument.draw_worlds(
-        table, [row.title for row in instrument.rows_of(declared)], {"control": "a", "control-null": "b"}
-    )
+    assert structure["false alarm, planted"] == f"2 of 3 [{low:.2f}, {high:.2f}]"
+    assert structure["false alarm, simulated"] == "–"
+    assert list(instrument.find_unsound(errors)) == ["structure"]  # 2 of 3: the interval begins at .09
+    titles = {claim.id: claim.title for claim in declared.claims}
+    figures_instrument.draw_worlds(table, titles, {"control": "a", "control-null": "b"})
+    figures_instrument.draw_alarms(errors, titles)
+
+
+def _cell(kind: str, strength: float, yes: int, no: int = 0, claim: str = "words") -> dict:
+    counts = dict.fromkeys(("yes, too small to matter", "not tested"), 0)
+    planted = {"claim": claim, "kind": kind, "strength": strength, "correlation": 0.5, "draws": 1, "effect": strength}
+    return {**planted, **counts, "yes": yes, "no": no, "undecided": 200 - yes - no, "n": 200}
+
+
+def test_simulated_errors_are_alarms_of_nothing_and_misses_at_the_bound() -> None:
+    cells = [_cell("", 0.0, 4), _cell("silent", 0.5, 25), _cell("", 1.0, 190), _cell("bound", 0.2, 90, 7)]
+    errors = instrument.count_simulated(pd.DataFrame(cells), declarations())
+    found = {(row.error, row.place): (row.k, row.n) for row in errors.itertuples()}
+    assert found == {
+        ("false alarm", "nothing planted, r² = 0.5"): (4, 200),
+        ("false alarm", "only close attributes carried, r² = 0.5"): (25, 200),
+        ("miss", "effect 0.20"): (110, 200),
+        ("false no", "effect 0.20"): (7, 200),
+    }
+    assert instrument.find_unsound(errors) == {"words": "only close attributes carried, r² = 0.5: 25 of 200 [0.08, 0.18]"}
 
 
 def test_no_trials_and_no_rates_leave_the_page_standing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instrument, "book_dir", lambda: tmp_path)
     declared = declarations()
-    table = instrument.tally([], declared, worlds.WORLDS)
-    assert table["not run"].isin([0, 10]).all() and instrument.count_verdicts(table, 0)["judged"] == 0
+    table = instrument.tally([], declared, worlds.WORLDS, {})
+    assert (table["not run"] == 10).all()
     rates = instrument.read_rates()
-    assert rates.empty and instrument.false_alarms(rates, declared).empty
-    figures_instrument.draw_power(rates, {claim.id: claim.title for claim in declared.claims}, disputed={})
-    figures_instrument.draw_alarms(instrument.false_alarms(rates, declared))
+    errors = instrument.count_errors(table, rates, declared)
+    assert rates.empty and errors.empty and instrument.find_unsound(errors) == {}
+    titles = {claim.id: claim.title for claim in declared.claims}
+    figures_instrument.draw_power(rates, titles)
+    figures_instrument.draw_alarms(errors, titles)
+    assert (instrument.tabulate_errors(errors, declared) == "–").all(axis=None)
+    truths = instrument.tabulate_truths(declared, {world: world for world in worlds.WORLDS}, TRUTHS)
+    assert truths.loc[declared.claim("structure").title, "control"] == "yes: 0.60 ± 0.02"
+    assert truths.loc[declared.claim("own").title, "control-null"] == "no"
+
+
+def test_no_claim_whose_test_says_yes_of_nothing_too_often_prints_a_yes() -> None:
+    """Of simulated and planted nulls; a rate counts where its exact 95 % interval lies above .05."""
+    declared = declarations()
+    table = instrument.tally(worlds.read_trials(), declared, worlds.WORLDS, read_truths())
+    errors = instrument.count_errors(table, instrument.read_rates(), declared)
+    for claim, worst in instrument.find_unsound(errors).items():
+        for edition, ledger in read_ledgers().items():
+            holds = ledger["claims"].get(claim, {}).get("holds", "")
+            assert holds not in instrument.YES, f"{edition}: {claim} is {holds}, yet of nothing {worst}"
+
+
+def test_what_is_measured_is_averaged_over_world_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict] = []
+    monkeypatch.setattr(worlds.editions, "run_edition", lambda world, more, chapters: given.append(more))
+    estimates = iter([0.2, 0.4])
+    monkeypatch.setattr(worlds, "merge_records", lambda records: {"claims": {"structure": {"estimate": next(estimates)}}})
+    measured = worlds.measure_truths([100, 101], ["control"])["worlds"]["control"]
+    assert measured == {"structure": {"effect": 0.3, "se": 0.1, "n": 2}}
+    assert [one["world.seed"] for one in given] == [100, 101]
+    study = load_study("control", **given[0])
+    assert len(study.seeds) == 12 and set(study.lesions.selection_seeds) < set(study.seeds)
 
 
 def test_wiring_is_averaged_over_seeds_and_worlds_without_it_are_left_out() -> None:
@@ -165,7 +223,7 @@ def test_wiring_is_averaged_over_seeds_and_worlds_without_it_are_left_out() -> N
         {"truth.auc": a, "truth.precision": 0.5, "truth.recall": 0.25, "truth.silent_found": s}
         for a, s in ((0.9, 0), (0.7, 2))
     ]
-    trials = [{**_trial("control", seed, "yes", {}), "quantities": q} for seed, q in enumerate(found)]
+    trials = [{**_trial("control", seed, "yes"), "quantities": q} for seed, q in enumerate(found)]
     graded = instrument.grade_wiring(trials, {"control": "causal", "control-null": "null"})
     assert list(graded.index) == ["causal"]
     assert graded.loc["causal", ["worlds", "AUC", "AUC, own", "silent attributes found"]].tolist() == [
@@ -179,42 +237,10 @@ def test_wiring_is_averaged_over_seeds_and_worlds_without_it_are_left_out() -> N
 
 def test_trials_are_added_to_those_there(tmp_path: Path) -> None:
     path = tmp_path / "trials.json"
-    first = [_trial("control-null", 10, "no", {}), _trial("control", 11, "yes", {})]
+    first = [_trial("control-null", 10, "no"), _trial("control", 11, "yes")]
     worlds.write_trials(first, path)
-    worlds.write_trials([_trial("control", 10, "yes", {}), _trial("control-null", 10, "yes", {})], path)
+    worlds.write_trials([_trial("control", 10, "yes"), _trial("control-null", 10, "yes")], path)
     there = worlds.read_trials(path)
     assert [(t["study"], t["seed"]) for t in there] == [("control", 10), ("control", 11), ("control-null", 10)]
     assert there[-1]["claims"]["structure"]["holds"] == "yes" and worlds.read_trials(tmp_path / "none.json") == []
     assert json.loads(path.read_text())["trials"] == there
-
-
-def test_alarms_are_judged_by_the_rate_that_one_side_allows_and_the_worst_are_named() -> None:
-    declared = declarations()
-    title = declared.claim("words").title
-    cell = {"claim": "words", "silent": False, "lot": False, "strength": 0.0, "draws": 1}
-    rates = [
-        cell
-        | {"correlation": r, "yes": yes, "n": 200}
-        | {f"yes_{name}": v for name, v in zip(("rate", "low", "high"), ends, strict=True)}
-        for r, yes, ends in ((0.0, 4, (0.02, 0.005, 0.05)), (0.9, 22, (0.11, 0.07, 0.16)))
-    ]
-    alarms = instrument.false_alarms(pd.DataFrame(rates), declared)
-    assert alarms.loc[[title], "over"].tolist() == [False, True]
-    assert instrument.summarise_alarms(alarms) == {"over": 1.0, "rates": 2.0, "names": f"{title} 11 % (r² = 0.9)"}
-
-
-def test_worlds_whose_found_neurons_are_not_the_wired_ones_are_named() -> None:
-    def run(study: str, found: float, precision: float, **more: float) -> dict:
-        counted = {"voiced_found": found, "precision": precision, **more}
-        return {"study": study, "quantities": {f"truth.{name}": value for name, value in counted.items()}}
-
-    worlds_ = {"control": "causal", "control-deep": "deep", "control-null": "null"}
-    trials = [run("control", 8, 0.6, unwired=0.1), run("control-deep", 5, 0.0, unwired=0.75), run("control-deep", 4, 0.1)]
-    trials += [run("control-deep", 0, 0.0, unwired=0.0), run("control-null", 0, 0.0)]
-    trials += [run("control-untrained", 5, 0.0)]
-    assert instrument.name_misplaced(trials, worlds_ | {"control-untrained": "untrained"}) == {
-        "worlds": "*deep*, *untrained*", "n": 2.0, "unwired": 0.75, "where": "*deep*", "counted": 1.0
-    }  # fmt: skip
-    each = {name: [holds, None] for name, holds in (("a", "yes"), ("b", "no"), ("c", "yes"))}
-    untrained = [{"study": "control-untrained", "claims": {"neurons": {"each": each}}}]
-    assert instrument.count_untrained(untrained) == {"attributes": 2.0, "n": 1.0}

@@ -218,11 +218,12 @@
     },
 
     worlds(stage, data) {
-      const controls = addControls(stage), signs = { yes: "✔", no: "✘", undecided: "?", "not tested": "–" };
+      const controls = addControls(stage), signs = { yes: "✔", "yes, too small to matter": "(✔)", no: "✘", undecided: "?", "not tested": "–" };
       addChoice(controls, "world", data.worlds.map(([name]) => [name, name]), update);
       const about = add(stage, "p", { class: "said" }), box = add(stage, "div", { class: "scroll" }), said = addWords(stage);
-      const decides = ([, , , holds, truth]) => ["yes", "no"].includes(holds) && ["yes", "no"].includes(truth);
-      const wrong = (row) => decides(row) && row[3] !== row[4];
+      const short = (holds) => holds.split(",")[0];
+      const decides = ([, , , holds, truth]) => ["yes", "no"].includes(short(holds)) && ["yes", "no"].includes(truth);
+      const wrong = (row) => decides(row) && short(row[3]) !== row[4];
       const tell = ([, seed, claim, holds, truth, value, low, high]) =>
         `${claim} in world ${seed}: ${holds}${truth ? `; true: ${truth}` : ""}` +
         (value == null ? "." : `; ${value}${low == null ? "" : ` [${low}, ${high}]`}.`);
@@ -245,7 +246,7 @@
           .attr("style", (row) => `display:inline-block;min-width:1.5rem;text-align:center;font-weight:700;color:${wrong(row) ? "var(--orange)" : "inherit"}`);
         joinMarks(marks, (k) => said.text(tell(marks.data()[k])));
         said.text(`Of ${judged.length} verdicts that say yes or no where the answer is known, ${judged.length - judged.filter(wrong).length} are right. ` +
-          "✔ yes, ✘ no, ? undecided, – not tested; orange: wrong.");
+          "✔ yes, (✔) too small to matter, ✘ no, ? undecided, – not tested; orange: wrong.");
       }
       update();
     },

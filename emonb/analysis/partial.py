@@ -70,8 +70,14 @@ def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, 
     return Partial(rho, found.low, found.high, found.p_greater, permutation_p(null, rho)[0], n_permutations)
 
 
-def estimate_given(model: Rdm, human: Rdm, covariates: Rdm) -> Estimate:
+def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None = None) -> Estimate:
     """Partial rank correlation with what the jackknife over emotions says of it (see :func:`compare_given`).
+
+    Covariates that are measured with noise explain too little, and what they leave passes for something beyond them
+    (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from; so the
+    correlation given covariates from half of the data each has twice the bias, and ``2 whole - mean(halves)`` none, but
+    for what is curved in it (extrapolated as by SIMEX; Cook & Stefanski 1994, J Am Stat Assoc 89:1314; with the noise
+    that the data have in place of an assumed one). The jackknife leaves an emotion out of all of them.
 
     Unit: the emotion; population: emotions of which these are a sample.
 
@@ -79,20 +85,32 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm) -> Estimate:
     ----------
     model, human, covariates
         As for :func:`compare_given`.
+    halves : array or DataArray, shape (n_halves, n_covariates, n_pairs), optional
+        The covariates in the same order, each from half of the data; the estimate is then corrected for their noise.
+        Halves in which a covariate is not defined for all the emotions that the whole has are left out.
 
     Returns
     -------
     Estimate
         A correlation of 0 of which nothing else is known (NaN) where the covariates leave nothing of a side; all NaN where
-        a side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are
-        left out.
+        a side does not vary, fewer than four emotions are left, or no half is. Emotions on which a covariate is not
+        defined (NaN) are left out.
     """
+    kept = _are_defined(covariates)
+    noisier = [] if halves is None else [h[..., kept] for h in pair_values(model, halves)[1]]
+    noisier = [half for half in noisier if not np.isnan(half).any()]
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
-    if n < 4 or not varies(model) or not varies(human):
+    if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):
         return Estimate(*[float("nan")] * 9)
-    rho, error = _partial_rho(model, human, covariates), _jackknife_error(model, human, covariates, n)
-    return from_t(rho, error, n - 1)
+
+    def measure(some: np.ndarray) -> float:
+        whole, *parts = (_partial_rho(model[some], human[some], rows[:, some]) for rows in (covariates, *noisier))
+        return float(np.clip(2 * whole - np.mean(parts), -1, 1)) if parts else whole
+
+    i, j = pair_index(n)
+    without = [measure((i != k) & (j != k)) for k in range(n)]
+    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1)
 
 
 class SemiPartial(NamedTuple):
@@ -214,23 +232,19 @@ def _ranks(rows: np.ndarray) -> np.ndarray:
     return scipy.stats.rankdata(rows, axis=-1)
 
 
+def _are_defined(covariates: Rdm) -> np.ndarray:
+    """Pairs [n_pairs] of the emotions on which every covariate is defined."""
+    missing = to_square(np.isnan(np.atleast_2d(pair_values(covariates)[0])).any(0))
+    i, j = pair_index(len(missing))
+    left_out = missing.sum(1) == len(missing) - 1
+    return ~left_out[i] & ~left_out[j]
+
+
 def _defined(model: Rdm, human: Rdm, covariates: Rdm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values of all three over the emotions on which every covariate is defined; covariates as [n_covariates, n_pairs]."""
     model, human, covariates = pair_values(model, human, covariates)
-    covariates = np.atleast_2d(covariates)
-    missing = to_square(np.asarray(np.isnan(covariates).any(0)))
-    i, j = pair_index(len(missing))
-    left_out = missing.sum(1) == len(missing) - 1
-    kept = ~left_out[i] & ~left_out[j]
+    covariates, kept = np.atleast_2d(covariates), _are_defined(covariates)
     return model[kept], human[kept], covariates[:, kept]
-
-
-def _jackknife_error(model: np.ndarray, human: np.ndarray, covariates: np.ndarray, n: int) -> float:
-    """Standard error of the partial correlation over n emotions; 0 where it cannot be estimated."""
-    i, j = pair_index(n)
-    kept = [(i != k) & (j != k) for k in range(n)]
-    without = [_partial_rho(model[some], human[some], covariates[:, some]) for some in kept]
-    return float(np.sqrt((n - 1) * np.var(without)))
 
 
 def _powers(covariates: np.ndarray) -> np.ndarray:

@@ -1,25 +1,28 @@
-"""Do selective masks hurt more than random ones? Two answers, for two populations.
+"""Do attributes' neurons cost more than sets that carry no information? The null is one random bijection.
 
-*These attributes*: the attributes, and with them the selective masks, are the ones the claim is about; only the random
-masks are a sample, of all masks of their size. *Attributes in general*: the attributes are a sample too, and what
-selective masks have in common must stand out from what they do not. Both are right, about different things (Clark 1973;
-Judd, Westfall & Kenny 2012, J Pers Soc Psychol 103:54). Emotions and seeds are fixed in both: all prompts share a mask.
+A bijection of the network's neurons moves the masks of all attributes and sizes N at once. What they are as sets stays:
+their sizes, which of them lie within each other, how much they overlap. Only what the neurons *do* is lost. So masks that
+share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
+
+Where lesions are live, masks can be moved and lesioned (:func:`test_moved`); where they are not, the variance of the masks'
+mean under the null follows from their overlaps (:func:`compare_masks`).
 """
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.bayes import bayes_t
-from emonb.analysis.estimates import Estimate, from_t, pool_errors, to_table
+from emonb.analysis.attributes import select_neurons
+from emonb.analysis.estimates import Estimate, from_t, pool_errors
 from emonb.analysis.ties import ROUNDING, varies
 
 ALL = "all"  # the row that speaks for all sizes N together
+MOST = 2_000_000
+"""Selections of one half of the masks that are counted one by one; where there are more, selections are drawn."""
 
 
 def mask_means(
@@ -55,96 +58,264 @@ def mask_means(
     return mean.transpose("attribute", "size", "draw", ...).dropna("attribute", how="any")
 
 
-def weigh_sizes(sizes: Sequence[int], area: bool = False) -> np.ndarray:
-    """Weight of each N in what is said of all: equal, or by the area under the curve over N (trapezoids); sum 1.
+def rank_masks(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
+    """Masks of each attribute's top N neurons, by rank; bool (attribute, size, layer, neuron)."""
+    return xr.concat([select_neurons(rank, size) for size in sizes], pd.Index(sizes, name="size"))
 
-    >>> weigh_sizes([1, 2, 4], area=True).round(3).tolist()
-    [0.167, 0.5, 0.333]
+
+def take_masks(masks: xr.Dataset, sizes: Sequence[int]) -> xr.DataArray:
+    """Attributes' own masks of a plan (:func:`emonb.analysis.masks.plan_masks`); bool (attribute, size, layer, neuron)."""
+    mine = masks.silenced.isel(mask=((masks.kind == "selective") & masks["size"].isin(list(sizes))).values)
+    index = pd.MultiIndex.from_arrays([mine.attribute.values, mine["size"].values], names=["attribute", "size"])
+    mine = mine.drop_vars(["kind", "attribute", "size", "draw"], errors="ignore")
+    mine = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+    return mine.sel(size=list(sizes)).transpose("attribute", "size", "layer", "neuron")
+
+
+def relate_masks(masks: xr.DataArray, within_layers: bool = False) -> xr.DataArray:
+    """Correlation of what masks cost, if a random bijection of neurons moved them all.
+
+    For sums over neurons of a finite population of T, two masks of n and m neurons that share k have covariance
+    (k - n m / T) sigma^2 T / (T - 1): for a mask within a larger one the correlation is
+    sqrt(n (T - m) / (m (T - n))), for two of one size (k / n - n / T) / (1 - n / T).
+
+    Parameters
+    ----------
+    masks : DataArray of bool, dims (attribute, size, layer, neuron)
+        From :func:`rank_masks` or :func:`take_masks`.
+    within_layers : bool
+        Bijections keep every neuron in its layer; layers are taken to vary alike.
+
+    Returns
+    -------
+    DataArray, dims (attribute, size, other, other_size)
+        NaN for a mask that is empty or full.
     """
-    if not area or len(sizes) == 1:
-        return np.full(len(sizes), 1 / len(sizes))
-    steps = np.diff(np.asarray(sizes, float))
-    return (np.r_[steps, 0] + np.r_[0, steps]) / 2 / steps.sum()
+    values = masks.transpose("layer", "attribute", "size", "neuron").to_numpy().astype(np.float32)
+    n_layers, n_attributes, n_sizes, n_neurons = values.shape
+    values = values.reshape(n_layers, n_attributes * n_sizes, n_neurons)
+    if not within_layers:
+        values = values.transpose(1, 0, 2).reshape(1, n_attributes * n_sizes, -1)
+    count = values.sum(2, dtype=np.float64)  # [layer, mask]
+    shared = sum(layer.astype(np.float64) @ layer.T for layer in values)
+    covariance = shared - np.einsum("la,lb->ab", count, count) / values.shape[2]
+    sd = np.sqrt(np.where(np.diag(covariance) > 1e-9, np.diag(covariance), np.nan))
+    related = (covariance / np.outer(sd, sd)).reshape(n_attributes, n_sizes, n_attributes, n_sizes)
+    names, sizes = masks.attribute.values, masks["size"].values
+    coords = {"attribute": names, "size": sizes, "other": names, "other_size": sizes}
+    return xr.DataArray(related, coords, tuple(coords))
 
 
-def compare_fixed(selective: xr.DataArray, random: xr.DataArray, area: bool = False) -> pd.DataFrame:
-    """Test, with attributes fixed and random masks sampled, whether these selective masks cost more than random ones.
+def compare_masks(
+    selective: xr.DataArray, random: xr.DataArray, related: xr.DataArray, intact: float, matched: bool = False
+) -> pd.DataFrame:
+    """Test whether attributes' masks cost more than sets of the same structure that carry no information.
 
-    Unit of inference: the random mask. Population: all random masks of the kind and size. Fixed: the attributes with their
-    selective masks, emotions, seeds. Assumed: random masks of a size are independent draws, also over sizes, their means
-    near normal; where an attribute has several draws, only among its own (they may be matched to its mask).
+    Unit of inference: the attribute with its masks of all sizes. Null: one random bijection of neurons has moved all of
+    them. Fixed: sizes of the masks and overlaps between them, emotions, seeds. Under the null the mean loss under
+    attributes' masks has the variance that their overlaps give (``related``), with the standard deviation that
+    comparison masks of each size have; comparison masks add that of their own mean. Assumed: what a mask costs is near
+    enough to a sum over its neurons for correlations to follow from overlaps, and the mean of all masks is near normal
+    (with masks as skewed and heavy-tailed as released ones, 4 to 6 % of sets drawn by lot have p < .05).
 
     Parameters
     ----------
     selective, random : DataArray, dims (attribute, size, draw)
         From :func:`mask_means`.
-    area : bool
-        Weigh the sizes as in :func:`weigh_sizes`.
+    related : DataArray
+        From :func:`relate_masks`, of the attributes' own masks.
+    intact : float
+        The same measure without a mask.
+    matched : bool
+        Random masks belong to the attribute they were drawn for, and vary around a mean of its own.
 
     Returns
     -------
     DataFrame
-        One row an N and one for all: ``value`` (random - selective) with intervals and p as
-        :class:`~emonb.analysis.estimates.Estimate`, ``d`` (value over the random masks' standard deviation), ``bf`` and
-        ``bf_greater`` (:func:`~emonb.analysis.bayes.bayes_t`). ``p_combined`` is one-sided: for all N the sizes' p values
-        combined by Stouffer's method, else ``p_greater``.
+        One row an N and one for all: ``value`` is the excess, loss under attributes' masks over loss under random ones
+        minus 1, with intervals (Fieller 1954, J R Stat Soc B 16:175) and p as
+        :class:`~emonb.analysis.estimates.Estimate`; ``difference`` (random - selective) and its standard error
+        ``error`` under the null, both in the measure's unit; ``own`` and ``cost``, losses under attributes' and under
+        random masks. All but these four are NaN where masks do not differ, or random masks cost nothing that an
+        excess could be a share of.
     """
-    random = random.sel(attribute=selective.attribute, size=selective["size"])
-    gaps = (random.mean(("attribute", "draw")) - selective.mean(("attribute", "draw"))).values
-    errors = [_error_of_mean(random.sel(size=n).transpose("attribute", "draw").values) for n in random["size"].values]
-    variance, df = np.array([(error**2, df) for error, df in errors]).T
-    per_size = random.sizes["attribute"] * random.sizes["draw"]
-    sizes = selective["size"].values.tolist()
-    tests: dict[Any, Estimate] = {n: from_t(*row) for n, *row in zip(sizes, gaps, variance**0.5, df, strict=True)}
-    weights = weigh_sizes(sizes, area)
-    p = np.array([test.p_greater for test in tests.values()])
-    tests[ALL] = from_t(float(weights @ gaps), *pool_errors(weights**2 * variance, df))
-    spread = np.sqrt(np.r_[variance, variance.mean()] * per_size)
-    table = _with_evidence(tests, spread, per_size * np.r_[np.ones(len(gaps)), len(gaps)])
-    z = weights @ scipy.stats.norm.isf(p) / np.sqrt((weights**2).sum())
-    return table.assign(p_combined=[*p, float(scipy.stats.norm.sf(z))])
+    rows = {}
+    for name in [*selective["size"].values.tolist(), ALL]:
+        sizes = selective["size"].values if name == ALL else [name]
+        own, drawn, shared = _arrange(selective, random, related, sizes)
+        variance, df = _spread(drawn, matched)
+        sd, n_sizes = np.sqrt(variance), len(variance)
+        of_own = sd * (shared.mean((0, 2)) @ sd) / n_sizes**2  # a size's part; over all sizes the variance of their mean
+        of_random = variance / (n_sizes**2 * drawn[0].size)
+        loss, cost = intact - own.mean(), intact - drawn.mean()
+        _, df = pool_errors(of_own + of_random, np.full(n_sizes, df))
+        excess = _divide(loss, cost, of_own.sum(), of_random.sum(), df)
+        error = np.sqrt(of_own.sum() + of_random.sum())
+        rows[name] = (*excess, loss - cost, error, loss, cost)
+    columns = [*Estimate._fields, "difference", "error", "own", "cost"]
+    return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), columns)
 
 
-def compare_sampled(
-    selective: xr.DataArray, random: xr.DataArray, matched: bool = False, area: bool = False
-) -> pd.DataFrame:
-    """Test, with attributes sampled, whether selective masks cost more than random ones.
+def compare_attributes(
+    selective: xr.DataArray, random: xr.DataArray, related: xr.DataArray, intact: float, matched: bool = False
+) -> pd.Series:
+    """Test whether masks of attributes like these cost more than random ones, mean over all sizes.
 
-    Unit of inference: the mask (an attribute's, at all N for all N together). Population: attributes like these, and
-    random masks. Fixed: emotions, seeds. Assumed: attributes are exchangeable and independent (here they correlate),
-    mask means near normal. Test: Welch's t of two samples of masks; where every attribute has random masks matched to
-    its own, t of the attributes' differences.
+    Unit of inference: the attribute. Population: attributes like these, with their masks, and random masks. Fixed:
+    emotions, seeds. The attributes' own spread takes the place of the random masks'; masks that share neurons are
+    correlated by as much, so that the variance of their mean is larger and has fewer degrees of freedom (by the
+    eigenvalues of their correlation; Satterthwaite 1946).
 
     Parameters
     ----------
-    selective, random, area
-        As in :func:`compare_fixed`.
-    matched : bool
-        Random masks belong to the attribute they were drawn for.
+    selective, random, related, intact, matched
+        As of :func:`compare_masks`.
 
     Returns
     -------
-    DataFrame
-        As of :func:`compare_fixed`, without ``p_combined``; ``d`` is over the pooled standard deviation of both kinds, or
-        that of the differences.
+    Series
+        As a row of :func:`compare_masks`.
     """
-    random = random.sel(attribute=selective.attribute, size=selective["size"])
-    sizes = selective["size"].values.tolist()
-    weights = xr.DataArray(weigh_sizes(sizes, area), {"size": sizes}, ("size",))
-    pairs: dict[Any, tuple[xr.DataArray, xr.DataArray]] = {n: (selective.sel(size=n), random.sel(size=n)) for n in sizes}
-    pairs[ALL] = selective.dot(weights, "size"), random.dot(weights, "size")
-    tests: dict[Any, Estimate] = {}
-    spread, n_masks = [], []
-    for name, (mine, others) in pairs.items():
-        ours = mine.mean("draw").values
-        samples = [others.mean("draw").values - ours] if matched else [others.values.ravel(), ours]
-        variances = np.array([_variance(sample) for sample in samples])
-        counts = np.array([sample.size for sample in samples])
-        gap = samples[0].mean() - (0 if matched else samples[1].mean())
-        tests[name] = from_t(float(gap), *pool_errors(variances / counts, counts - 1))
-        spread.append(np.sqrt(variances @ (counts - 1) / (counts - 1).sum()))
-        n_masks.append(1 / (1 / counts).sum())
-    return _with_evidence(tests, np.array(spread), np.array(n_masks))
+    own, drawn, shared = _arrange(selective, random, related, selective["size"].values)
+    values = own.mean(0) - (drawn.mean((0, 2)) if matched else 0.0)  # [attribute]
+    n, r = len(values), shared.mean((1, 3))  # the attributes' masks of all sizes
+    r = r / np.sqrt(np.outer(np.diag(r), np.diag(r)))
+    centred = r - r.mean(0) - r.mean(1)[:, None] + r.mean()
+    of_own = _variance(values) * (n - 1) / np.trace(centred) * r.mean() if n > 1 else np.nan
+    df = np.trace(centred) ** 2 / (centred**2).sum() if n > 1 else np.nan
+    variance, df_random = _spread(drawn, matched)
+    of_random = variance / (len(variance) ** 2 * drawn[0].size)
+    error, df = pool_errors(np.r_[of_own, of_random], np.r_[df, np.full(len(variance), df_random)])
+    loss, cost = intact - own.mean(), intact - drawn.mean()
+    excess = _divide(loss, cost, of_own, of_random.sum(), df)
+    return pd.Series([*excess, loss - cost, error, loss, cost], [*Estimate._fields, "difference", "error", "own", "cost"])
+
+
+def permute_masks(
+    selective: xr.DataArray, random: xr.DataArray, matched: bool = False, n_permutations: int = 9_999, seed: int = 0
+) -> float:
+    """Two-sided p that masks of one size, of which some are called an attribute's own, are called so by chance.
+
+    Exact where all selections can be counted (half against half), else of selections drawn at random. Unit of inference:
+    the mask. Exchangeability assumed: any of the masks of this size (matched: any of an attribute's) might have been the
+    attributes' own. Masks that share neurons are exchangeable with ones that do not only as far as overlaps are few.
+
+    Parameters
+    ----------
+    selective, random : DataArray, dims (attribute, draw)
+        One selective mask an attribute.
+    matched : bool
+        As of :func:`compare_masks`.
+    n_permutations, seed : int
+        Used where selections are drawn.
+    """
+    own = selective.mean("draw").values
+    masks = np.column_stack([own, random.sel(attribute=selective.attribute).transpose("attribute", "draw").values])
+    n, choices = masks.shape
+    expected = masks.mean() * n
+    apart = abs(own.sum() - expected) - ROUNDING * np.abs(masks).sum()
+    if not np.isfinite(masks).all():
+        return float("nan")
+    halves = masks[: n // 2], masks[n // 2 :]
+    if matched and choices ** (n - n // 2) <= MOST:
+        sums = [np.zeros(1), np.zeros(1)]
+        for k, half in enumerate(halves):
+            for row in half:
+                sums[k] = np.add.outer(sums[k], row).ravel()
+        return _count_outside([(sums[0], sums[1])], expected, apart)
+    pooled = masks.T.ravel()
+    if not matched and 2 ** (len(pooled) // 2 + len(pooled) % 2) <= MOST:
+        left, right = (_subset_sums(part) for part in np.array_split(pooled, 2))
+        pairs = [(left[k], right[n - k]) for k in left if n - k in right]
+        return _count_outside(pairs, expected, apart)
+    rng = np.random.default_rng(seed)
+    if matched:
+        drawn = np.array([masks[np.arange(n), rng.integers(choices, size=n)].sum() for _ in range(n_permutations)])
+    else:
+        drawn = np.array([rng.permutation(pooled)[:n].sum() for _ in range(n_permutations)])
+    return float(((np.abs(drawn - expected) >= apart).sum() + 1) / (n_permutations + 1))
+
+
+def count_emotions(
+    selective: xr.DataArray,
+    random: xr.DataArray,
+    related: xr.DataArray,
+    n_draws: int,
+    seed: int,
+    matched: bool = False,
+) -> tuple[float, float]:
+    """Share of the emotions that are recognised worse under attributes' masks than under random ones, and its p.
+
+    The null is that of :func:`compare_masks`: emotions share the masks, so that by chance, too, most of them are worse, or
+    most are better. Profiles of random masks over emotions, as far as they differ from their mean, are drawn again, put
+    together so that they correlate as the attributes' masks do, and set against as many of random masks.
+
+    Parameters
+    ----------
+    selective, random : DataArray, dims (attribute, size, draw, emotion)
+        From :func:`mask_means`, by emotion.
+    related, matched
+        As of :func:`compare_masks`.
+    n_draws, seed : int
+
+    Returns
+    -------
+    share, p : float
+        p is two-sided, (b + 1) / (n + 1), b counting shares at least as far from one half; NaN without two masks.
+    """
+    rng = np.random.default_rng(seed)
+    random = random.sel({name: selective[name] for name in ("attribute", "size", "emotion")})
+    masks = random.transpose("size", "attribute", "draw", "emotion").values
+    gap = masks.mean((0, 1, 2)) - selective.mean(("size", "attribute", "draw")).values
+    gap = np.where(abs(gap) > ROUNDING * np.abs(masks).max(initial=0), gap, 0.0)
+    n_sizes, n_attributes, draws, n_emotions = masks.shape
+    within = (2,) if matched and draws > 1 else (1, 2)
+    lost = draws if matched and draws > 1 else n_attributes * draws
+    if lost < 2:
+        return float((gap > 0).mean()), float("nan")
+    pool = (masks - masks.mean(within, keepdims=True)) * np.sqrt(lost / (lost - 1))  # [size, attribute, draw, emotion]
+    pool = pool.reshape(n_sizes, -1, n_emotions)
+    names, sizes = selective.attribute.values, selective["size"].values
+    mine = related.sel(attribute=names, size=sizes, other=names, other_size=sizes)
+    by_size = mine.transpose("size", "attribute", "other_size", "other").values
+    n = n_sizes * n_attributes
+    values, vectors = np.linalg.eigh(by_size.reshape(n, n))
+    weights = (vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T).mean(0).reshape(n_sizes, n_attributes)
+    shares = np.empty(n_draws)
+    for k in range(n_draws):
+        own = rng.integers(pool.shape[1], size=(n_sizes, n_attributes))
+        others = rng.integers(pool.shape[1], size=(n_sizes, n_attributes * draws))
+        at = np.arange(n_sizes)[:, None]
+        shift = pool[at, others].mean((0, 1)) - np.einsum("sa,sae->e", weights, pool[at, own])
+        shares[k] = (shift > 0).mean()
+    share = float((gap > 0).mean())
+    as_far = np.abs(shares - 0.5) >= abs(share - 0.5) - ROUNDING
+    return share, float((as_far.sum() + 1) / (n_draws + 1))
+
+
+def test_moved(own: xr.DataArray, moved: xr.DataArray) -> dict[str, float]:
+    """Test attributes' masks against the same masks moved together by random bijections, lesioned like them.
+
+    Exact for any network and any number of bijections: under the null the masks are one more draw of the moved ones.
+
+    Parameters
+    ----------
+    own : DataArray, dims (attribute,)
+        Accuracy (or another measure) under attributes' masks.
+    moved : DataArray, dims (bijection, attribute)
+
+    Returns
+    -------
+    dict
+        ``difference``: mean under moved masks - mean under attributes' own; ``sd`` of the mean of moved ones;
+        ``n`` bijections; two-sided ``p`` = (b + 1) / (n + 1).
+    """
+    means = moved.sel(attribute=own.attribute).mean("attribute").values
+    every = np.r_[float(own.mean()), means]
+    apart = np.abs(every - every.mean())
+    p = (apart[1:] >= apart[0] - ROUNDING).sum() + 1
+    sd = float(means.std(ddof=1)) if len(means) > 1 else float("nan")
+    return {"difference": float(means.mean() - every[0]), "sd": sd, "n": len(means), "p": float(p / len(every))}
 
 
 def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame:
@@ -183,70 +354,35 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     return pd.DataFrame(list(rows.values()), index, ["value", "t", "p", "p_holm"])
 
 
-def find_majority(selective: xr.DataArray, random: xr.DataArray, n_bootstraps: int, seed: int) -> Estimate:
-    """Share of the emotions whose inference is worse under selective than under random masks, beyond one half.
-
-    Unit of inference: the random mask. Population: random masks of these sizes. Fixed: attributes with their selective
-    masks, emotions, seeds. Assumed: random masks of a size differ from their mean (an attribute's own where it has
-    several draws) as independent draws from one distribution. What they differ by, over all emotions at once, is drawn
-    again, and widened as t is against a normal distribution, since its spread is estimated; the intervals are
-    percentiles, and p is twice the smaller tail, (b + 1) / (n + 1).
-
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw, emotion)
-        From :func:`mask_means`, by emotion.
-    n_bootstraps, seed : int
-
-    Returns
-    -------
-    Estimate
-        ``value``: share of emotions minus .5, the mean difference of an emotion being over attributes and sizes. No t;
-        NaN without two masks.
-    """
-    rng = np.random.default_rng(seed)
-    random = random.sel({name: selective[name] for name in ("attribute", "size", "emotion")})
-    masks = random.transpose("size", "attribute", "draw", "emotion").values
-    gap = masks.mean((0, 1, 2)) - selective.mean(("size", "attribute", "draw")).values
-    gap = np.where(abs(gap) > ROUNDING * np.abs(masks).max(initial=0), gap, 0.0)
-    value, draws, n = float((gap > 0).mean() - 0.5), masks.shape[2], masks.shape[1] * masks.shape[2]
-    if n < 2:
-        return Estimate(value, *[float("nan")] * 8)
-    middle = masks.mean((1, 2) if draws == 1 else 2, keepdims=True)
-    residuals = (masks - middle) * np.sqrt(n / (n - 1) if draws == 1 else draws / (draws - 1))
-    shift = np.zeros((n_bootstraps, masks.shape[3]))
-    for rows in residuals.reshape(len(masks), n, -1):
-        shift += rng.multinomial(n, np.full(n, 1 / n), n_bootstraps) @ rows / n / len(masks)
-    df = len(masks) * (n - (1 if draws == 1 else masks.shape[1]))
-    shift *= np.sqrt(df / rng.chisquare(df, (n_bootstraps, 1)))
-    shares = (gap + shift > 0).mean(1) - 0.5
-    low, low90, high90, high = (float(end) for end in np.quantile(shares, [0.025, 0.05, 0.95, 0.975]))
-    below, above = (float((tail.sum() + 1) / (n_bootstraps + 1)) for tail in (shares <= 0, shares >= 0))
-    return Estimate(value, low, high, low90, high90, min(1.0, 2 * min(below, above)), below)
-
-
-def compare_kinds(data: xr.Dataset, sizes: Sequence[int], measures: Sequence[str] = ("accuracy", "auc")) -> pd.DataFrame:
-    """Selective masks against every kind of random mask, by every measure there is, over all N, for both populations.
+def compare_kinds(
+    data: xr.Dataset,
+    masks: xr.DataArray,
+    sizes: Sequence[int],
+    measures: Sequence[str] = ("accuracy", "auc"),
+) -> pd.DataFrame:
+    """Compare attributes' masks with every kind of random mask, by every measure there is, over all N.
 
     Parameters
     ----------
     data : Dataset
         Released lesions have one kind, and no AUC.
+    masks : DataArray of bool, dims (attribute, size, layer, neuron)
+        The attributes' own.
     sizes : sequence of int
     measures : sequence of str
 
     Returns
     -------
     DataFrame
-        Index (comparison, measure, population); ``value``, ``low``, ``high``, ``p`` (two-sided) of :func:`compare_fixed`
-        and :func:`compare_sampled`.
+        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided) of :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
     for kind, measure in product(kinds, [name for name in measures if name in data]):
         selective, random = (mask_means(data, name, sizes, measure) for name in ("selective", kind))
-        rows[kind, measure, "fixed"] = compare_fixed(selective, random).loc[ALL]
-        rows[kind, measure, "sampled"] = compare_sampled(selective, random, is_matched(kind)).loc[ALL]
-    return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis(["comparison", "measure", "population"])
+        related = relate_masks(masks.sel(size=list(sizes)), is_matched(kind))
+        intact = float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
+        rows[kind, measure] = compare_masks(selective, random, related, intact, is_matched(kind)).loc[ALL]
+    return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis(["comparison", "measure"])
 
 
 def is_matched(kind: str) -> bool:
@@ -254,12 +390,57 @@ def is_matched(kind: str) -> bool:
     return kind != "random"
 
 
-def _error_of_mean(masks: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean of masks [attribute, draw] and its degrees of freedom."""
-    n, draws = masks.shape
-    if draws == 1:
-        return float(np.sqrt(_variance(masks.ravel()) / n)), n - 1.0
-    return pool_errors(np.array([_variance(row) for row in masks]) / draws / n**2, np.full(n, draws - 1))
+def _arrange(
+    selective: xr.DataArray, random: xr.DataArray, related: xr.DataArray, sizes: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Own masks [size, attribute], random ones [size, attribute, draw], correlations [attribute, size, other, size]."""
+    names = selective.attribute.values
+    own = selective.sel(size=sizes).mean("draw").transpose("size", "attribute").values
+    drawn = random.sel(attribute=names, size=sizes).transpose("size", "attribute", "draw").values
+    shared = related.sel(attribute=names, size=sizes, other=names, other_size=sizes)
+    return own, drawn, shared.transpose("attribute", "size", "other", "other_size").values
+
+
+def _spread(drawn: np.ndarray, matched: bool) -> tuple[np.ndarray, float]:
+    """Variance between random masks of each size, matched ones around an attribute's mean, and its degrees of freedom."""
+    groups = drawn if matched and drawn.shape[2] > 1 else drawn.reshape(len(drawn), 1, -1)
+    variance = np.array([np.mean([_variance(group) for group in size]) for size in groups])
+    return variance, float(groups.shape[1] * (groups.shape[2] - 1))
+
+
+def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float) -> Estimate:
+    """Excess of one loss over another, loss / cost - 1, with the t test of their difference and Fieller's intervals."""
+    test = from_t(loss - cost, float(np.sqrt(of_loss + of_cost)), df)
+    value = loss / cost - 1 if cost else np.nan
+    ends = []
+    for level in (0.95, 0.90):
+        bound = scipy.stats.t.isf((1 - level) / 2, df) ** 2
+        a, b, c = cost**2 - bound * of_cost, loss * cost, loss**2 - bound * of_loss
+        if not (np.isfinite(test.p) and a > 0 and cost > 0):  # random masks may cost nothing
+            return Estimate(float(value), *[float("nan")] * 8)
+        half = np.sqrt(b**2 - a * c)
+        ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
+    return Estimate(float(value), *ends, *test[5:])
+
+
+def _count_outside(pairs: Sequence[tuple[np.ndarray, np.ndarray]], expected: float, apart: float) -> float:
+    """Share of all sums of a left and a right part that lie at least so far from what is expected."""
+    hits = total = 0
+    for left, right in pairs:
+        right = np.sort(right)
+        low = np.searchsorted(right, expected - apart - left, side="right")
+        high = np.searchsorted(right, expected + apart - left, side="left")
+        hits += int((low + len(right) - np.maximum(high, low)).sum())
+        total += len(left) * len(right)
+    return hits / total
+
+
+def _subset_sums(values: np.ndarray) -> dict[int, np.ndarray]:
+    """Sums of all subsets, by the number of members."""
+    sums, members = np.zeros(1), np.zeros(1, int)
+    for value in values:
+        sums, members = np.r_[sums, sums + value], np.r_[members, members + 1]
+    return {k: sums[members == k] for k in range(len(values) + 1)}
 
 
 def _variance(values: np.ndarray) -> float:
@@ -267,16 +448,6 @@ def _variance(values: np.ndarray) -> float:
     if len(values) < 2:
         return float("nan")
     return float(values.var(ddof=1)) if varies(values) else 0.0
-
-
-def _with_evidence(tests: dict[Any, Estimate], spread: np.ndarray, n_masks: np.ndarray) -> pd.DataFrame:
-    """Table of tests with standardised effect and Bayes factors."""
-    table = to_table(tests, "N")
-    for name, side in (("bf", "two-sided"), ("bf_greater", "greater")):
-        rows = zip(table.t, n_masks, table.df, strict=True)
-        table[name] = [bayes_t(t, n, df, side) for t, n, df in rows]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return table.assign(d=np.where(spread > 0, table.value.values / spread, np.nan))
 
 
 def _holm(p: np.ndarray) -> np.ndarray:

@@ -26,11 +26,12 @@ def resample_factors(
 
     Parameters
     ----------
-    model : array or DataArray, shape (n_pairs,)
+    model : array or DataArray, shape (n_pairs,) or (n_rdms, n_pairs)
+        Of several RDMs the mean fit.
     judgments : array or DataArray, shape (n_judges, n_pairs)
         NaN where missing.
     n_bootstraps, seed : int
-    minus : array or DataArray, shape (n_pairs,), optional
+    minus : array or DataArray, shape (n_pairs,) or (n_rdms, n_pairs), optional
         Another model; the estimate is then by how much the first one fits better, both with the same draws.
 
     Returns
@@ -39,12 +40,13 @@ def resample_factors(
         ``emonb.analysis.estimates.Estimate`` by population: emotions, judges, both. NaN where an RDM does not vary, or
         too few draws have enough different emotions.
     """
-    *models, rows = pair_values(model, *([] if minus is None else [minus]), judgments)
-    n, n_judges = len(to_square(models[0])), len(rows)
-    rng = np.random.default_rng(seed)
-    draws = {over: _draw(np.array(models), rows, over, n_bootstraps, rng) for over in ("emotions", "judges", "both")}
+    *models, rows = (np.atleast_2d(r) for r in pair_values(model, *([] if minus is None else [minus]), judgments))
+    weights = np.concatenate([sign / len(some) * np.ones(len(some)) for some, sign in zip(models, (1, -1), strict=False)])
+    stack, n_judges = np.vstack(models), len(rows)
+    n, rng = to_square(stack).shape[-1], np.random.default_rng(seed)
+    draws = {over: _draw(stack, weights, rows, over, n_bootstraps, rng) for over in ("emotions", "judges", "both")}
     variance = {over: float(np.var(some, ddof=1)) if len(some) > 1 else np.nan for over, some in draws.items()}
-    value, most = _fit(np.array(models), np.nanmean(rows, 0)), float(len(models))
+    value, most = _fit(stack, weights, np.nanmean(rows, 0)), float(len(models))
     error = {
         "emotions": np.sqrt(variance["emotions"] * n / (n - 1)),
         "both": np.sqrt(two_factor_variance(variance["both"], variance["judges"], variance["emotions"], n_judges, n)),
@@ -62,14 +64,17 @@ def resample_factors(
 def two_factor_variance(both: float, judges: float, emotions: float, n_judges: int, n_emotions: int) -> float:
     """Variance over two random factors, from bootstrap variances (Schütt et al. 2023, with factors for small samples).
 
-    Never less than what one factor gives, never more than the plain bootstrap of both.
+    Never more than the plain bootstrap of both, and above all never less than what one factor gives: who draws other
+    judges too cannot know more than who keeps them.
 
     >>> round(two_factor_variance(0.7, 0.2, 0.3, 10**9, 10**9), 6)  # 2 * (0.2 + 0.3) - 0.7
     0.3
+    >>> two_factor_variance(0.2, 0.1, 0.3, 10**9, 10**9) >= 0.3
+    True
     """
     a, b = n_judges / (n_judges - 1), n_emotions / (n_emotions - 1)
     corrected = a * judges + b * emotions - a * b * (both - judges - emotions)
-    return float(min(max(corrected, a * judges, b * emotions), both * max(a, b)))
+    return float(max(min(corrected, both * max(a, b)), a * judges, b * emotions))
 
 
 def basic_interval(value: float, draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -82,15 +87,16 @@ def basic_interval(value: float, draws: np.ndarray, level: float = 0.95) -> tupl
     return float(2 * value - high), float(2 * value - low)
 
 
-def _fit(models: np.ndarray, human: np.ndarray) -> float:
-    """Spearman of a model with the human RDM, less that of a second model where there is one."""
-    fits = correlate_rows(models, human, "rho")
-    return float(fits[0] - fits[1:].sum())
+def _fit(rdms: np.ndarray, weights: np.ndarray, human: np.ndarray) -> float:
+    """Weighted sum of the RDMs' Spearman correlations with the human one."""
+    return float(weights @ correlate_rows(rdms, human, "rho"))
 
 
-def _draw(models: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator) -> np.ndarray:
+def _draw(
+    rdms: np.ndarray, weights: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator
+) -> np.ndarray:
     """Fits of the draws in which there is one."""
-    square, judged = to_square(models), to_square(rows)
+    square, judged = to_square(rdms), to_square(rows)
     n, n_judges = square.shape[-1], len(rows)
     first, second = pair_index(n)
     fits = np.empty(n_bootstraps)
@@ -101,5 +107,5 @@ def _draw(models: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rn
         i, j = i[i != j], j[i != j]
         human = judged[judges[:, None], i, j]
         seen = ~np.isnan(human).all(0)
-        fits[b] = _fit(square[:, i[seen], j[seen]], np.nanmean(human[:, seen], 0))
+        fits[b] = _fit(square[:, i[seen], j[seen]], weights, np.nanmean(human[:, seen], 0))
     return fits[np.isfinite(fits)]

@@ -1,6 +1,5 @@
 """Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from emonb.analysis.correlation import correlate_rows, mean_of_defined, standard
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.inference import mantel_test, parametric_tau_p
 from emonb.analysis.kendall import tau_b
-from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
+from emonb.analysis.rdm import Rdm, order_emotions, pair_index, pair_values, pattern_rdm, to_square
 from emonb.analysis.resampling import resample_factors
 from emonb.analysis.ties import varies
 
@@ -231,15 +230,62 @@ def bootstrap_fit(
     }
 
 
-def compare_networks(
-    trained: xr.DataArray, others: Mapping[str, xr.DataArray], judgments: xr.DataArray, bootstraps: int, seed: int
-) -> dict[str, Estimate]:
-    """By how much the RDM (pair) of a trained network fits people better than those of networks that were not trained.
+class Gain(NamedTuple):
+    """By how much a trained network fits people better than an untrained one."""
 
-    Difference in Spearman with the mean human RDM; interval and p for other emotions and other judges
-    (:func:`emonb.analysis.resampling.resample_factors`), every draw serving both networks.
+    seeds: int
+    """Seeds whose activations each RDM averages, the same number for both networks."""
+    trained: float
+    """Fit of the trained network, mean over sets of seeds."""
+    untrained: float
+    gain: Estimate
+
+
+def compare_networks(
+    trained: xr.DataArray,
+    other: xr.DataArray,
+    judgments: xr.DataArray,
+    distance: str,
+    n_bootstraps: int,
+    seed: int,
+    n_sets: int = 20,
+) -> Gain:
+    """Compare the fits with people of a trained and an untrained network, both read with equally many seeds.
+
+    The more seeds an RDM averages the better it fits, whatever the network; the one that was read with more seeds is
+    therefore averaged over as many as the other has, and its fit is the mean over sets of seeds drawn by lot.
+
+    Units: the emotion, the judge; interval and p for others of both, every draw serving both networks
+    (:func:`emonb.analysis.resampling.resample_factors`). The seeds are kept.
+
+    Parameters
+    ----------
+    trained, other : DataArray, dims (seed, emotion, layer, neuron)
+        Activations.
+    judgments : DataArray, dims (judge, pair)
+    distance : {'correlation', 'euclidean'}
+    n_bootstraps, seed : int
+        The seed draws the sets too.
+    n_sets : int
+        Of seeds.
     """
-    return {name: resample_factors(trained, judgments, bootstraps, seed, other)["both"] for name, other in others.items()}
+    n = min(trained.sizes["seed"], other.sizes["seed"])
+    rng = np.random.default_rng(seed)
+    one, two = (seed_rdms(network, judgments, distance, n, n_sets, rng) for network in (trained, other))
+    human = judgments.mean("judge")
+    fits = [float(np.mean(correlate_rows(rdms, human.values, "rho"))) for rdms in (one, two)]
+    return Gain(n, *fits, resample_factors(one, judgments.values, n_bootstraps, seed, minus=two)["both"])
+
+
+def seed_rdms(
+    activations: xr.DataArray, human: xr.DataArray, distance: str, n_seeds: int, n_sets: int, rng: np.random.Generator
+) -> np.ndarray:
+    """RDMs [set, pair] of activations averaged over sets of ``n_seeds`` seeds drawn by lot; one where these are all."""
+    ordered = order_emotions(activations, human).transpose("seed", "emotion", "layer", "neuron").values
+    every = len(ordered) == n_seeds
+    sets = [rng.permutation(len(ordered))[:n_seeds] for _ in range(1 if every else n_sets)]
+    means = (ordered[np.sort(some)].mean(0, dtype=np.float64) for some in sets)
+    return np.array([pattern_rdm(mean.reshape(len(mean), -1), distance) for mean in means])
 
 
 def _like(rdms: xr.DataArray, values: np.ndarray) -> xr.DataArray:

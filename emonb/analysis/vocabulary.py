@@ -13,9 +13,12 @@ import xarray as xr
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from emonb.analysis.fits import rank_correlation
 from emonb.analysis.rdm import pair_coords, pair_index, pair_labels, pattern_rdm, to_square
 
 DRAWS, SPLITS = 5, 20  # sets of negatives, and halves of the comments, of the book's RDMs
+HALVINGS = 3
+"""How often comments are halved to learn how much noise there is in the RDMs of their words."""
 
 
 def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
@@ -34,6 +37,41 @@ def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Datas
     """
     trained, counted = classifier_rdms(comments, humans, DRAWS, seed), label_rdms(comments, humans, SPLITS, seed)
     return xr.Dataset({"classifier": trained.weights, "profiles": trained.profiles, **counted.data_vars})
+
+
+def halve_words(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
+    """RDMs as of :func:`word_rdms` from half of the training comments each, which have twice the noise.
+
+    Parameters
+    ----------
+    comments, humans, seed
+        As for :func:`classifier_rdms`.
+
+    Returns
+    -------
+    Dataset
+        As of :func:`word_rdms`, over (half, pair); halves 0 and 1, 2 and 3, ... share no comment.
+    """
+    rng, train = np.random.default_rng(seed), comments[comments["split"] == "train"]
+    made = []
+    for number in range(HALVINGS):
+        first = rng.permutation(len(train)) % 2 == 0
+        made += [word_rdms(train[side], humans, seed + number) for side in (first, ~first)]
+    return xr.concat(made, pd.RangeIndex(len(made), name="half"))
+
+
+def measure_reliability(halves: xr.Dataset) -> dict[str, float]:
+    """Share of each RDM's rank variance, made from all comments, that is not noise of the comments.
+
+    Split-half Spearman, stepped up (Spearman 1910; Brown 1910), mean over the halvings of :func:`halve_words`. NaN where
+    an RDM is undefined in too many emotions to be correlated.
+    """
+    found = {}
+    for name, rdms in halves.items():
+        both = rdms.to_numpy().reshape(-1, 2, rdms.sizes["pair"])
+        r = np.array([_correlate_defined(*pair) for pair in both])
+        found[str(name)] = float(np.mean(2 * r / (1 + r)))
+    return found
 
 
 def undefined_emotions(rdms: xr.Dataset) -> list[str]:
@@ -139,6 +177,12 @@ def centroid_rdms(embedding: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     rows = embedding.sel(emotion=names).transpose("emotion", "dimension").to_numpy()
     rdms = {"plain": pattern_rdm(rows), "centred": pattern_rdm(rows - rows.mean(0))}
     return xr.Dataset({name: ("pair", rdm) for name, rdm in rdms.items()}, coords=pair_coords(names))
+
+
+def _correlate_defined(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman over the pairs on which both are defined."""
+    known = ~np.isnan(first) & ~np.isnan(second)
+    return rank_correlation(first[known], second[known]) if known.sum() > 2 else float("nan")
 
 
 def _train(comments: pd.DataFrame, humans: xr.Dataset) -> tuple[list[str], scipy.sparse.csr_matrix, np.ndarray]:

@@ -4,19 +4,30 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from emonb.book.claims import Claim
+from emonb.book.claims import Claim, fill_counts
 from emonb.book.tables import format_number
+from emonb.book.verdict import Evidence
 
 Entry = Mapping[str, Any]
 
-HOLDS = {"yes": "✔ holds", "no": "✘ does not hold", "undecided": "? undecided", "not tested": "– not tested"}
+HOLDS = {
+    "yes": "✔ holds",
+    "yes, too small to matter": "✔ holds, too small to matter",
+    "no": "✘ does not hold",
+    "undecided": "? undecided",
+    "not tested": "– not tested",
+}
 REPRODUCED = {
     "yes": "✔ the paper's number comes out",
     "no": "✘ the paper's number does not come out",
     "not printed": "– no number in the abstracts",
     "not tested": "– number not tested",
 }
-SYMBOLS = {"yes": "✔", "no": "✘", "undecided": "?", "not tested": "–", "not printed": "–"}
+ROLES = {
+    "primary": "the authors' main claim",
+    "authors": "the authors' claim",
+    "question": "this book's question",
+}
 
 
 class Card:
@@ -48,21 +59,23 @@ class Card:
         claim, entry = self.claim, self.entry
         brief = bool(self.links)  # on a page that has them all; the whole card stands where the claim is judged
         badges = [
-            f'<span class="badge holds-{kind_of(entry)}">{say_holds(entry)}</span>',
+            f'<span class="badge holds-{kind_of(entry)}">{HOLDS[entry["holds"]]}</span>',
             f'<span class="badge reproduced">{REPRODUCED[entry["reproduced"]]}</span>',
+            f'<span class="badge role">{describe_role(claim, entry)}</span>',
         ]
         if "truth" in entry:
-            badges.append(f'<span class="badge truth">planted here: {entry["truth"]}</span>')
+            badges.append(f'<span class="badge truth">planted here: {describe_truth(entry)}</span>')
         anchor = "" if self.links else f' id="claim-{claim.id}"'  # links come from other pages to where it is judged
         feet = " · ".join(f'<a href="{target}">{html.escape(text)}</a>' for text, target in self.links.items())
         effect, unit = describe_effect(claim, entry), f"the {describe_unit(claim, entry)}"
         if brief:
-            effect = "" if claim.is_count else describe_estimate(claim, entry)
+            effect = describe_estimate(claim, entry)
             unit = claim.unit if entry["n"] is None else f"{entry['n']} {claim.unit}s"
+        sentence = say_sentence(claim, entry)
         return (
             f'<div class="claim-card"{anchor}><p class="claim-title">{html.escape(claim.title)}</p>'
             f'<p class="claim-badges">{"".join(badges)}</p>'
-            + ("" if brief else f'<p class="claim-sentence">{html.escape(claim.sentence)}</p>')
+            + ("" if brief else f'<p class="claim-sentence">{html.escape(sentence)}</p>')
             + (draw_count if claim.is_count else draw_effect)(claim, entry, 200 if brief else 320)
             + f'<p class="claim-effect">{html.escape(effect)}</p>'
             f'<p class="claim-reads">{html.escape(read_verdict(claim, entry))}</p>'
@@ -74,51 +87,88 @@ class Card:
 
 
 def kind_of(entry: Entry) -> str:
-    """The verdict as one of few words, for colour and text: a count is ``all``, ``some`` or ``none``.
+    """The verdict as a class for its colour.
 
-    >>> kind_of({"holds": "6 of 14"}), kind_of({"holds": "not tested"})
-    ('some', 'not-tested')
+    >>> kind_of({"holds": "yes, too small to matter"}), kind_of({"holds": "not tested"})
+    ('yes', 'not-tested')
     """
-    count, of, total = entry["holds"].partition(" of ")
-    if not of:
-        return str(entry["holds"]).replace(" ", "-")
-    return "all" if count == total else "some" if int(count) else "none"
+    return str(entry["holds"]).partition(",")[0].replace(" ", "-")
 
 
-def say_holds(entry: Entry) -> str:
-    """The verdict with its icon."""
-    return HOLDS.get(entry["holds"]) or f"{entry['holds']} hold"
+def say_sentence(claim: Claim, entry: Entry) -> str:
+    """What is claimed, with how many units there are."""
+    return fill_counts(claim.sentence, {"n": entry.get("n"), "of": entry.get("of")})
 
 
 def read_verdict(claim: Claim, entry: Entry) -> str:
-    """The verdict in a sentence; empty where nothing was tested."""
-    text = claim.reads.get(kind_of(entry), "")  # type: ignore[call-overload]
-    small = " It is smaller than what would matter." if entry.get("small") else ""
-    return f"{text}{small}"
+    """The verdict in a sentence, and what would turn it where little would; empty where nothing was tested."""
+    counts = {"k": entry["estimate"], "n": entry.get("n"), "of": entry.get("of")}
+    text = fill_counts(claim.reads.get(kind_of(entry), ""), counts)  # type: ignore[call-overload]
+    if entry["holds"] == "yes, too small to matter":
+        text += " It is smaller than what would matter."
+    if edges := entry.get("edges"):
+        text += f" At the edge: {'; '.join(edges)}."
+    return text
+
+
+def describe_role(claim: Claim, entry: Entry) -> str:
+    """Whose claim it is, and whether it was found after looking."""
+    return ROLES[claim.role] + (", exploratory here" if entry["exploratory"] else "")
+
+
+def describe_truth(entry: Entry) -> str:
+    """What is true in a planted world.
+
+    >>> describe_truth({"truth": "yes", "true_count": 8}), describe_truth({"truth": "no"})
+    ('8', 'no')
+    """
+    return str(entry.get("true_count", entry["truth"]))
 
 
 def describe_effect(claim: Claim, entry: Entry) -> str:
     """The effect with its 95 % interval, and p with its side."""
-    if claim.is_count:
-        by = {kind: [name for name, one in entry.get("each", {}).items() if one["holds"] == kind] for kind in HOLDS}
-        return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by.items() if names) or "not computed"
     if entry["estimate"] is None:
         return "not computed"
     text = describe_estimate(claim, entry)
     if entry["p"] is not None:
-        p = format_number(entry["p"], "p")
-        text += f", p {p if p.startswith('<') else f'= {p}'} ({entry['side']})"
+        text += f", p {_say_p(entry['p'])} ({entry['side']})"
+    if entry.get("p_holm") is not None:
+        text += f", {format_number(entry['p_holm'], 'p')} after Holm"
     return text + (f", Bayes factor {_odds(entry['bf'])}" if "bf" in entry else "")
 
 
 def describe_estimate(claim: Claim, entry: Entry) -> str:
-    """The effect on its scale with its 95 % interval."""
+    """The effect on its scale with its 95 % interval; of a count, how many at least."""
     if entry["estimate"] is None:
         return "not computed"
+    if claim.is_count:
+        return f"{claim.scale} {entry['estimate']:.0f} of {entry['of']} (95 %)"
     text = f"{entry.get('scale', claim.scale)} {_digits(claim, entry['estimate'])}"
     if entry["low"] is None:
         return text
     return f"{text} [{_digits(claim, entry['low'])}, {_digits(claim, entry['high'])}]"
+
+
+def describe_turn(claim: Claim, entry: Entry) -> str:
+    """What the verdict would be under other bounds; empty where it is the same under every one.
+
+    >>> from emonb.book.ledgers import declarations
+    >>> entry = {"holds": "no", "low": -0.1, "high": 0.15, "low90": -0.08, "high90": 0.13, "p": 0.6}
+    >>> describe_turn(declarations().claim("structure"), {**entry, "estimate": 0.0})
+    'No for any bound above 0.13.'
+    """
+    if claim.is_count:
+        return ""
+    evidence = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
+    if (end := evidence.turns_at(claim.side)) is None:
+        return ""
+    above = evidence.decide(2 * end, claim.side)
+    return f"{above.capitalize()} for any bound above {end:.3g}."
+
+
+def _say_p(value: float) -> str:
+    text = format_number(value, "p")
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _odds(bayes: float) -> str:
@@ -175,20 +225,16 @@ def draw_effect(claim: Claim, entry: Entry, width: int = 320) -> str:
 
 
 def draw_count(claim: Claim, entry: Entry, width: int = 320) -> str:
-    """One dot an attribute: filled where the claim holds, a ring where it is undecided, a cross where it does not hold."""
-    order = sorted(entry.get("each", {}).items(), key=lambda item: list(HOLDS).index(item[1]["holds"]))
-    if not order:
+    """One dot an attribute: as many filled as are shown at least; the test does not say which."""
+    if entry["estimate"] is None or not entry["of"]:
         return ""
-    step, size = (width - 20) / max(len(order), 14), 7 if width > 300 else 5
-    marks = []
-    for k, (name, one) in enumerate(order):
-        x = 10 + step * (k + 0.5)
-        shape = f'<circle class="each-{one["holds"].replace(" ", "-")}" cx="{x:.0f}" cy="21" r="{size}"/>'
-        if one["holds"] == "no":
-            arm, long = size - 2, 2 * (size - 2)
-            shape = f'<path class="each-no" d="M{x - arm:.0f} {21 - arm}l{long} {long}m0 -{long}l-{long} {long}"/>'
-        marks.append(f"<g><title>{html.escape(name)}: {one['holds']}</title>{shape}</g>")
-    label = html.escape(f"{entry['holds']}: {describe_effect(claim, entry)}")
+    count, total = round(entry["estimate"]), entry["of"]
+    step, size = (width - 20) / max(total, 14), 7 if width > 300 else 5
+    kinds = ["yes"] * count + ["undecided"] * (total - count)
+    marks = [
+        f'<circle class="each-{kind}" cx="{10 + step * (k + 0.5):.0f}" cy="21" r="{size}"/>' for k, kind in enumerate(kinds)
+    ]
+    label = html.escape(describe_effect(claim, entry))
     return f'<svg class="claim-drawing" viewBox="0 0 {width} 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
 
 
@@ -197,10 +243,11 @@ def _foot(claim: Claim, entry: Entry) -> str:
         f"About: {claim.population}. Another study would draw other {' and '.join(claim.sampled)}; all else is kept.",
         f"Test: {claim.test}.",
         f"Smallest effect that would matter: {entry['sesoi']:g} ({claim.smallest.because}).",
+        describe_turn(claim, entry),
     ]
     if "released" in entry:
         parts.append(f"Numbers of the released files come out: {entry['released']}.")
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
 def _digits(claim: Claim, value: float) -> str:

@@ -1,7 +1,7 @@
 """The claims as ``data/claims.yml`` declares them: once for every edition, with the evidence each is judged by."""
 
 import fnmatch
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,10 +9,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from emonb.book.criteria import Quantities, Statement, Strict, known
-from emonb.book.verdict import Evidence
+from emonb.book.verdict import ALPHA, Evidence, Side, Verdict, decide_count
 from emonb.errors import ClaimError
 
-Read = Literal["yes", "no", "undecided", "some", "none", "all"]
+Read = Literal["yes", "no", "undecided"]
+Role = Literal["primary", "authors", "question"]
 
 
 class Smallest(Strict):
@@ -29,18 +30,31 @@ class Mark(Strict):
     words: str
 
 
+class Known(Strict):
+    """What is true of a claim in some planted worlds, and how that is known."""
+
+    worlds: tuple[str, ...] = Field(min_length=1)
+    holds: Literal["yes", "no", "measured", "unknown"] = Field(
+        description="measured: whether the effect there, with many more masks and seeds, reaches the bound"
+    )
+    because: str
+
+
 class Claim(Strict):
     """One claim of the study."""
 
     id: str = Field(pattern=r"^[a-z-]+$")
     title: str
-    sentence: str
+    role: Role
+    exploratory: tuple[str, ...] = Field((), description="studies in which it was found after looking")
+    sentence: str = Field(description="{n}: how many units; {of}: out of how many, of a count")
     chapter: str
     module: str = Field(description="module of emonb.analysis that tests it")
     estimand: str
-    evidence: str = Field(description="prefix of the six quantities; with {attribute}, one verdict an attribute")
+    evidence: str = Field(description="prefix of the six quantities; of a count, of its value and p")
+    of: str | None = Field(None, description="quantity: out of how many; makes the claim a count")
     scale: str = Field(description="unit of the effect")
-    side: Literal["greater", "less"] = "greater"
+    side: Side = "greater"
     sampled: tuple[str, ...] = Field(min_length=1)
     fixed: tuple[str, ...] = ()
     unit: str = Field(description="unit of inference")
@@ -50,31 +64,45 @@ class Claim(Strict):
     smallest: Smallest
     mark: Mark | None = None
     stated: tuple[Statement, ...] = ()
-    truth: dict[str, Literal["yes", "no", "attributes"]] = Field({}, description="planted study -> what is true in it")
-    reads: dict[Read, str] = Field(description="the verdict in words, for each outcome")
+    truth: tuple[Known, ...] = ()
+    reads: dict[Read, str] = Field(description="the verdict in words; {k}: the count")
 
     @model_validator(mode="after")
     def _reads_every_outcome(self) -> "Claim":
-        outcomes = {"some", "none", "all"} if self.is_count else {"yes", "no", "undecided"}
+        outcomes = {"yes", "undecided"} if self.is_count else {"yes", "no", "undecided"}
         if set(self.reads) != outcomes:
             raise ValueError(f"claim {self.id} needs words for {', '.join(sorted(outcomes))}")
         return self
 
     @property
     def is_count(self) -> bool:
-        """Whether it is judged for each attribute, and counted."""
-        return "{attribute}" in self.evidence
+        """Whether it says how many there are at least, and never *no*."""
+        return self.of is not None
 
-    def gather(self, quantities: Quantities) -> dict[str, Evidence]:
-        """Evidence that was recorded, by attribute; under the name "" where the claim is judged once."""
-        pattern = re.compile(re.escape(self.evidence).replace(r"\{attribute\}", "(?P<attribute>.+)") + r"\.value")
-        matches = [match for name in quantities if (match := pattern.fullmatch(name))]
-        return {
-            match["attribute"] if self.is_count else "": Evidence(
-                *(known(quantities, match[0].removesuffix("value") + field) for field in Evidence._fields)
-            )
-            for match in matches
-        }
+    def gather(self, quantities: Quantities) -> Evidence:
+        """Evidence that was recorded."""
+        return Evidence(*(known(quantities, f"{self.evidence}.{name}") for name in Evidence._fields))
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Apply the rule to evidence."""
+        if self.is_count:
+            return decide_count(evidence.value, evidence.p)
+        return evidence.decide(self.smallest.effect, self.side)
+
+    def known_in(self, world: str) -> Known | None:
+        """What is declared of a planted world; None of any other study."""
+        return next((known for known in self.truth if world in known.worlds), None)
+
+
+def fill_counts(text: str, counts: Mapping[str, float | None]) -> str:
+    """Put counts into a sentence; one that is not known is left out with its space.
+
+    >>> fill_counts("Of {n} emotions, {k} are known.", {"n": None, "k": 3})
+    'Of emotions, 3 are known.'
+    """
+    for name, count in counts.items():
+        text = text.replace(f"{{{name}}} ", "" if count is None else f"{count:.0f} ")
+    return text
 
 
 class Tolerance(Strict):
@@ -137,12 +165,21 @@ class Declarations(Strict):
     def is_near(self, name: str, quantities: Quantities, study: str) -> bool:
         """Tell whether a verdict rests on evidence so near a bound that a tolerated difference can turn it."""
         claim = self.claim(name)
-        for label, evidence in claim.gather(quantities).items():
-            prefix = claim.evidence.replace("{attribute}", label)
-            room = [self.tolerance(f"{prefix}.{field}", value or 0.0, study) for field, value in evidence._asdict().items()]
-            if evidence.is_near(claim.smallest.effect, Evidence(*room), claim.side):
-                return True
-        return False
+        evidence = claim.gather(quantities)
+        room = Evidence(
+            *(
+                self.tolerance(f"{claim.evidence}.{field}", value or 0.0, study)
+                for field, value in evidence._asdict().items()
+            )
+        )
+        if claim.is_count:
+            return evidence.p is not None and abs(evidence.p - ALPHA) <= (room.p or 0.0)
+        return evidence.is_near(claim.smallest.effect, room, claim.side)
+
+    @property
+    def primary(self) -> list[str]:
+        """Ids of the primary claims, whose p values are adjusted together."""
+        return [claim.id for claim in self.claims if claim.role == "primary"]
 
 
 def read_declarations(path: Path) -> Declarations:

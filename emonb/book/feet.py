@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from emonb.book.instrument import say_rate
+from emonb.book.claims import Declarations
+from emonb.book.instrument import count_simulated, say_rate
+from emonb.book.ledgers import declarations
 from emonb.book.pages import name_place
 
 _CARD = re.compile(r'(<div class="claim-card" id="claim-([a-z-]+)">.*?</details>)(?=</div>)', re.DOTALL)
@@ -31,6 +33,7 @@ def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rat
     if len(place.parts) != 3:
         return body
     edition, chapter = place.parent.name, place.name
+    declared = declarations()
 
     def foot(match: re.Match[str]) -> str:
         claim = match[2]
@@ -39,31 +42,36 @@ def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rat
             if other != edition and claim in ledger["claims"]:
                 links[name_place(other)] = f"../{other}/{chapter}.html#claim-{claim}"
         linked = " · ".join(f'<a href="{target}">{text}</a>' for text, target in links.items())
-        return f'{match[1]}<p class="claim-alarm">{count_alarms(rates, claim)}</p><p class="claim-links">{linked}</p>'
+        alarms = count_alarms(rates, declared, claim)
+        return f'{match[1]}<p class="claim-alarm">{alarms}</p><p class="claim-links">{linked}</p>'
 
     return _CARD.sub(foot, body)
 
 
-def count_alarms(rates: pd.DataFrame, claim: str) -> str:
+def count_alarms(rates: pd.DataFrame, declared: Declarations, claim: str) -> str:
     r"""How often the claim's own test was wrong in simulated studies, where it was worst; empty where none was made.
 
-    >>> cell = {"claim": "words", "silent": False, "lot": False, "strength": 0.0, "yes": 4, "no": 90, "n": 200}
-    >>> rates = pd.DataFrame([cell, {**cell, "strength": 1.0, "yes": 150, "no": 2}])
-    >>> print(count_alarms(rates, "words").replace("; ", ";\n"))
+    >>> counts = dict.fromkeys(("yes, too small to matter", "undecided", "not tested"), 0)
+    >>> cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
+    >>> rows = [{**cell, **counts, "yes": 4, "no": 90, "n": 200}]
+    >>> rows += [{**cell, **counts, "kind": "bound", "effect": 0.2, "yes": 150, "no": 2, "n": 200}]
+    >>> from emonb.book.ledgers import declarations
+    >>> print(count_alarms(pd.DataFrame(rows), declarations(), "words").replace("; ", ";\n"))
     At worst, this test said in simulated studies: <i>yes</i> with nothing to find, 4 of 200 [0.01, 0.05];
-    <i>no</i> of what was planted, 2 of 200 [0.00, 0.04].
+    no <i>yes</i> of an effect at the bound, 50 of 200 [0.19, 0.32];
+    <i>no</i> of it, 2 of 200 [0.00, 0.04].
     """
-    mine = rates[rates["claim"] == claim]
-    silent, lot = mine["silent"].astype(bool), mine["lot"].astype(bool)
+    errors = count_simulated(rates, declared)
+    errors = errors[errors["claim"] == claim]
     kinds = {
-        ("yes", "with nothing to find"): (mine["strength"] == 0) & ~silent & ~lot,
-        ("yes", "with only a close attribute carried"): (mine["strength"] > 0) & silent,
-        ("yes", "with an attribute's neurons drawn by lot"): lot,
-        ("no", "of what was planted"): (mine["strength"] >= 0.5) & ~silent & ~lot,
+        "false alarm": "<i>yes</i> with nothing to find",
+        "miss": "no <i>yes</i> of an effect at the bound",
+        "false no": "<i>no</i> of it",
     }
     parts = []
-    for (verdict, where), those in kinds.items():
-        if those.any():
-            worst = mine[those].assign(rate=mine[verdict] / mine["n"]).nlargest(1, "rate").iloc[0]
-            parts.append(f"<i>{verdict}</i> {where}, {say_rate(int(worst[verdict]), int(worst['n']))}")
+    for error, words in kinds.items():
+        mine = errors[errors["error"] == error]
+        if len(mine):
+            worst = mine.assign(rate=mine["k"] / mine["n"]).nlargest(1, "rate").iloc[0]
+            parts.append(f"{words}, {say_rate(int(worst['k']), int(worst['n']))}")
     return f"At worst, this test said in simulated studies: {'; '.join(parts)}." if parts else ""

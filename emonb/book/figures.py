@@ -19,6 +19,12 @@ from emonb.book import svg
 from emonb.book.tables import format_number
 
 SELECTIVE, RANDOM, INTACT, OTHER, FAINT = "#D55E00", "#0072B2", "#000000", "#009E73", "#9A9A9A"  # Okabe & Ito 2008
+VERDICT_COLOURS = {
+    "yes": "#0072B2",
+    "yes, too small to matter": "#56B4E9",
+    "undecided": "#D9D9D9",
+    "no": "#E69F00",
+}
 sns.set_theme(
     context="notebook",
     style="ticks",

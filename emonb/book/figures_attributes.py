@@ -47,7 +47,7 @@ def draw_verdicts(effects: Mapping[str, pd.DataFrame], smallest: float, xlabel: 
             if (verdict := evidence.decide(smallest)) == "not tested":
                 ax.text(0, y, " not defined", va="center", fontsize=7.5, color=FAINT)
                 continue
-            colour, marker, _ = _LOOKS[verdict]
+            colour, marker, _ = _LOOKS[verdict.partition(",")[0]]
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.1)
             ax.plot([row.low90, row.high90], [y, y], color=colour, lw=3)
             ax.plot(row.value, y, marker, color=colour, ms=7, mec="white")

@@ -1,4 +1,4 @@
-"""Figures of claims: all effects on one axis, in every edition."""
+"""Figures of claims: all effects on one axis, and every verdict against its bound."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from emonb.book.figures import FAINT, finish
+from emonb.book.figures import FAINT, VERDICT_COLOURS, finish
+from emonb.book.verdict import Evidence, Side
 
 Effect = Mapping[str, float]
 
@@ -45,4 +46,33 @@ def draw_effects(effects: Mapping[str, Mapping[str, Effect]], editions: Sequence
     ax.invert_yaxis()
     handles = [plt.Line2D([], [], color=colour, marker="o", lw=2.5, label=edition) for edition, colour in colours.items()]
     ax.legend(handles=handles, loc="lower right")
+    return finish(fig)
+
+
+def draw_bounds(verdicts: Mapping[str, Mapping[str, tuple[Evidence, float, Side]]], times: float = 4.0) -> Figure:
+    """Draw each verdict against its bound: what it would be were the bound smaller or larger.
+
+    Parameters
+    ----------
+    verdicts : dict of title to dict of edition to (evidence, bound, side)
+    times : float
+        The bound is changed from one in ``times`` to ``times`` what it is.
+    """
+    rows = [(title, edition, *given) for title, mine in verdicts.items() for edition, given in mine.items()]
+    fig, ax = plt.subplots(figsize=(7.6, 0.3 * len(rows) + 1.4), layout="constrained")
+    for y, (_, _, evidence, bound, side) in enumerate(rows):
+        turn = (evidence.turns_at(side) or np.inf) / bound
+        for left, right in ((1 / times, min(turn, times)), (max(turn, 1 / times), times)):
+            if left < right:
+                said = evidence.decide(bound * np.sqrt(left * right), side)
+                ax.barh(y, right - left, 0.7, left, color=VERDICT_COLOURS.get(said, "white"), edgecolor="white")
+    ax.axvline(1, color="black", lw=0.9)
+    ticks = [1 / times, 0.5, 1, 2, times]
+    ax.set(xscale="log", xlim=(1 / times, times), xlabel="bound / the bound that was argued")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_yticks(range(len(rows)), [f"{title}, {edition}" for title, edition, *_ in rows])
+    ax.invert_yaxis()
+    handles = [plt.Rectangle((0, 0), 1, 1, fc=c, label=name) for name, c in VERDICT_COLOURS.items()]
+    fig.legend(handles=handles, ncols=4, loc="outside lower center")
     return finish(fig)

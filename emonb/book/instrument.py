@@ -1,37 +1,52 @@
-"""Can we trust the instrument? Verdicts of planted worlds against what is true there, and rates in simulated studies."""
+"""Can we trust the instrument? Each claim's own test against what is true, simulated and in planted worlds."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 
-from emonb.book import prose
-from emonb.book.claims import Declarations
-from emonb.book.tables import Text
+from emonb.book.claims import Claim, Declarations
+from emonb.book.truth import Truths, find_truth
+from emonb.book.verdict import ALPHA
 from emonb.paths import book_dir
 
-VERDICTS = ("yes", "undecided", "no", "not tested", "not run")
+YES = ("yes", "yes, too small to matter")
+JUDGED = (*YES, "undecided", "no")
+VERDICTS = (*JUDGED, "not tested", "not run")
+NOMINAL = ALPHA / 2
+"""How often a *yes*, which needs a two-sided p below .05 on the claimed side, may be said of nothing."""
+NULLS = {
+    "": "nothing planted",
+    "lot": "neurons by lot",
+    "silent": "only close attributes carried",
+}
+"""What is hard in a simulated null, by the kind of a row of ``book/instrument.json``."""
 Trial = dict[str, Any]
 
 
-class Row(NamedTuple):
-    """A line of the tables: a claim, and of one judged by attribute, those the texts voice or those they do not."""
+def read_rates() -> pd.DataFrame:
+    """Read the simulated cells (``book/instrument.json``, written by ``emonb instrument``); empty where there are none.
 
-    claim: str
-    title: str
-    kind: str = ""
+    Returns
+    -------
+    DataFrame
+        One row a claim and cell: ``claim``, ``kind`` ("" of what is planted, "bound" where the
+        effect is the claim's smallest effect of interest, else one of NULLS), ``strength``,
+        ``correlation``, ``draws``, a count for each of JUDGED and ``not tested``, ``n``, mean ``effect``.
+    """
+    path = book_dir() / "instrument.json"
+    counts = [*JUDGED, "not tested"]
+    columns = ["claim", "kind", "strength", "correlation", "draws", *counts, "n", "effect"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
+    return pd.DataFrame(cells, columns=columns)
 
 
-def rows_of(declared: Declarations) -> list[Row]:
-    """Lines of the tables, in the order of the claims."""
-    kinds = {False: [("", "")], True: [("yes", ", carried"), ("no", ", not carried")]}
-    return [Row(c.id, c.title + text, kind) for c in declared.claims for kind, text in kinds[c.is_count]]
-
-
-def tally(trials: Iterable[Trial], declared: Declarations, worlds: Sequence[str], n: int = 10) -> pd.DataFrame:
+def tally(
+    trials: Iterable[Trial], declared: Declarations, worlds: Sequence[str], truths: Truths, n: int = 10
+) -> pd.DataFrame:
     """Count verdicts of every claim in every world.
 
     Parameters
@@ -40,66 +55,153 @@ def tally(trials: Iterable[Trial], declared: Declarations, worlds: Sequence[str]
         From :func:`emonb.run.worlds.read_trials`.
     declared : Declarations
     worlds : sequence of str
+    truths : dict
+        From :func:`emonb.book.truth.read_truths`.
     n : int
         World seeds that are to be run; those that are missing count as ``not run``.
 
     Returns
     -------
     DataFrame
-        Index (title, world); a column for each of VERDICTS, ``truth`` (yes, no or blank), ``n`` (verdicts, without those
-        not run), ``wrong`` (yes where no is true, no where yes is; none where there is no truth). Of a claim judged by
-        attribute every attribute counts; those of one world depend on each other.
+        Index (claim, world); a column for each of VERDICTS, ``truth`` (as the verdicts, or blank), ``true``
+        (of a count, how many there truly are; else missing) and ``beyond``, verdicts of *yes* where
+        no is true or, of a count, that count more than there are.
     """
     table = {}
-    mine = {world: [t["claims"] for t in trials if t["study"] == world] for world in worlds} if worlds else {}
-    for row in rows_of(declared):
+    trials = list(trials)
+    for claim in declared.claims:
         for world in worlds:
-            verdicts = [v for claims in mine[world] for v in _verdicts(claims, row)]
-            counts = {name: verdicts.count(name) for name in VERDICTS}
-            counts["not run"] = max(0, n - len(mine[world]))
-            truth = declared.claim(row.claim).truth.get(world, "")
-            truth = row.kind if truth == "attributes" else truth
-            if row.kind == "yes" and truth == "no":  # no attribute is carried there: all are in the other row
-                counts, truth = dict.fromkeys(VERDICTS, 0), ""
-            wrong = counts[{"yes": "no", "no": "yes"}[truth]] if truth and verdicts else None
-            table[row.title, world] = {**counts, "truth": truth, "n": len(verdicts), "wrong": wrong}
+            mine = [trial["claims"].get(claim.id, {}) for trial in trials if trial["study"] == world]
+            said = [entry.get("holds", "not tested") for entry in mine]
+            counts = {verdict: said.count(verdict) for verdict in VERDICTS[:-1]}
+            counts["not run"] = max(0, n - len(mine))
+            truth = find_truth(claim, world, truths) or ""
+            table[claim.id, world] = {
+                **counts,
+                "truth": truth,
+                "true": next((entry["true_count"] for entry in mine if "true_count" in entry), None),
+                "beyond": sum(_is_false_alarm(entry, truth) for entry in mine),
+            }
     return pd.DataFrame(table).T.rename_axis(["claim", "world"])
 
 
-def _verdicts(claims: dict[str, Any], row: Row) -> list[str]:
-    entry = claims.get(row.claim)
-    if entry is None:
-        return ["not tested"]
-    if not row.kind:
-        return [entry["holds"]]
-    each = list(entry.get("each", {}).values())
-    return [verdict for verdict, truth in each if truth == row.kind or (truth is None and row.kind == "yes")]
+def _is_false_alarm(entry: Mapping[str, Any], truth: str) -> bool:
+    if entry.get("holds") not in YES:
+        return False
+    return truth == "no" or ("true_count" in entry and entry["value"] > entry["true_count"])
 
 
-def confuse(table: pd.DataFrame) -> pd.DataFrame:
-    """Confusion table of each claim over all worlds: what was said where it is true and where it is false; blanks.
+def count_errors(table: pd.DataFrame, rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
+    """How often each claim's own test errs, in every simulated cell and planted world whose truth is known.
 
     Parameters
     ----------
     table : DataFrame
         From :func:`tally`.
+    rates : DataFrame
+        From :func:`read_rates`.
+    declared : Declarations
 
     Returns
     -------
     DataFrame
-        One row a claim, as text: verdicts "yes, undecided, no" by truth, "k of n [exact 95 % interval of the rate]" of
-        *yes* where true (found) and where false (false alarms), and how many have no truth, were not tested, not run.
+        A row an error, claim and place: ``claim``; ``error``, one of *false alarm* (*yes* where
+        nothing is there), *miss* (no *yes* of an effect as large as the bound, or larger in a
+        planted world) and *false no* (*no* of such an effect); ``source`` (simulated, planted);
+        ``place``, what the null or world is like; how often, ``k`` of ``n``, with the exact 95 %
+        interval ``low`` to ``high`` of the rate.
+    """
+    planted = [row for claim in declared.claims for row in _count_planted(table.loc[claim.id], claim)]
+    return pd.concat([count_simulated(rates, declared), _make_errors(planted)], ignore_index=True)
+
+
+def count_simulated(rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
+    """The rows of :func:`count_errors` that are of simulated studies."""
+    return _make_errors(
+        [row for claim in declared.claims for row in _count_simulated(rates[rates["claim"] == claim.id], claim)]
+    )
+
+
+def _make_errors(rows: list[list[Any]]) -> pd.DataFrame:
+    columns = ["claim", "error", "source", "place", "k", "n"]
+    counted = pd.DataFrame([row for row in rows if row[-1]], columns=columns)
+    ends = [scipy.stats.binomtest(k, n).proportion_ci() for k, n in zip(counted["k"], counted["n"], strict=True)]
+    return counted.assign(low=[end.low for end in ends], high=[end.high for end in ends])
+
+
+def _count_simulated(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
+    rows = []
+    for _, cell in mine.sort_values(["kind", "correlation", "draws", "strength"]).iterrows():
+        said_yes, n = int(cell[list(YES)].sum()), int(cell["n"])
+        place = f"{NULLS.get(cell['kind'], cell['kind'])}, r² = {cell['correlation']:g}"
+        if claim.chapter == "lesions":
+            place += f", masks a cell: {cell['draws']:g}"
+        if cell["kind"] == "bound":
+            place = f"effect {cell['effect']:.2f}"
+            rows.append([claim.id, "miss", "simulated", place, n - said_yes, n])
+            rows.append([claim.id, "false no", "simulated", place, int(cell["no"]), n])
+        elif cell["kind"] or cell["strength"] == 0:
+            rows.append([claim.id, "false alarm", "simulated", place, said_yes, n])
+    return rows
+
+
+def _count_planted(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
+    rows = []
+    for world, cell in mine.iterrows():
+        said_yes, n = int(cell[list(YES)].sum()), int(cell[list(JUDGED)].sum())
+        place = str(world).removeprefix("control-").replace("control", "causal")
+        if cell["truth"] == "no" or pd.notna(cell["true"]):
+            rows.append([claim.id, "false alarm", "planted", place, int(cell["beyond"]), n])
+        if cell["truth"] == "yes":
+            rows.append([claim.id, "miss", "planted", place, n - said_yes, n])
+            rows.append([claim.id, "false no", "planted", place, int(cell["no"]), n])
+    return rows
+
+
+def find_unsound(errors: pd.DataFrame) -> dict[str, str]:
+    """Claims whose test says *yes* of nothing more often than .05, beyond chance, somewhere: claim -> the worst place.
+
+    Such a claim prints no *yes*: a test holds every committed ledger to it.
+    """
+    alarms = errors[(errors["error"] == "false alarm") & (errors["low"] > ALPHA)]
+    worst = alarms.sort_values("low").groupby("claim").tail(1)
+    return {row.claim: f"{row.place}: {say_rate(row.k, row.n)}" for row in worst.itertuples()}
+
+
+def tabulate_errors(errors: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
+    """The errors of each claim's own test, as text: where it is worst of all simulated nulls, and over all planted worlds.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        From :func:`count_errors`.
+    declared : Declarations
+
+    Returns
+    -------
+    DataFrame
+        A row a claim, a column an error and source, "k of n [exact 95 % interval]".
     """
     rows = {}
-    for claim, mine in table.groupby(level="claim", sort=False):
-        row: dict[str, str | int] = {}
-        for truth, name, rate in (("yes", "true", "found"), ("no", "false", "false alarms")):
-            counts = [int(mine.loc[mine["truth"] == truth, verdict].sum()) for verdict in VERDICTS[:3]]
-            row[f"{name}: yes, undecided, no"] = ", ".join(map(str, counts)) if sum(counts) else "–"
-            row[rate] = say_rate(counts[0], sum(counts))
-        row["no truth"] = int(mine.loc[mine["truth"] == "", list(VERDICTS[:3])].sum().sum())
-        rows[claim] = row | {name: int(mine[name].sum()) for name in ("not tested", "not run")}
+    for claim in declared.claims:
+        row = {}
+        for error in ("false alarm", "miss", "false no"):
+            for source in ("simulated", "planted"):
+                mine = errors[(errors["claim"] == claim.id) & (errors["error"] == error) & (errors["source"] == source)]
+                row[f"{error}, {source}"] = _say_worst(mine) if source == "simulated" else _say_all(mine)
+        rows[claim.title] = row
     return pd.DataFrame(rows).T
+
+
+def _say_worst(errors: pd.DataFrame) -> str:
+    if errors.empty:
+        return "–"
+    worst = errors.assign(rate=errors["k"] / errors["n"]).nlargest(1, "rate").iloc[0]
+    return f"{say_rate(worst['k'], worst['n'])} ({worst['place']})"
+
+
+def _say_all(errors: pd.DataFrame) -> str:
+    return say_rate(int(errors["k"].sum()), int(errors["n"].sum()))
 
 
 def say_rate(k: int, n: int) -> str:
@@ -112,6 +214,41 @@ def say_rate(k: int, n: int) -> str:
         return "–"
     interval = scipy.stats.binomtest(k, n).proportion_ci()
     return f"{k} of {n} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def tabulate_truths(declared: Declarations, worlds: Mapping[str, str], truths: Truths) -> pd.DataFrame:
+    """What is true of each claim in each world, and how that is known.
+
+    Parameters
+    ----------
+    declared : Declarations
+    worlds : dict of str to str
+        World -> what it is called.
+    truths : dict
+        From :func:`emonb.book.truth.read_truths`.
+
+    Returns
+    -------
+    DataFrame
+        Rows: claims; columns: worlds, and ``why``, the reasons. *Yes* or *no*; where it was
+        measured, the effect with its standard error; a dash where nothing settles it.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for claim in declared.claims:
+        row = {name: _say_truth(claim, world, truths) for world, name in worlds.items()}
+        groups = {
+            known.because: ", ".join(worlds[world] for world in known.worlds if world in worlds) for known in claim.truth
+        }
+        rows[claim.title] = row | {"why": "; ".join(f"{names}: {why}" for why, names in groups.items())}
+    return pd.DataFrame(rows).T
+
+
+def _say_truth(claim: Claim, world: str, truths: Truths) -> str:
+    known, found = claim.known_in(world), truths.get(world, {}).get(claim.id)
+    truth = find_truth(claim, world, truths) or "–"
+    if known is None or known.holds != "measured" or found is None:
+        return truth
+    return f"{truth}: {found['effect']:.2f} ± {found['se']:.2f}"
 
 
 _GRADES = {
@@ -139,145 +276,7 @@ def grade_wiring(trials: Iterable[Trial], worlds: Mapping[str, str]) -> pd.DataF
     return pd.DataFrame(rows).T
 
 
-def name_misplaced(trials: Sequence[Trial], worlds: Mapping[str, str], bound: float = 0.1) -> dict[str, Any]:
-    """Worlds in which attributes have neurons, but not the wired ones: mean precision below the bound; and how many.
-
-    Also ``unwired``: the mean share of the neurons found that are wired to no attribute, and ``where`` it was counted.
-    """
-    named: list[str] = []
-    unwired: dict[str, list[float]] = {}
-    for world, name in worlds.items():
-        mine = [t["quantities"] for t in trials if t["study"] == world and "truth.precision" in t["quantities"]]
-        found, precision = (np.mean([q[f"truth.{k}"] for q in mine] or [0.0]) for k in ("voiced_found", "precision"))
-        if found >= 1 and precision < bound:
-            named.append(f"*{name}*")
-            unwired[f"*{name}*"] = [q["truth.unwired"] for q in mine if "truth.unwired" in q and q["truth.voiced_found"]]
-    shares = [share for mine in unwired.values() for share in mine]
-    where = ", ".join(name for name, mine in unwired.items() if mine)
-    return {
-        "worlds": ", ".join(named), "n": float(len(named)),
-        "unwired": float(np.mean(shares or [0.0])), "where": where, "counted": float(len(shares)),
-    }  # fmt: skip
-
-
 def _say_range(values: Sequence[float]) -> str:
     if not values:
         return "–"
     return f"{np.mean(values):.2f}" + (f" [{min(values):.2f}, {max(values):.2f}]" if len(values) > 1 else "")
-
-
-def count_verdicts(table: pd.DataFrame, done: int) -> dict[str, float]:
-    """Numbers for sentences: verdicts with a truth to compare with, wrong ones, and how many runs are ``done`` of all."""
-    known = table[table["wrong"].notna()]
-    judged = known[["yes", "no", "undecided"]].sum(axis=1).groupby(known["truth"]).sum()
-    said = known.groupby("truth")[["yes", "no"]].sum()
-    worlds = table.groupby(level="world")[["n", "not run"]].first()
-    resembling = table.loc[(slice(None), "control-correlated"), :] if "control-correlated" in worlds.index else known[:0]
-    silent = resembling[
-        (resembling["truth"] == "no") & resembling.index.get_level_values("claim").str.endswith("not carried")
-    ]
-    return {
-        "judged": float(judged.sum()), "true": float(judged.get("yes", 0)), "untrue": float(judged.get("no", 0)),
-        "false_yes": float(said["yes"].get("no", 0)), "false_no": float(said["no"].get("yes", 0)),
-        "found": float(said["yes"].get("yes", 0)), "resembling": float(silent["yes"].sum()),
-        "done": float(done), "all": float(done + worlds["not run"].sum()),
-    }  # fmt: skip
-
-
-def count_untrained(trials: Iterable[Trial], world: str = "control-untrained") -> dict[str, float]:
-    """How many attributes are found to have neurons where the network is random: mean over worlds, and their number."""
-    found = [t["claims"]["neurons"]["each"].values() for t in trials if t["study"] == world and "neurons" in t["claims"]]
-    counts = [sum(holds == "yes" for holds, _ in each) for each in found]
-    return {"attributes": float(np.mean(counts)) if counts else float("nan"), "n": float(len(counts))}
-
-
-def compare_live(table: pd.DataFrame, rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
-    """Shares of *yes* in planted worlds beside those in simulated studies, where all is planted and where nothing is.
-
-    Returns
-    -------
-    DataFrame
-        One row a claim, as text: "k of n [exact 95 % interval]" over planted worlds in which the claim is true, or
-        false, and the range over simulated cells of strength 1, or 0 (neurons drawn by lot among them).
-    """
-    rows = {}
-    for claim in declared.claims:
-        mine = rates[(rates["claim"] == claim.id) & ~rates["silent"].astype(bool)]
-        row = {}
-        for truth, strength, name in (("yes", 1, "true"), ("no", 0, "false")):
-            title = claim.title + ({"yes": ", carried", "no": ", not carried"}[truth] if claim.is_count else "")
-            live = table.loc[title]
-            live = live[live["truth"] == truth]
-            row[f"{name}, planted worlds"] = say_rate(int(live["yes"].sum()), int(live[list(VERDICTS[:3])].sum().sum()))
-            cells = mine.loc[mine["strength"] == strength, "yes_rate"]
-            row[f"{name}, simulated"] = f"{cells.min():.2f} to {cells.max():.2f}" if len(cells) else "–"
-        rows[claim.title] = row
-    return pd.DataFrame(rows).T
-
-
-def read_rates() -> pd.DataFrame:
-    """Read the simulated rates (``book/instrument.json``, written by ``emonb instrument``); empty where there are none."""
-    path = book_dir() / "instrument.json"
-    columns = ["claim", "silent", "lot", "strength", "correlation", "draws", *VERDICTS[:4], "n", "effect"]
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
-    table = pd.DataFrame(cells, columns=columns)
-    for name in ("yes", "no", "undecided"):
-        intervals = [scipy.stats.binomtest(k, n).proportion_ci() for k, n in zip(table[name], table["n"], strict=True)]
-        table[f"{name}_rate"] = table[name] / table["n"]
-        table[f"{name}_low"], table[f"{name}_high"] = [i.low for i in intervals], [i.high for i in intervals]
-    return table
-
-
-def find_rate(claim: str, **cell: float | bool) -> float:
-    """Share of *yes* in simulated studies of one kind; NaN where none was made.
-
-    >>> 0 <= find_rate("lesions", lot=True, draws=1) <= 1
-    True
-    """
-    mine = read_rates()
-    mine = mine[mine["claim"] == claim]
-    for name, value in cell.items():
-        mine = mine[mine[name] == value]
-    return float(mine["yes"].sum() / mine["n"].sum()) if len(mine) else float("nan")
-
-
-NOMINAL = 0.025
-"""How often a *yes*, which needs a two-sided p below .05 on the claimed side, may be said of nothing."""
-
-
-def false_alarms(rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame:
-    """How often the rule says yes where nothing is planted, of an attribute that no neuron carries, or of neurons by lot.
-
-    Returns
-    -------
-    DataFrame
-        One row a simulated cell, indexed by claim (and what is hard in it): ``value`` with its exact interval ``low``,
-        ``high``, ``n``; ``cell``, what it is like; ``over``, whether the whole interval lies above NOMINAL.
-    """
-    rows = []
-    for claim in declared.claims:
-        mine = rates[rates["claim"] == claim.id].sort_values(["silent", "lot", "correlation", "draws", "strength"])
-        for cell in mine[(mine["strength"] == 0) | mine["silent"]].itertuples():
-            kind = ", only a close attribute carried" if cell.silent else ", neurons by lot" if cell.lot else ""
-            like = "" if cell.lot else f"r² = {cell.correlation:g}"
-            like += f", the rest of strength {cell.strength:g}" if cell.silent else ""
-            like += f"{like and ', '}{cell.draws} masks" if "random masks" in claim.sampled else ""
-            rows.append([claim.title + kind, cell.yes_rate, cell.yes_low, cell.yes_high, cell.n, like.strip()])
-    table = pd.DataFrame(rows, columns=["row", "value", "low", "high", "n", "cell"]).set_index("row")
-    return table.assign(over=table["low"] > NOMINAL)
-
-
-def summarise_alarms(alarms: pd.DataFrame) -> dict[str, float | str]:
-    """Numbers for a sentence: how many rates there are, how many lie wholly above NOMINAL, the three worst."""
-    over = alarms[alarms["over"]]
-    worst = over.sort_values("value").groupby(level=0, sort=False).tail(1)
-    highest = worst.iloc[::-1].head(3).iterrows()
-    names = "; ".join(f"{row} {100 * one.value:.0f} % ({one.cell})" for row, one in highest)
-    return {"over": float(len(over)), "rates": float(len(alarms)), "names": names or "none"}
-
-
-def say(text: str, numbers: Mapping[str, Any], when: str | None = None) -> Text | None:
-    """Fill a sentence from named numbers, where its condition holds."""
-    words = {name: value for name, value in numbers.items() if isinstance(value, str)}
-    filled = prose.fill(text, {k: v for k, v in numbers.items() if k not in words}, when, **words)
-    return None if filled is None else Text(filled)

@@ -20,7 +20,9 @@ from scipy.stats import rankdata
 from emonb.analysis import maps
 from emonb.analysis.rdm import order_emotions, pair_labels, to_square
 from emonb.book import stills, svg
+from emonb.book.claims import Declarations
 from emonb.book.tables import format_number
+from emonb.book.truth import Truths, find_truth
 from emonb.errors import LabelError
 
 if TYPE_CHECKING:
@@ -210,8 +212,8 @@ def world_picker(table: pd.DataFrame, worlds: dict[str, str] | None = None) -> I
     Parameters
     ----------
     table : DataFrame
-        One row a claim in a world of a seed: ``world``, ``seed``, ``claim``, ``holds`` (yes, no, undecided, not tested),
-        ``truth`` (yes, no, or empty where there is none) and, if there, ``value``, ``low``, ``high``.
+        One row a claim in a world of a seed: ``world``, ``seed``, ``claim``, ``holds`` (a verdict),
+        ``truth`` (as verdicts, or empty where there is none) and, if there, ``value``, ``low``, ``high``.
     worlds : dict of str to str, optional
         A sentence about each world.
     """
@@ -230,20 +232,22 @@ def world_picker(table: pd.DataFrame, worlds: dict[str, str] | None = None) -> I
 
 
 def verdicts_of(
-    trials: Sequence[dict[str, Any]], titles: Mapping[str, str] | None = None, worlds: Mapping[str, str] | None = None
+    trials: Sequence[dict[str, Any]], declared: Declarations, worlds: Mapping[str, str], truths: Truths
 ) -> pd.DataFrame:
-    """Table for :func:`world_picker` from trials (``book/trials.json``), claims and worlds called by their titles."""
-    titles, worlds = titles or {}, worlds or {}
+    """Table for :func:`world_picker` from trials (``book/trials.json``) and what is true in their worlds."""
     return pd.DataFrame(
         {
-            "world": worlds.get(trial["study"], trial["study"]), "seed": trial["seed"],
-            "claim": titles.get(name, name), "holds": claim["holds"],
-            "truth": claim.get("truth"),
-            **{key: claim[key] for key in ("value", "low", "high") if key in claim},
+            "world": worlds.get(trial["study"], trial["study"]),
+            "seed": trial["seed"],
+            "claim": claim.title,
+            "holds": entry["holds"],
+            "truth": find_truth(claim, trial["study"], truths) or "",
+            **{key: entry[key] for key in ("value", "low", "high") if key in entry},
         }
         for trial in trials
-        for name, claim in sorted(trial["claims"].items(), key=lambda item: [*titles, item[0]].index(item[0]))
-    )  # fmt: skip
+        for claim in declared.claims
+        if (entry := trial["claims"].get(claim.id))
+    )
 
 
 def _stack_draws(rows: xr.DataArray) -> xr.DataArray:

@@ -16,7 +16,6 @@ from emonb.book.claims import Claim, read_declarations
 from emonb.book.criteria import Quantities, known
 from emonb.book.tables import Table, name_cells
 from emonb.book.truth import Grade, grade, know_truth
-from emonb.book.verdict import is_small
 from emonb.errors import ClaimError
 from emonb.world.world import Truth
 
@@ -29,49 +28,43 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     Returns
     -------
     dict
-        ``holds`` (yes, no, undecided, not tested; or "k of n" attributes, with each attribute's in ``each``),
-        ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the released files give, ``released``;
-        ``estimate``, ``low``, ``high`` (95 %), ``low90``, ``high90``, ``p`` and its ``side``, ``bf`` where there is one;
-        ``unit``, ``n``, ``population``, the smallest effect of interest ``sesoi``, what it is held against, ``mark``.
+        ``holds`` (one of :data:`emonb.book.verdict.Verdict`), ``edges`` (what would turn it, where
+        little would), ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the
+        released files give, ``released``; whether it is ``exploratory`` in this study;
+        ``estimate``, ``low``, ``high`` (95 %), ``low90``, ``high90``, ``p`` and its ``side``,
+        ``bf`` where there is one; of a count ``of``; ``unit``, ``n``, ``population``, the smallest
+        effect of interest ``sesoi``, what it is held against, ``mark``.
     """
-    found, smallest = claim.gather(quantities), claim.smallest.effect
+    evidence, smallest = claim.gather(quantities), claim.smallest.effect
     stated = claim.stated if study == "published" else ()
-    entry: dict[str, Any] = {"holds": "not tested"}
-    entry["reproduced"] = criteria.judge([s for s in stated if s.source == "printed"], quantities)
-    if any(s.source == "released" for s in stated):
-        entry["released"] = criteria.judge([s for s in stated if s.source == "released"], quantities)
-    each = {
-        name: {
-            "holds": evidence.decide(smallest, claim.side),
-            "estimate": evidence.value,
-            **{field: value for field, value in evidence._asdict().items() if field != "value"},
-        }
-        for name, evidence in found.items()
-    }
-    blank = dict.fromkeys(("estimate", "low", "high", "low90", "high90", "p"))
-    if claim.is_count:
-        tested = {name: one for name, one in each.items() if one["holds"] != "not tested"}
-        count = sum(one["holds"] == "yes" for one in tested.values())
-        if tested:
-            entry["holds"] = f"{count} of {len(tested)}"
-        entry |= {**blank, "estimate": count if tested else None, "each": each}
-    else:
-        entry |= each.get("", blank)
-        if entry["holds"] == "yes":
-            entry["small"] = is_small((entry["low90"], entry["high90"]), smallest, claim.side)
-    bayes = known(quantities, f"{claim.evidence}.bf")
-    n = known(quantities, claim.n)
-    if claim.mark and (marks := fnmatch.filter(sorted(quantities), claim.mark.quantity)):
-        entry["mark"] = {"words": claim.mark.words, "value": known(quantities, marks[0])}
-    return {
-        **entry,
+    printed, released = ([s for s in stated if s.source == source] for source in ("printed", "released"))
+    entry: dict[str, Any] = {
+        "holds": claim.judge(evidence),
+        "reproduced": criteria.judge(printed, quantities),
+        **({"released": criteria.judge(released, quantities)} if released else {}),
+        "exploratory": study in claim.exploratory,
+        "estimate": evidence.value,
+        **{field: value for field, value in evidence._asdict().items() if field != "value"},
         "side": "two-sided",
-        **({"bf": bayes} if bayes is not None else {}),
         "unit": claim.unit,
-        "n": None if n is None else round(n),
+        "n": _whole(quantities, claim.n),
         "population": claim.population,
         "sesoi": smallest,
     }
+    if claim.of is not None:
+        entry["of"] = _whole(quantities, claim.of)
+    elif edges := list(evidence.edges(smallest, claim.side)):
+        entry["edges"] = edges
+    if (bayes := known(quantities, f"{claim.evidence}.bf")) is not None:
+        entry["bf"] = bayes
+    if claim.mark and (marks := fnmatch.filter(sorted(quantities), claim.mark.quantity)):
+        entry["mark"] = {"words": claim.mark.words, "value": known(quantities, marks[0])}
+    return entry
+
+
+def _whole(quantities: Quantities, name: str) -> int | None:
+    value = known(quantities, name)
+    return None if value is None else round(value)
 
 
 class Ledger:
@@ -174,7 +167,7 @@ class Ledger:
         entry = judge_claim(claim, self.quantities, self.study)
         if self.measure == "auc" and "accuracy" in claim.scale:
             entry["scale"] = claim.scale.replace("accuracy", "AUC")
-        self.claims[name] = entry | know_truth(claim, entry, self.study, self._truth)
+        self.claims[name] = entry | know_truth(claim, self.study, self._truth)
         self._save()
         return Card(claim, self.claims[name])
 

@@ -1,7 +1,7 @@
 """Ledgers of editions: chapters' records merged into one, the committed ones read, and two of them compared."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from emonb.book.claims import Declarations, read_declarations
@@ -12,7 +12,7 @@ KINDS = ("claims", "quantities")
 
 
 def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Merge the records of an edition's chapters, sorted by name.
+    """Merge the records of an edition's chapters, sorted by name; primary claims get their ``p_holm``.
 
     Raises
     ------
@@ -28,7 +28,26 @@ def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 merged[kind][name] = value
     if not merged["undefined"]:
         del merged["undefined"]
+    primary = declarations().primary
+    if set(primary) <= set(merged["claims"]):  # the family is known once all their chapters have run
+        adjusted = adjust_holm([merged["claims"][name]["p"] for name in primary])
+        for name, p in zip(primary, adjusted, strict=True):
+            merged["claims"][name] = {**merged["claims"][name], "p_holm": p}
     return {kind: dict(sorted(values.items())) for kind, values in merged.items()}
+
+
+def adjust_holm(p: Sequence[float | None]) -> list[float | None]:
+    """Adjust p values as Holm (1979, Scand J Stat 6:65) does; one that is not known counts as 1 and stays unknown.
+
+    >>> adjust_holm([0.01, None, 0.04, 0.02])
+    [0.04, None, 0.08, 0.06]
+    """
+    known = [1.0 if one is None else one for one in p]
+    adjusted, most = [1.0] * len(known), 0.0
+    for rank, k in enumerate(sorted(range(len(known)), key=known.__getitem__)):
+        most = max(most, min(1.0, (len(known) - rank) * known[k]))
+        adjusted[k] = most
+    return [None if one is None else new for one, new in zip(p, adjusted, strict=True)]
 
 
 def read_ledgers() -> dict[str, dict[str, Any]]:
@@ -81,9 +100,8 @@ def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: 
 
 
 def _verdicts(entry: dict[str, Any]) -> dict[str, str]:
-    """Verdicts of a claim's entry, for all and for each attribute."""
-    each = {f"holds, {name}": one["holds"] for name, one in entry.get("each", {}).items()}
-    return {**{kind: entry[kind] for kind in ("reproduced", "released", "holds") if kind in entry}, **each}
+    """Verdicts of a claim's entry."""
+    return {kind: entry[kind] for kind in ("reproduced", "released", "holds") if kind in entry}
 
 
 def describe_row(row: dict[str, Any]) -> str:

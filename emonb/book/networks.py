@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from emonb.book import prose
-from emonb.book.cards import Entry, describe_effect, say_holds
+from emonb.book.cards import HOLDS, Entry, describe_effect
 from emonb.book.claims import Claim, Declarations
-from emonb.book.prose import write_number
+from emonb.book.saying import write_number
 from emonb.book.tables import Html, Text, format_number
 from emonb.study import Study
 
@@ -118,7 +118,7 @@ def pair_table(pairs: list[Pair]) -> Html:
             if entry is None:
                 cells.append("not yet")
                 continue
-            link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{say_holds(entry)}</a>'
+            link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{HOLDS[entry["holds"]]}</a>'
             effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
             cells.append(link + effect)
         digits = 2 if claim.smallest.effect >= 0.1 else 3

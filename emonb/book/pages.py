@@ -1,17 +1,24 @@
 """The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side."""
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from emonb.book.cards import REPRODUCED, SYMBOLS, Card, describe_effect, kind_of, read_verdict, say_holds
+from emonb.book.cards import (
+    HOLDS,
+    REPRODUCED,
+    ROLES,
+    Card,
+    describe_effect,
+    describe_truth,
+    kind_of,
+    read_verdict,
+    say_sentence,
+)
 from emonb.book.claims import Claim, Declarations
 from emonb.book.networks import NAMES
 from emonb.book.tables import Html
-from emonb.paths import book_dir
+from emonb.book.verdict import Evidence, Side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,14 +76,23 @@ def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
             entry = ledger["claims"].get(claim.id)
             text = "not judged yet"
             if entry is not None:
-                truth = f"<br>true: {entry['truth']}" if "truth" in entry else ""
-                effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
-                text = f'<a href="{_cell(edition, claim)}">{say_holds(entry)}</a>{effect}{truth}'
+                truth = f"<br>true: {describe_truth(entry)}" if "truth" in entry else ""
+                late = "<br>exploratory" if entry["exploratory"] else ""
+                effect = f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
+                text = f'<a href="{_cell(edition, claim)}">{HOLDS[entry["holds"]]}</a>{late}{effect}{truth}'
             cells.append(f'<td data-label="{NAMES.get(edition, edition)}">{text}</td>')
-        rows.append(f"<tr><td><b>{claim.title}</b>: {html.escape(claim.sentence)}</td>{''.join(cells)}</tr>")
+        said = html.escape(_say_anywhere(claim, ledgers))
+        rows.append(f"<tr><td><b>{claim.title}</b>: {said} <i>({ROLES[claim.role]})</i></td>{''.join(cells)}</tr>")
     return Html(
         f'<table class="verdicts"><thead><tr><th>claim</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
+
+
+def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
+    """What is claimed, with the counts that all editions share."""
+    entries = [ledger["claims"].get(claim.id, {}) for ledger in ledgers.values()]
+    same = {name: {entry.get(name) for entry in entries} for name in ("n", "of")}
+    return say_sentence(claim, {name: counts.pop() for name, counts in same.items() if len(counts) == 1})
 
 
 def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
@@ -99,21 +115,38 @@ def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
     )
 
 
+def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
+    """Draw every edition's verdicts against their bounds; a count has none."""
+    from emonb.book import figures_claims
+
+    rows: dict[str, dict[str, tuple[Evidence, float, Side]]] = {}
+    for claim in declared.claims:
+        for edition, ledger in ledgers.items():
+            entry = ledger["claims"].get(claim.id, {})
+            if not claim.is_count and entry.get("low") is not None:
+                found = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
+                mine = rows.setdefault(claim.title, {})
+                mine[NAMES.get(edition, edition)] = (found, claim.smallest.effect, claim.side)
+    return figures_claims.draw_bounds(rows)
+
+
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
     """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
     kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
     kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
-    head = ["claim", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
+    head = ["claim", "whose", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for claim in declared.claims:
         entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
         if not any(entries.values()):
             continue
         cells = [str(entries[edition].get(kind, "–")) for edition, kind in kinds]
-        truth = str(entries.get("control", {}).get("truth", "–"))
+        control = entries.get("control", {})
+        truth = describe_truth(control) if "truth" in control else "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
         module = f"[{claim.module}.py](emonb/analysis/{claim.module}.py)"
-        lines.append(f"| {claim.title} | {claim.sentence} | {' | '.join([*cells, truth, chapter, module])} |")
+        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module]
+        lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -133,55 +166,6 @@ def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
     return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
 
 
-def read_rates() -> pd.DataFrame:
-    """Read the measured rejection rates (``book/calibration.json``, written by ``emonb calibrate``)."""
-    path = book_dir() / "calibration.json"
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rates"])
-
-
-def draw_rates(rates: pd.DataFrame, level: float) -> "Figure":
-    """Draw the rejection rates at one level, tests of the right unit and others side by side."""
-    from emonb.book import figures
-
-    names = {
-        "valid": "emotion, mask or attribute",
-        "residuals": "emotion, residuals permuted",
-        "mantel": "emotion, partial Mantel",
-        "study": "pair, prompt or emotion",
-    }
-    at = rates[rates["level"] == level].rename(columns={"rate": "value"}).set_index("data")
-    tests = at.index.unique()  # not every one has every kind
-    groups = {
-        names[kind]: at.loc[at["kind"] == kind, ["value", "low", "high"]].reindex(tests)
-        for kind in names
-        if kind in set(at["kind"])
-    }
-    return figures.draw_intervals(groups, f"rejection rate under the null (nominal {level:g})", reference=level)
-
-
-def describe_rates(rates: pd.DataFrame) -> Html:
-    """Say which tests are calibrated: their interval holds the nominal rate or lies below it."""
-    parts = []
-    names = {
-        "valid": "Tests that count the unit their question is about",
-        "study": "Tests that count pairs, prompts or emotions in its place",
-        "residuals": "Double semi-partialing",
-        "mantel": "The partial Mantel test",
-    }
-    for kind, name in names.items():
-        mine = rates[rates["kind"] == kind]
-        if mine.empty:
-            continue
-        over = mine[mine["low"] > mine["level"]]
-        worst = mine.loc[(mine["rate"] / mine["level"]).idxmax()]
-        like = str(worst.data).replace("the same", "model and humans given the corpus")
-        parts.append(
-            f"{name}: {len(over)} of {len(mine)} rates lie above their level with the whole interval (by chance "
-            f"{0.025 * len(mine):.1f}); worst for its level, {worst.rate:.3f} at {worst.level:g} ({like})."
-        )
-    return Html(f"<p>{' '.join(parts)}</p>")
-
-
 def _cell(edition: str, claim: Claim) -> str:
     return f"{edition}/{claim.chapter}.html#claim-{claim.id}"
 
@@ -192,6 +176,5 @@ def _linked(claim: Claim, edition: str, ledger: Mapping[str, Any]) -> str:
     if entry is None:
         return f"<i>{claim.title}</i>"
     printed = "" if entry["reproduced"] == "not printed" else f", {REPRODUCED[entry['reproduced']]}"
-    mark = SYMBOLS.get(entry["holds"], "")
-    words = entry["holds"] if not mark else say_holds(entry)
-    return f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: {words}{printed}'
+    linked = f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>'
+    return f"{linked}: {HOLDS[entry['holds']]}{printed}"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from emonb.book.saying import read_cell
+
 OWN = "published"  # the edition whose figures have plain names
 _PLAIN = re.compile(  # calls that say how, and not what
     "add|append|apply|assign|assign_coords|astype|describe|drop|dropna|format|isel|items|iterrows|join|keys|load|max|mean|min|"
@@ -29,9 +31,10 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        The notebook, changed: a folded cell's prompt says what its code does (:func:`name_code`); both parameter cells are
-        folded; in an edition other than the published one, figures' names and references to them begin with the edition's
-        name, and the title ends with it.
+        The notebook, changed: a folded cell's prompt says what its code does (:func:`name_code`);
+        of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; both parameter cells are
+        folded; in an edition other than the published one, figures' names and references to them
+        begin with the edition's name, and the title ends with it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
@@ -46,6 +49,8 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
             cell["source"] = text
         if cell["cell_type"] != "code":
             continue
+        if read_cell(text) is not None:
+            cell["metadata"]["tags"] = [*tags, "remove-input"]
         given = {"parameters": "Parameters of this chapter", "injected-parameters": "Parameters it was run with"}
         prompt = next((name for tag, name in given.items() if tag in tags), "") or f"Code: {name_code(text)}"
         if given.keys() & set(tags) and "hide-input" not in tags:

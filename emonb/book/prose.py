@@ -8,6 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from emonb.book.saying import write_number
 from emonb.book.tables import Text
 from emonb.errors import ClaimError
 
@@ -85,22 +86,6 @@ class _Filler(string.Formatter):
         except ValueError as error:
             raise ClaimError(f"{value!r} cannot be written as '{format_spec}': {error}") from None
         return text if isinstance(value, str) else write_number(text)
-
-
-def write_number(number: str) -> str:
-    """A number as it is printed: no "-0.00", a minus sign, powers of ten, a space before the per cent sign.
-
-    >>> [write_number(text) for text in ("-0.00", "-0.17", "7e-07", "83.2%")]
-    ['0.00', '−0.17', '7 × 10⁻⁷', '83.2 %']
-    """
-    number = number.removeprefix("-") if not number.strip("-0.%") else number
-    digits, e, power = number.partition("e")
-    if e:
-        digits += " × 10" + str(int(power)).translate(_SUPERSCRIPT)
-    return digits.replace("-", "−").replace("%", " %")
-
-
-_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def _holds(when: str, quantities: Mapping[str, float], names: Mapping[str, str | float]) -> bool:

@@ -9,10 +9,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, name_points
-from emonb.book.prose import write_number
+from emonb.book.saying import write_number
 from emonb.book.svg import INK
 
-MARKS = {"yes": "o", "no": "x", "undecided": "s", "not tested": "."}
+VERDICTS = ("yes", "yes, too small to matter", "no", "undecided", "not tested")
 
 
 def draw_maps(people: np.ndarray, model: np.ndarray, emotions: Sequence[str]) -> Figure:
@@ -69,9 +69,10 @@ def draw_worlds(table: pd.DataFrame) -> Figure:
             if rows.empty:
                 continue
             counts = rows["holds"].value_counts()
-            text = ", ".join(f"{counts[kind]} {kind}" for kind in MARKS if kind in counts)
+            text = ", ".join(f"{counts[kind]} {kind}" for kind in VERDICTS if kind in counts)
             truth = rows["truth"].iloc[0]
-            wrong = any(v in ("yes", "no") and truth in ("yes", "no") and v != truth for v in rows["holds"])
+            short = [holds.partition(",")[0] for holds in rows["holds"]]
+            wrong = truth in ("yes", "no") and {"yes": "no", "no": "yes"}[truth] in short
             ax.text(x, y, text, ha="center", va="bottom", fontsize=8, color=SELECTIVE if wrong else INK)
             ax.text(x, y, f"true: {truth}" if truth else "", ha="center", va="top", fontsize=7, color=INK)
     ax.set(xticks=range(len(worlds)), yticks=range(len(claims)), yticklabels=claims)

@@ -1,7 +1,9 @@
 """What a chapter found against what is true in a planted world; only the claims ledger knows the truth."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from emonb.analysis.inference import correlate_attributes
 from emonb.book.claims import Claim
 from emonb.book.tables import format_table
+from emonb.paths import book_dir
 from emonb.world.world import Truth
 
 
@@ -33,28 +36,55 @@ class Grade:
         return "the truth is not known" if self.table is None else self.table.to_string()
 
 
-def know_truth(claim: Claim, entry: dict[str, Any], study: str, truth: Truth | None) -> dict[str, Any]:
+IsTrue = Literal["yes", "yes, too small to matter", "no"]
+Truths = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def read_truths() -> Truths:
+    """Effects measured in planted worlds with many more masks and seeds (``book/truths.json``).
+
+    Returns
+    -------
+    dict
+        World -> claim -> ``effect``, its standard error ``se`` and the number of worlds ``n``;
+        empty where none were measured.
+    """
+    path = book_dir() / "truths.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))["worlds"]) if path.is_file() else {}
+
+
+def find_truth(claim: Claim, world: str, truths: Truths) -> IsTrue | None:
+    """What is true of a claim in a planted world, in the rule's words; None where nothing settles it.
+
+    A measured effect is true where it reaches the bound, and too small to matter where it is there
+    and does not. Where two standard errors do not tell on which side of the bound it lies, nothing
+    settles it.
+    """
+    declared = claim.known_in(world)
+    if declared is None or declared.holds == "unknown":
+        return None
+    if declared.holds != "measured":
+        return declared.holds
+    if (found := truths.get(world, {}).get(claim.id)) is None:
+        return None
+    effect = found["effect"] if claim.side == "greater" else -found["effect"]
+    beyond, unsure = effect - claim.smallest.effect, 2 * found["se"]
+    if abs(beyond) <= unsure:
+        return None
+    return "yes" if beyond > 0 else "yes, too small to matter" if effect > unsure else "no"
+
+
+def know_truth(claim: Claim, study: str, truth: Truth | None) -> dict[str, Any]:
     """What is true of a claim in a planted study, to stand beside its verdict; empty where it is not known.
 
-    Parameters
-    ----------
-    claim : Claim
-    entry : dict
-        From :func:`emonb.book.ledger.judge_claim`; of a claim judged for each attribute, each gets its truth.
-    study : str
-    truth : Truth, optional
+    A count comes with how many there truly are, ``true_count``: attributes that the texts voice.
     """
-    declared = claim.truth.get(study)
-    if declared is None:
+    if (holds := find_truth(claim, study, read_truths())) is None:
         return {}
-    if not claim.is_count:
-        return {"truth": declared}
-    if declared == "attributes" and truth is None:
-        return {}
-    voiced = {name for name, weight in truth.importance.items() if weight > 0} if truth else set()
-    true = {name: declared == "yes" or (declared == "attributes" and name in voiced) for name in entry.get("each", {})}
-    each = {name: {**entry["each"][name], "truth": "yes" if is_true else "no"} for name, is_true in true.items()}
-    return {"truth": f"{sum(one['truth'] == 'yes' for one in each.values())} of {len(each)}", "each": each}
+    if not claim.is_count or truth is None:
+        return {"truth": holds}
+    voiced = sum(weight > 0 for weight in truth.importance.values())
+    return {"truth": holds, "true_count": voiced if holds == "yes" else 0}
 
 
 def grade(subject: str, found: xr.DataArray, truth: Truth | None) -> Grade:

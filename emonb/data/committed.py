@@ -187,6 +187,59 @@ def read_lesions(
     return arrange(xr.Dataset(arrays, coords), attributes, sizes).assign_attrs(about)
 
 
+def write_moved(moved: xr.Dataset, masks: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
+    """Write accuracy and AUC under moved masks (:func:`emonb.model.moved.lesion_moved`), as many as there are."""
+    path = folder / name_files("bijections", ".", (), "")["bijections"]
+    values = {name: moved[name].to_numpy() for name in ("accuracy", "auc")}
+    axes = {name: moved[name].to_numpy() for name in ("attribute", "seed", "emotion")}
+    about = {name: moved.attrs[name] for name in ("ablation", "split")}
+    about |= {name: int(moved.attrs[name]) for name in ("size", "within_layers")}
+    own = _own_masks(masks, moved.attribute.values.tolist(), about["size"])
+    _save(path, fingerprint=own, **axes, **values)
+    return _describe(path, ".npz", recipe, log, **about)
+
+
+def read_moved(
+    masks: xr.Dataset,
+    attributes: Sequence[str],
+    size: int,
+    bijections: int,
+    within_layers: bool,
+    files: Mapping[str, Path],
+    recipe: dict[str, Any],
+) -> xr.Dataset:
+    """Read what moved masks did in the form of :func:`emonb.model.moved.lesion_moved`; errors as of :func:`read_prompts`.
+
+    There are as many bijections as were committed so far, at most those that the study wants, and none where nothing is
+    committed, or it is of other masks than the study's.
+    """
+    none = xr.Dataset({name: (("bijection", "attribute"), np.empty((0, len(attributes)))) for name in ("accuracy", "auc")},
+                      {"attribute": list(attributes)})  # fmt: skip
+    if not files:
+        return none
+    path = files["bijections"]
+    free, unread = ("attributes", "comparisons", "draws"), ("bijections", "size", "sizes", "within_layers")
+    note, found = _open(path, ".npz", recipe, free, unread), _load(path)
+    where = [found["attribute"].tolist().index(name) for name in attributes]
+    same = (note["size"], note["within_layers"]) == (size, int(within_layers))
+    if not same or (found["fingerprint"][where] != _own_masks(masks, attributes, size)).any():
+        return none
+    axes = {"attribute": list(attributes), "seed": found["seed"], "emotion": found["emotion"]}
+    arrays = {n: (("bijection", *axes), found[n][:bijections][:, where]) for n in ("accuracy", "auc")}
+    about = {
+        **{name: note[name] for name in ("ablation", "split", "size", "within_layers")},
+        "device": note["log"]["device"],
+    }
+    return xr.Dataset(arrays, axes, about)
+
+
+def _own_masks(masks: xr.Dataset, attributes: Sequence[str], size: int) -> np.ndarray:
+    """Fingerprints of attributes' own masks of one size, in their order."""
+    mine = masks.isel(mask=((masks.kind == "selective") & (masks["size"] == size)).values)
+    found = dict(zip(mine.attribute.values.tolist(), _fingerprints(mine).tolist(), strict=True))
+    return np.array([found.get(name, "") for name in attributes])
+
+
 def write_dose(dose: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
     """Write accuracy and AUC of masks at every dose, and alone (:func:`emonb.model.dose.dose_prompts`)."""
     path = folder / name_files("dose", ".", (), "")["dose"]

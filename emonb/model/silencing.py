@@ -77,21 +77,8 @@ def lesion_prompts(
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
 
     def begin() -> Make:
-        positions = 1 + prompts.sizes["position"] + tuning.max_length
-        opened = open_backbone(backbone, layers, neurons, positions, device)
-        budget = Budget(2 * tuning.tokens_per_batch, work.halve)  # nothing is kept for a backward pass
-
-        def rows_of(split: str) -> Rows:
-            emotions = [str(emotion) for emotion in lesioned.emotion.values]
-            tasks = make_tasks(comments, emotions, seeds, split, tuning.negatives, lesions.examples)
-            texts = list(comments["text"])
-            return Rows([tasks[key] for key in prompt_keys(lesioned)], texts, opened.tokenizer, tuning.max_length)
-
-        replacement = None
-        if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
-            read = read_comments(opened, lesioned, rows_of("dev"), budget.positions)
-            replacement = draw_replacement(lesions.ablation, read, lesions.seed)
-        return Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement).make
+        opened = open_backbone(backbone, layers, neurons, 1 + prompts.sizes["position"] + tuning.max_length, device)
+        return open_sweep(opened, lesioned, silenced, comments, lesions, tuning, work.halve).make
 
     with limit_threads(threads):
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
@@ -100,6 +87,31 @@ def lesion_prompts(
     for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
         swept[name] = swept[name].where(silences)
     return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split)
+
+
+def open_sweep(
+    opened: Backbone,
+    lesioned: xr.DataArray,
+    silenced: xr.DataArray,
+    comments: pd.DataFrame,
+    lesions: LesionPlan,
+    tuning: Tuning,
+    halve: bool,
+) -> "Sweep":
+    """Read the comments of a plan's split for prompts (seed, emotion, position, dimension), and what silence is."""
+    budget = Budget(2 * tuning.tokens_per_batch, halve)  # nothing is kept for a backward pass
+    seeds, emotions = lesioned.seed.values.tolist(), [str(emotion) for emotion in lesioned.emotion.values]
+
+    def rows_of(split: str) -> Rows:
+        tasks = make_tasks(comments, emotions, seeds, split, tuning.negatives, lesions.examples)
+        texts = list(comments["text"])
+        return Rows([tasks[key] for key in prompt_keys(lesioned)], texts, opened.tokenizer, tuning.max_length)
+
+    replacement = None
+    if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
+        read = read_comments(opened, lesioned, rows_of("dev"), budget.positions)
+        replacement = draw_replacement(lesions.ablation, read, lesions.seed)
+    return Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement)
 
 
 def sweep_lesions(

@@ -11,12 +11,15 @@ import xarray as xr
 from emonb.data import committed
 from emonb.errors import StudyError
 from emonb.paths import data_dir, in_checkout
+from emonb.run.parts import parts_of
 from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, LIVE, stages_of
 from emonb.study import load_study
 
 READ = ("activations_in_use", "centroids")
 """Committed beside prompts, from which, or from comments alone, they are computed."""
+THEIRS = ("dose", "bijections")
+"""Stages whose origin is that of the lesions."""
 
 
 def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
@@ -46,7 +49,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
     if not stages or not in_checkout():
         raise StudyError(f"no stage of '{as_read.study.name}' is committed, or this is no checkout that it could be put in")
     for name in (stage for stage in stages if stage not in READ):
-        anew = [stage for stage in stages[stages.index(name) :] if stage != "dose"] or ["lesions"]  # its origin is theirs
+        # the origin of some is that of the lesions
+        anew = [s for s in stages[stages.index(name) :] if s not in (*THEIRS, *READ)] or ["lesions"]
         run = Run(load_study(as_read.study, **{f"stages.{stage}": "computed" for stage in anew}))
         if name == "prompts":
             baselines = run.study.baselines if run.study.untrained_baseline else {}
@@ -55,6 +59,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
                 yield from committed.write_prompts(prompts, each.recipe("prompts"), _folder(each), _log(each, prompts))
         elif name == "masks":
             yield committed.write_masks(run.load(name), run.recipe(name), _folder(run), {})
+        elif name == "bijections":
+            yield _write_moved(run, run.load(name))
         elif name == "dose":
             yield committed.write_dose(run.load(name), run.recipe(name), _folder(run), _log(run, run.load(name)))
         else:
@@ -64,6 +70,22 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
         given = {argument: g.get(as_read) for argument, g in LIVE[name].given.items()}
         made, write = LIVE[name].function()(**given), getattr(committed, f"write_{name}")
         yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
+
+
+def commit_moved(study: str, parameters: dict[str, Any]) -> Path:
+    """Write the bijections that are made of a study whose prompts and masks are committed; return the JSON file.
+
+    Raises
+    ------
+    PartError
+        None is made.
+    """
+    run = Run(load_study(study, **parameters, **{"stages.lesions": "computed"}))
+    return _write_moved(run, run.make("bijections", parts_of(run, "bijections", join=True, so_far=True)))
+
+
+def _write_moved(run: Run, moved: xr.Dataset) -> Path:
+    return committed.write_moved(moved, run.load("masks"), run.recipe("bijections"), _folder(run), _log(run, moved))
 
 
 def _folder(run: Run) -> Path:

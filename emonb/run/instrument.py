@@ -1,4 +1,4 @@
-"""How often the rule says yes, no and undecided of simulated studies whose answer is known: one resumable command.
+"""How often each claim's own test is right in simulated studies whose answer is known: one resumable command.
 
 Every cell of the design is a file in the run folder, under a key of what is planted, how many data sets, the code and the
 bounds of the claims; what is there is not simulated again.
@@ -14,7 +14,8 @@ import numpy as np
 
 from emonb import artifacts, paths
 from emonb.analysis.estimates import Estimate
-from emonb.book.claims import Declarations
+from emonb.book.claims import Claim, Declarations
+from emonb.book.instrument import JUDGED
 from emonb.book.ledgers import declarations
 from emonb.book.verdict import Evidence
 from emonb.world import lots, simulation
@@ -38,10 +39,14 @@ DESIGN: dict[str, tuple[Simulate, list[Cell]]] = {
 }
 """What is simulated: the test, and the cells of the design it is made in; a cell's seed hangs on its place in the list."""
 N, SEED = 200, 1
+MIDDLE = Cell(0.0, 0.5)
+"""What the cells are like, but for their strength, in which an effect is brought to its claim's bound."""
 
 
 def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda line: None) -> list[dict[str, Any]]:
-    """Simulate every cell of the design; what is there is kept.
+    """Simulate every cell of the design and, for each claim, one whose effect is as large as its bound.
+
+    What is there is kept.
 
     Parameters
     ----------
@@ -53,24 +58,58 @@ def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda l
     Returns
     -------
     list of dict
-        A row a cell and claim: ``claim``, ``silent`` (of an attribute that no neuron carries), ``lot`` (neurons by lot),
-        ``strength``, ``correlation``, ``draws``, how often ``yes``, ``no``, ``undecided``, ``not tested``, ``n``, and the
-        mean ``effect``.
+        A row a cell and claim: ``claim``, ``kind`` (what its test appended to the claim's name;
+        ``bound`` where the effect is the smallest of interest), ``strength``, ``correlation``,
+        ``draws``, how often each verdict, ``n``, and the mean ``effect``.
     """
-    declared, rows = declarations(), []
-    bounds = {claim.id: (claim.smallest.effect, claim.side) for claim in declared.claims}
-    for name, (test, cells) in DESIGN.items():
-        code = [artifacts.code_digest(module) for module in (test.__module__, "emonb.book.verdict")]
+    rows: list[dict[str, Any]] = []
+    tests: dict[str, str] = {}
+    for name, (_, cells) in DESIGN.items():
         for number, cell in enumerate(cells, 1):
-            key = artifacts.make_key(test=name, cell=list(cell), n=n, seed=seed, code=code, bounds=bounds)
-            path = paths.runs_dir() / "instrument" / f"{name}-{key}.json"
-            if not path.is_file():
-                children = np.random.SeedSequence([seed, sorted(DESIGN).index(name), number]).spawn(n)
-                found = [test(cell, child) for child in children]
-                artifacts.write_text(json.dumps(_count(found, cell, declared)), path)
-                log(f"{name} {number}/{len(cells)}: {cell}")
-            rows += json.loads(path.read_text(encoding="utf-8"))
-    return rows
+            found = _simulate_cell(name, number, cell, n, seed, log)
+            tests |= {row["claim"]: name for row in found if not row["kind"]}
+            rows += found
+    at_bound = []
+    for number, claim in enumerate(declarations().claims, 1001):
+        strength = None if claim.is_count else find_strength(rows, claim)
+        if strength is None:
+            log(f"{claim.id}: no strength of the design brings its effect to its bound")
+            continue
+        found = _simulate_cell(tests[claim.id], number, MIDDLE._replace(strength=strength), n, seed, log)
+        at_bound += [row | {"kind": "bound"} for row in found if row["claim"] == claim.id and not row["kind"]]
+    return rows + at_bound
+
+
+def find_strength(rows: list[dict[str, Any]], claim: Claim) -> float | None:
+    """Strength at which the mean effect is as large as the claim's smallest effect of interest.
+
+    Between the cells of the design it is interpolated; None where no cell's effect is as large.
+    """
+    mine = [row for row in rows if row["claim"] == claim.id and not row["kind"]]
+    mine = [row for row in mine if (row["correlation"], row["draws"]) == MIDDLE[1:3]]
+    mine.sort(key=lambda row: row["strength"])
+    sign = 1 if claim.side == "greater" else -1
+    effects = np.maximum.accumulate([sign * row["effect"] for row in mine] or [-np.inf])
+    if not effects[0] < claim.smallest.effect <= effects[-1]:
+        return None
+    return round(float(np.interp(claim.smallest.effect, effects, [row["strength"] for row in mine])), 3)
+
+
+def _simulate_cell(
+    name: str, number: int, cell: Cell, n: int, seed: int, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    test, declared = DESIGN[name][0], declarations()
+    bounds = {claim.id: (claim.smallest.effect, claim.side) for claim in declared.claims}
+    code = [artifacts.code_digest(module) for module in (test.__module__, "emonb.book.verdict")]
+    given = {"test": name, "number": number, "cell": list(cell), "n": n, "seed": seed}
+    key = artifacts.make_key(**given, code=code, bounds=bounds)
+    path = paths.runs_dir() / "instrument" / f"{name}-{key}.json"
+    if not path.is_file():
+        children = np.random.SeedSequence([seed, sorted(DESIGN).index(name), number]).spawn(n)
+        found = [test(cell, child) for child in children]
+        artifacts.write_text(json.dumps(_count(found, cell, declared)), path)
+        log(f"{name} {number}: {cell}")
+    return list(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_rates(rows: list[dict[str, Any]], path: Path) -> Path:
@@ -82,11 +121,11 @@ def write_rates(rows: list[dict[str, Any]], path: Path) -> Path:
 def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations) -> list[dict[str, Any]]:
     rows = []
     for name in found[0]:
-        claim = declared.claim(name.partition(":")[0])
+        claim, _, kind = name.partition(":")
         evidence = [Evidence(**one[name].evidence()) for one in found]
-        verdicts = Counter(one.decide(claim.smallest.effect, claim.side) for one in evidence)
-        counts = {verdict: verdicts[verdict] for verdict in ("yes", "no", "undecided", "not tested")}
+        verdicts: Counter[str] = Counter(declared.claim(claim).judge(one) for one in evidence)
+        counts = {verdict: verdicts[verdict] for verdict in (*JUDGED, "not tested")}
         effect = float(np.nanmean([one[name].value for one in found]))
-        planted = {"claim": claim.id, "silent": name.endswith(":silent"), "lot": name.endswith(":lot"), **cell._asdict()}
+        planted = {"claim": claim, "kind": kind, **cell._asdict()}
         rows.append({**planted, **counts, "n": len(found), "effect": round(effect, 4)})
     return rows

@@ -48,6 +48,8 @@ class Parts:
         Make nothing.
     mixed : bool
         Join also parts that were made in different ways.
+    so_far : bool
+        Join the parts there are, up to the first that is missing.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Parts:
         only: Sequence[str] | None = None,
         join: bool = False,
         mixed: bool = False,
+        so_far: bool = False,
     ) -> None:
         self.stage, self.names, self.folder, self.only = stage, list(names), folder, only
-        self.join, self.mixed, self.halve = join, mixed, only is None
+        self.join, self.mixed, self.halve, self.so_far = join, mixed, only is None, so_far
         self.seconds, self.attributes = 0.0, dict[str, Any](parts=len(self.names))
         self._origin = dict(origin)
 
@@ -116,10 +119,13 @@ class Parts:
         checkpoint.unlink(missing_ok=True)
 
     def _join(self) -> list[Arrays]:
-        missing = self.missing()
+        missing, names = self.missing(), self.names
+        if self.so_far and missing:
+            names = names[: names.index(missing[0])]
+            missing = [] if names else missing
         if missing:
             raise PartError(f"{self.stage}: {len(missing)} of {len(self.names)} parts are missing: {_list(missing)}")
-        about = {name: self._about(name) for name in self.names}
+        about = {name: self._about(name) for name in names}
         self.seconds = sum(float(a["seconds"]) for a in about.values())
         ways: dict[tuple[str, ...], list[str]] = {}
         compared = [field for field in _ABOUT if self.join or field != "budget"]  # one machine may have halved
@@ -131,13 +137,13 @@ class Parts:
                 f"{self.stage}: parts were made in different ways, whose rounding differs: {listed}. Delete what should be "
                 f"made anew from {self.folder}, or join them with --allow-mixed, which the result will say"
             )
-        first = about[self.names[0]]
+        first = about[names[0]]
         self.attributes |= {field: first[field] for field in _ABOUT if field in first and len(ways) == 1}
         self.attributes |= {"seconds": self.seconds, "mixed": int(len(ways) > 1)}
         self.attributes["halved"] = int(any(a.get("halved") == "1" for a in about.values()))
         if len(ways) > 1:
             self.attributes["device"] = " and ".join(dict.fromkeys(a.get("device", "any") for a in about.values()))
-        return [self._read(name) for name in self.names]
+        return [self._read(name) for name in names]
 
     def _about(self, name: str) -> dict[str, str]:
         """What a part says of itself; nothing if it is not there or cannot be read."""
@@ -186,7 +192,7 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
     """
     stage = stage_of(name, run.study)
     if stage.units is None:
-        raise StudyError(f"'{name}' is not made in parts; in parts: prompts, lesions, dose, where computed")
+        raise StudyError(f"'{name}' is not made in parts; in parts: prompts, lesions, bijections, dose, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
     for given in stage.given.values():
         if isinstance(given, Need) and stage_of(given.name, run.study).stored:

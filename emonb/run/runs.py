@@ -12,8 +12,9 @@ from typing import Any
 import filelock
 
 from emonb import __version__, artifacts
-from emonb.book import prose
-from emonb.book.ledger import Ledger
+from emonb.book import prose, saying
+from emonb.book.cards import read_verdict
+from emonb.book.ledger import Ledger, judge_claim
 from emonb.book.tables import Text
 from emonb.data import checkpoints, sources, weights
 from emonb.errors import ArtifactError, StudyError
@@ -79,6 +80,27 @@ class Run:
             Short names for quantities or their prefixes; or words and numbers that are no quantities.
         """
         return prose.say(text, self.ledger.quantities, when, **names)
+
+    def fill(self, text: str, notebook: Mapping[str, Any]) -> str:
+        """Fill a ``%%say`` cell (:func:`emonb.book.saying.render`) from this chapter's ledger.
+
+        Beside its quantities the cell knows ``study`` ("published", "live" or "planted"), and of a
+        claim, judged by what was recorded up to there, ``verdict("lesions")``, ``reads("lesions")``
+        (the verdict in a sentence) and ``smallest("lesions")`` (the smallest effect that matters).
+        """
+
+        def judge(name: str) -> tuple[Any, Any]:
+            claim = self.ledger.declared.claim(name)
+            return claim, judge_claim(claim, self.ledger.quantities, self.study.name)
+
+        return saying.render(
+            text,
+            self.ledger.quantities,
+            {**notebook, "study": self.study.kind},
+            verdict=lambda name: judge(name)[1]["holds"],
+            reads=lambda name: read_verdict(*judge(name)) or "Not tested.",
+            smallest=lambda name: self.ledger.declared.claim(name).smallest.effect,
+        )
 
     def say_undefined(self) -> Text | None:
         """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""
@@ -280,7 +302,8 @@ def open_run(
     study : str or Study
         Name, YAML path, or a study.
     chapter : str, optional
-        Chapter that records; none for a script.
+        Chapter that records, and whose cells may begin with ``%%say`` (:mod:`emonb.book.saying`);
+        none for a script.
     progress : bool
         Show progress bars.
     overrides : mapping or text of one, optional
@@ -298,4 +321,7 @@ def open_run(
     more = parse_text(overrides) if isinstance(overrides, str) else overrides
     if not isinstance(more, Mapping | None):
         raise StudyError(f"overrides must be a mapping such as {{inference.permutations: 999}}, got {overrides!r}")
-    return Run(load_study(study, **{**parameters, **(more or {})}), chapter, progress)
+    run = Run(load_study(study, **{**parameters, **(more or {})}), chapter, progress)
+    if chapter is not None:
+        saying.register(run.fill)
+    return run

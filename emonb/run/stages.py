@@ -5,6 +5,7 @@ from typing import Any
 
 from emonb.data import checkpoints, sources
 from emonb.errors import StudyError
+from emonb.paths import data_dir
 from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
@@ -31,6 +32,13 @@ def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
         return name_files(stage, f"committed:{study.committed}", study.seeds, study.lesions.ablation)
 
     return names
+
+
+def _committed_moved(study: Study) -> Mapping[Any, str]:
+    """The file of moved masks, which are committed as they come: there may be none yet."""
+    names = _committed("bijections")(study)
+    path = data_dir() / names["bijections"].removeprefix("committed:")
+    return names if path.is_file() else {}
 
 
 def _released(field: str) -> Callable[[Study], str]:
@@ -107,6 +115,9 @@ STAGES: dict[str, Stage] = {
     ),
     "word_rdms": Stage(
         "analysis.vocabulary.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+    ),
+    "word_halves": Stage(
+        "analysis.vocabulary.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
     ),
     "published_ranks": Stage(
         "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
@@ -191,6 +202,24 @@ LIVE: dict[str, Stage] = {
         },
         units=_groups,
     ),
+    "bijections": Stage(
+        "model.moved.lesion_moved",
+        {
+            "prompts": PROMPTS,
+            "masks": Need("masks"),
+            "comments": COMMENTS,
+            "seeds": Field("lesioned_seeds"),
+            "size": Field("size"),
+            "bijections": Field("inference.bijections"),
+            "within_layers": Field("keeps_layers"),
+            "lesions": Field("lesions"),
+            "tuning": TUNING,
+            **LIVE_NETWORK,
+            "work": Work("bijections"),
+            "progress": PROGRESS,
+        },
+        units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
+    ),
     "dose": Stage(
         "model.dose.dose_prompts",
         {
@@ -249,6 +278,18 @@ COMMITTED: dict[str, Stage] = {
         "data.committed.read_centroids",
         {"emotions": EMOTIONS, "files": Files(_committed("centroids")), "recipe": Recipe("centroids")},
     ),
+    "bijections": Stage(
+        "data.committed.read_moved",
+        {
+            "masks": Need("masks"),
+            "attributes": ATTRIBUTES,
+            "size": Field("size"),
+            "bijections": Field("inference.bijections"),
+            "within_layers": Field("keeps_layers"),
+            "files": Files(_committed_moved),
+            "recipe": Recipe("bijections"),
+        },
+    ),
     "dose": Stage(
         "data.committed.read_dose",
         {
@@ -281,7 +322,7 @@ def stage_of(name: str, study: Study) -> Stage:
         if study.stages.prompts == "released":
             raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
         origin = _origin_beside_prompts(name, study)
-    if name == "dose":
+    if name in ("dose", "bijections"):
         origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
         if name in table and origin == label:

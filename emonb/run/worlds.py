@@ -1,6 +1,7 @@
 """Worlds and seeds: the positive control and its companions, live, on many world seeds, judged by the published rule.
 
-A trial executes the chapters that judge claims and no other; every verdict is kept, beside what is true in the world.
+A trial executes the chapters that judge claims and no other, and every verdict is kept. What is true in a world is
+measured apart, on other world seeds with more masks and seeds of prompts.
 """
 
 import json
@@ -8,8 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emonb import artifacts, paths
-from emonb.book.ledgers import merge_records
+from emonb.book.claims import Claim
+from emonb.book.ledgers import declarations, merge_records
 from emonb.run import editions
 from emonb.run.runs import Run
 from emonb.study import load_study
@@ -22,6 +26,13 @@ JUDGING = ("structure", "attributes", "lesions")
 """Chapters that judge claims."""
 SPARED: dict[str, Any] = {"lesions.comparisons": ["random_matched"]}
 """What a trial leaves out: masks that no claim compares with. A mask depends on its own labels only, so no verdict does."""
+MORE: dict[str, Any] = {
+    "seeds": list(range(1, 25, 2)),
+    "lesions.selection_seeds": list(range(1, 13, 2)),
+    "lesions.draws": 12,
+    "untrained_baseline": False,
+}
+"""What is given where a world's truth is measured: twice the seeds of a trial, six times its masks."""
 KEPT = ("prompts.accuracy", "structure.correlation.rho", "truth.")
 """Quantities of a trial that are kept, by the beginning of their name: how well it learned, grades against the wiring."""
 
@@ -34,8 +45,8 @@ def run_trials(
     Returns
     -------
     list of dict
-        ``study``, ``seed``, ``claims`` (what is true, verdict, effect with its interval; of each attribute verdict and
-        truth) and ``quantities`` of every run.
+        ``study``, ``seed``, ``claims`` (verdict, effect with its interval and p; of a count, how many
+        there truly are) and ``quantities`` of every run.
     """
     rows = []
     for seed in seeds:
@@ -64,14 +75,58 @@ def read_trials(path: Path | None = None) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text(encoding="utf-8"))["trials"]) if path.is_file() else []
 
 
+def measure_truths(
+    seeds: Sequence[int], worlds: Sequence[str] = WORLDS, log: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Measure every world's effects with many more masks and seeds than a trial has.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        World seeds; such as no trial has, so that no verdict is compared with its own estimate.
+    worlds : sequence of str
+    log : callable
+        Receives a line a world.
+
+    Returns
+    -------
+    dict
+        ``worlds``: world -> claim -> ``effect``, the mean estimate over world seeds, its standard
+        error ``se``, and ``n`` seeds; ``seeds`` and ``given``, how it was measured.
+    """
+    declared, measured = declarations(), {}
+    for world in worlds:
+        claims = [claim.id for claim in declared.claims if _is_measured(claim, world)]
+        found: dict[str, list[float]] = {name: [] for name in claims}
+        for seed in seeds if claims else []:
+            given = {"world.seed": seed, **SPARED, **MORE}
+            editions.run_edition(world, given, JUDGING)
+            run = Run(load_study(world, **given))
+            record = merge_records(editions.read_record(run, chapter) for chapter in JUDGING)
+            for name in claims:
+                if (estimate := record["claims"].get(name, {}).get("estimate")) is not None:
+                    found[name].append(estimate)
+            log(f"{world}, world seed {seed}")
+        measured[world] = {name: _average(values) for name, values in found.items() if len(values) > 1}
+    return {"worlds": measured, "seeds": list(seeds), "given": MORE}
+
+
+def _is_measured(claim: Claim, world: str) -> bool:
+    known = claim.known_in(world)
+    return known is not None and known.holds == "measured"
+
+
+def _average(values: Sequence[float]) -> dict[str, float]:
+    se = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return {"effect": round(float(np.mean(values)), 4), "se": round(se, 4), "n": len(values)}
+
+
 def _keep(record: dict[str, Any]) -> dict[str, Any]:
     """What of a run's record is kept."""
-    claims = {}
-    for name, entry in record["claims"].items():
-        claims[name] = {k: entry[k] for k in ("holds", "truth", "low", "high") if k in entry} | {
-            "value": entry.get("estimate")
-        }
-        if "each" in entry:
-            claims[name]["each"] = {a: [one["holds"], one.get("truth")] for a, one in entry["each"].items()}
+    fields = ("holds", "estimate", "low", "high", "p", "of", "true_count")
+    claims = {
+        name: {"value" if field == "estimate" else field: entry[field] for field in fields if field in entry}
+        for name, entry in record["claims"].items()
+    }
     kept = {k: v for k, v in record["quantities"].items() if v is not None and k.startswith(KEPT)}
     return {"claims": claims, "quantities": kept}

@@ -1,37 +1,21 @@
-"""Lesions whose masks follow nothing: an attribute's neurons are drawn by lot, and those of a small mask are in the larger.
+"""Sets of neurons drawn by lot that share members over attributes as much as over sizes: nothing follows anything.
 
-What the rule says of them is what it says of any fourteen sets of neurons that share their members over sizes.
+What the rule says of them is what it says of any fourteen nested sets of neurons that overlap strongly.
 """
-
-import math
 
 import numpy as np
 
 from emonb.analysis.estimates import Estimate
-from emonb.analysis.populations import ALL, compare_fixed, compare_sampled, find_majority
-from emonb.world.simulation import ATTRIBUTES, EMOTIONS, SD_RANDOM, SIZES, Cell, draw_profiles, label_masks, label_row
+from emonb.analysis.populations import ALL, compare_masks
+from emonb.world.simulation import ATTRIBUTES, INTACT, Cell, draw_lesions, label_row
 
-SHARED = 0.8
-"""Correlation of an attribute's masks over sizes, as released."""
+ALIKE = 0.6
+"""Correlation of the lots by which two attributes' neurons are drawn: a third of their neurons are the same."""
 
 
 def test_lots(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
-    """Evidence on *lesions*, *lesions-general* and *majority* from one data set in which no mask was selected.
-
-    Both kinds of mask are random and of one spread. Those of an attribute correlate over sizes, as nested masks do; those
-    they are compared with do not, as each was drawn anew. So their mean lies farther from that of random masks than chance
-    puts a mean of as many random masks, to one side or the other.
-    """
-    rng, shape = np.random.default_rng(seed), (len(ATTRIBUTES), len(SIZES), cell.draws)
-    mine, each = rng.normal(size=(len(ATTRIBUTES), 1)), rng.normal(size=shape[:2])
-    hurt = SD_RANDOM * (math.sqrt(SHARED) * mine + math.sqrt(1 - SHARED) * each)  # [attribute, size]
-    nested = hurt[:, :, None, None] + draw_profiles(rng, len(ATTRIBUTES))[:, None, None]  # [attribute, size, draw, emotion]
-    emotions = 0.03 * rng.normal(size=len(EMOTIONS))
-    random = SD_RANDOM * rng.normal(size=shape)[..., None] + draw_profiles(rng, shape)
-    these, others = (label_masks(0.73 - loss - emotions) for loss in (nested, random))
-    means = these.mean("emotion"), others.mean("emotion")
-    return {
-        "lesions:lot": label_row(compare_fixed(means[0], means[1]).loc[ALL]),
-        "lesions-general:lot": label_row(compare_sampled(means[0], means[1]).loc[ALL]),
-        "majority:lot": find_majority(these, others, permutations, int(rng.integers(1 << 31))),
-    }
+    """Evidence on *lesions* from one data set in which no mask was selected and all overlap; nothing is permuted."""
+    n = len(ATTRIBUTES)
+    own, random, related = draw_lesions(np.random.default_rng(seed), ALIKE + (1 - ALIKE) * np.eye(n), cell.draws)
+    found = compare_masks(own.mean("emotion"), random.mean("emotion"), related, INTACT).loc[ALL]
+    return {"lesions:lot": label_row(found)}

@@ -1,8 +1,8 @@
 """Whole studies simulated at the level of RDMs and accuracies: no network is trained, so hundreds take minutes.
 
 A data set has the sizes of the published study (27 emotions in families, 14 attributes, 61 judges, seven N) and what makes
-that one hard: attributes that correlate, emotions that resemble each other, selective masks that differ more among each
-other than random ones do, masks that hurt close attributes alike, comments that carry part of people's structure. One
+that one hard: attributes that correlate, emotions that resemble each other, masks that share neurons, few neurons that do
+most of the work, comments that carry part of people's structure. One
 number plants all effects, from none (0) over about what is disputed in the published data (.5) to twice that (1). The
 chapters' own functions are applied to it; what they find is handed over as evidence and judged elsewhere.
 """
@@ -20,26 +20,33 @@ from emonb.analysis.fits import fit_rdms
 from emonb.analysis.importance import draw_importance, test_loss
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
-from emonb.analysis.partial import estimate_given, permute_residuals
-from emonb.analysis.populations import ALL, compare_fixed, compare_sampled, find_majority
+from emonb.analysis.partial import estimate_given
+from emonb.analysis.populations import ALL, compare_masks, relate_masks
+from emonb.analysis.profile import stand_out, test_profile
 from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.resampling import resample_factors
-from emonb.analysis.specificity import test_specificity
 
 EMOTIONS = [f"emotion {k:02d}" for k in range(27)]
 ATTRIBUTES = [f"attribute {k:02d}" for k in range(14)]
 SIZES = [1500, 2000, 2500, 3000, 4000, 5000, 6000]
 VOICED, JUDGES, SEEDS, NEURONS = 8, 61, 4, 5
 """Attributes that people and network use; judges; seeds of prompts; neurons that carry an attribute."""
-SD_RANDOM, SD_SELECTIVE = 0.048, 0.069
-"""Between random and between selective masks of one N, in accuracy, as released."""
-D = 0.96
-"""Mean loss in units of SD_RANDOM where all is planted: twice the .48 pooled standard deviations released at N = 4,000."""
-WHOLE = D * SD_RANDOM
-"""The same in accuracy."""
-SLOPE, FAMILIES = 0.02, 6
-"""Accuracy an emotion loses more for a standard deviation of its level, where all is planted; families of emotions."""
+TOTAL = 3686
+"""Neurons of a network: a tenth of the published one's, and so are the sizes of its masks."""
+SHARE_OF_ATTRIBUTES = 0.5
+"""Correlation of how well neurons follow two attributes, where the attributes are the same but for noise."""
+INTACT, COST, HEAVY = 0.83, 0.097, 0.01
+"""Accuracy without a mask; what random masks cost; shape of the gamma distribution of what single neurons cost, which gives
+masks of 400 neurons a standard deviation of .05, a skewness of 1 and a kurtosis of 1.5, near those released."""
+EXCESS, BY_IMPORTANCE = 0.46, 0.069
+"""What attributes' masks cost more, where all is planted: on average, as a share of COST, twice what was released;
+and in accuracy for a standard deviation of importance."""
+SLOPE, FAMILIES = 0.014, 6
+"""Accuracy an emotion loses more for a standard deviation of how it stands out, where all is planted, twice what was
+released; families of emotions."""
+N_PARTS, HALVES = 4, ([0, 1], [2, 3], [0, 2], [1, 3], [0, 3], [1, 2])
+"""Parts of the comments in which words are counted, and the six halves that they make."""
 
 
 class Cell(NamedTuple):
@@ -89,6 +96,11 @@ def draw_people(rng: np.random.Generator, correlation: float) -> People:
     )
 
 
+def _measure_words(positions: np.ndarray) -> np.ndarray:
+    """RDM of words from counts in parts of the comments [part, emotion, attribute]."""
+    return pattern_rdm(positions.mean(0), "euclidean")
+
+
 def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
     """Evidence on *structure*, *words*, *knowledge* and *reliance* from one data set.
 
@@ -102,60 +114,84 @@ def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int =
     everything, size = np.hstack([known, beyond]), np.std(known)
     network = _network(rng, cell.strength * everything, (1 - 0.5 * cell.strength) * 1.4 * size)
     trained, untrained = (_network(rng, np.hstack([known, s * beyond]), 0.7 * size) for s in (cell.strength, 0.0))
-    words = _label(pattern_rdm(known + 0.3 * size * rng.normal(size=known.shape), "euclidean"))
+    counted = known + 0.3 * size * math.sqrt(N_PARTS) * rng.normal(size=(N_PARTS, *known.shape))
+    words, halves = _measure_words(counted), [_measure_words(counted[part]) for part in HALVES]
     fit = fit_rdms(network, people.human, permutations, number)
     both = resample_factors(network, people.judgment, permutations, number)["both"]
-    left = estimate_given(trained, people.human, words)
-    moved = permute_residuals(trained, people.human, words, permutations, number)
+    left = estimate_given(trained, people.human, words, np.array(halves)[:, None])
     gain = resample_factors(trained, people.judgment, permutations, number, minus=untrained)["both"]
     alike = compare_profiles(network, people.human, people.attribute_rdm, permutations, number)
     return {
         "structure": both._replace(p=fit.p_two_sided),
-        "words": left._replace(p=moved.p_two_sided),
+        "words": left,
         "knowledge": gain,
         "reliance": alike,
     }
 
 
 def test_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
-    """Evidence on *lesions*, *lesions-general*, *majority*, *specificity* and *importance* from one data set.
+    """Evidence on *lesions*, *profile* and *importance* from one data set.
 
-    Selective masks of close attributes hurt alike. For claims about these attributes the masks' mean loss is what is
-    planted, exactly; for attributes in general it varies around it from data set to data set. Evidence on *specificity* and
-    *importance*, which no random mask enters, is given where there is one a cell.
+    At strength 0 attributes' sets of neurons overlap as attributes resemble each other, and what neurons do has nothing to
+    do with it. Evidence on *profile* and *importance*, which no random mask enters, is given where there is one a cell.
     """
     rng = np.random.default_rng(seed)
     people, number = draw_people(rng, cell.correlation), int(rng.integers(1 << 31))
     importance = draw_importance(people.attribute_rdm, people.human, permutations, number)
-    close = np.linalg.cholesky(0.5 * np.eye(len(ATTRIBUTES)) + 0.5 * np.corrcoef(people.level))
-    strength, n_sizes = cell.strength, len(SIZES)
-    r = 0.98 * strength
-    own = r * scipy.stats.zscore(importance[0]) + math.sqrt(1 - r**2) * (close @ rng.normal(size=len(ATTRIBUTES)))
-    over_sizes = math.sqrt(0.8) * own[:, None] + math.sqrt(0.2) * (close @ rng.normal(size=(len(ATTRIBUTES), n_sizes)))
-    hurt = SD_SELECTIVE * over_sizes  # [attribute, size]
-    emotions = 0.03 * rng.permutation(
-        scipy.stats.norm.ppf((np.arange(27) + 0.5) / 27)
-    )  # half worse where nothing is planted
-    profile = close @ draw_profiles(rng, len(ATTRIBUTES)) + strength * SLOPE * people.level  # [attribute, emotion]
-    mean = strength * WHOLE
-    loss = hurt[:, :, None] + (profile - profile.mean())[:, None] + 0.01 * rng.normal(size=(*hurt.shape, len(EMOTIONS)))
-    exact = loss - loss.mean((0, 1), keepdims=True) + emotions
-    shape = (len(ATTRIBUTES), n_sizes, cell.draws)
-    random = SD_RANDOM * rng.normal(size=shape)[..., None] + draw_profiles(rng, shape)
-    general, these, others = (
-        label_masks(0.73 - array) for array in (loss[:, :, None] + mean, exact[:, :, None] + mean, random)
-    )
-    means = [array.mean("emotion") for array in (general, these, others)]
-    found = {
-        "lesions": label_row(compare_fixed(means[1], means[2]).loc[ALL]),
-        "lesions-general": label_row(compare_sampled(means[0], means[2]).loc[ALL]),
-        "majority": find_majority(these, others, permutations, number),
-    }
+    standing = stand_out(people.attribute_rdm).sel(emotion=EMOTIONS)
+    alike = SHARE_OF_ATTRIBUTES * np.corrcoef(people.level) ** 2  # an attribute and its opposite have the same distances
+    np.fill_diagonal(alike, 1)
+    planted = EXCESS * COST + BY_IMPORTANCE * scipy.stats.zscore(importance[0].values)[:, None]
+    planted = planted + SLOPE * scipy.stats.zscore(standing.values, axis=1)  # [attribute, emotion]
+    own, random, related = draw_lesions(rng, alike, cell.draws, cell.strength * planted)
+    lesions = compare_masks(own.mean("emotion"), random.mean("emotion"), related, INTACT).loc[ALL]
+    found = {"lesions": label_row(lesions)}
     if cell.draws > 1:
         return found
-    losses, levels = -general.mean("draw"), _attribute_table(people.level)
-    found["specificity"] = test_specificity(losses.mean("size"), levels, permutations, number).slope
-    return found | {"importance": label_row(test_loss(losses.mean("emotion"), importance, number).loc[ALL])}
+    loss = INTACT - own.mean("draw")
+    found["profile"] = test_profile(loss.mean("size"), standing, permutations, number, lesions["cost"]).slope
+    return found | {"importance": label_row(test_loss(loss.mean("emotion"), importance, number).loc[ALL])}
+
+
+def draw_lesions(
+    rng: np.random.Generator, alike: np.ndarray, draws: int, planted: np.ndarray | float = 0.0
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Draw a network, attributes' sets of neurons and random ones, and what they cost.
+
+    Neurons follow attributes by chance, those alike by the same chance. The best N of an attribute are its masks, so that a
+    small one lies within a larger one. Few neurons cost most; a neuron costs some families of emotions more than others.
+
+    Parameters
+    ----------
+    rng : Generator
+    alike : array [attribute, attribute]
+        Correlation of how neurons follow attributes.
+    draws : int
+        Random masks of each attribute and size.
+    planted : array [attribute, emotion] or float
+        What attributes' masks cost besides.
+
+    Returns
+    -------
+    own, random : DataArray, dims (attribute, size, draw, emotion)
+        Accuracies.
+    related : DataArray
+        Of the attributes' masks (:func:`emonb.analysis.populations.relate_masks`).
+    """
+    sizes, n_emotions = np.array(SIZES) // 10, len(EMOTIONS)
+    follows = np.linalg.cholesky(alike) @ rng.normal(size=(len(ATTRIBUTES), TOTAL))
+    place = np.argsort(np.argsort(-follows, axis=1), axis=1)
+    own = place[:, None] < sizes[:, None]  # [attribute, size, neuron]
+    worth = rng.gamma(HEAVY, COST / HEAVY / sizes.mean(), size=TOTAL)
+    worth = worth[:, None] * (1 + 0.8 * (_by_family(rng, TOTAL) + rng.normal(size=(TOTAL, n_emotions))))
+    shape = (len(ATTRIBUTES), len(sizes), draws)
+    lot = np.argsort(rng.random((*shape, TOTAL), dtype=np.float32), axis=-1) < sizes[:, None, None]
+    emotions = 0.03 * rng.normal(size=n_emotions)
+    lost = own.astype(np.float32) @ worth + np.broadcast_to(planted, (len(ATTRIBUTES), n_emotions))[:, None]
+    mine, others = (label_masks(INTACT - loss - emotions) for loss in (lost[:, :, None], lot.astype(np.float32) @ worth))
+    coords = {"attribute": ATTRIBUTES, "size": SIZES, "layer": [1], "neuron": range(TOTAL)}
+    sets = xr.DataArray(own[:, :, None], coords, tuple(coords))
+    return mine + emotions.mean(), others + emotions.mean(), relate_masks(sets)
 
 
 def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
@@ -200,13 +236,6 @@ def _network(rng: np.random.Generator, position: np.ndarray, noise: float) -> xr
 def _by_family(rng: np.random.Generator, n: int) -> np.ndarray:
     """Rows [n, emotion] that are the same within families of emotions."""
     return rng.normal(size=(n, FAMILIES))[:, rng.integers(FAMILIES, size=len(EMOTIONS))]
-
-
-def draw_profiles(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
-    """What masks do to single emotions, [..., emotion]: families suffer together."""
-    n = int(np.prod(shape))
-    rows = 0.02 * _by_family(rng, n) + 0.02 * rng.normal(size=(n, len(EMOTIONS)))
-    return rows.reshape(*np.atleast_1d(shape), len(EMOTIONS))
 
 
 def _label(rdm: np.ndarray) -> xr.DataArray:

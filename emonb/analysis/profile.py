@@ -1,7 +1,9 @@
-"""Is the loss specific? An emotion should lose more under an attribute's mask the more it has of that attribute.
+"""Whose loss? An emotion that stands out on an attribute should lose more with that attribute's neurons silenced.
 
-Losses and levels form two tables, attributes x emotions. Some masks cost more for all emotions and some emotions lose more
-under all masks: both margins are taken out of both tables, and what is left, the interaction, is related.
+Neurons are chosen by distances between emotions, which have no sign: an attribute's neurons mark the emotions that are
+unlike the others on it, at either end. So what a loss is held against is how much an emotion stands out, not how high its
+score is. Both form tables, attributes x emotions. Some masks cost more for all emotions, and some emotions lose more under
+all masks: both margins are taken out of both tables, and what is left, the interaction, is related.
 """
 
 from typing import NamedTuple
@@ -15,29 +17,61 @@ from emonb.analysis.inference import TIE, draw_permutations
 from emonb.analysis.ties import varies
 
 
-class Specificity(NamedTuple):
-    """Slope of loss on level, margins taken out, with its tests; every p two-sided but ``p_greater``."""
+class Profile(NamedTuple):
+    """Slope of loss on standing out, margins taken out, with its tests; every p two-sided but ``p_greater``."""
 
     slope: Estimate
-    """Accuracy lost per standard deviation of level; interval of the jackknife, p with attributes permuted."""
+    """Loss per standard deviation of standing out; interval of the jackknife, p with attributes permuted."""
     r: float
     """Correlation of the two interactions."""
     p_emotions: float
     """Emotions permuted."""
     p_random: float
     """Random masks in place of the selective ones; NaN without them."""
+    positive: int
+    """Attributes whose own slope is above zero."""
 
 
-def test_specificity(
-    loss: xr.DataArray, level: xr.DataArray, n_permutations: int, seed: int, random: xr.DataArray | None = None
-) -> Specificity:
-    """Test the attribute x emotion interaction of loss with the emotion's level on the silenced attribute.
+def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
+    """Mean distance of each emotion from all others in each attribute's RDM.
 
-    All permutations leave both margins of the losses as they are: the permuted levels have none.
+    Parameters
+    ----------
+    attribute_rdm : DataArray, dims (attribute, pair)
+        With the emotions of each pair as coordinates ``first`` and ``second``.
+
+    Returns
+    -------
+    DataArray, dims (attribute, emotion)
+
+    >>> pairs = {"first": ("pair", ["x", "x", "y"]), "second": ("pair", ["y", "z", "z"])}
+    >>> rdm = xr.DataArray([[1.0, 3.0, 2.0]], {"attribute": ["a"], **pairs}, ("attribute", "pair"))
+    >>> stand_out(rdm).sel(attribute="a").to_series().to_dict()
+    {'x': 2.0, 'y': 1.5, 'z': 2.5}
+    """
+    first, second = attribute_rdm["first"].values, attribute_rdm["second"].values
+    emotions = list(dict.fromkeys([*first.tolist(), *second.tolist()]))
+    within = np.array([(first == name) | (second == name) for name in emotions], float)  # [emotion, pair]
+    mean = attribute_rdm.transpose("attribute", "pair").to_numpy() @ (within / within.sum(1, keepdims=True)).T
+    coords = {"attribute": attribute_rdm.attribute.values, "emotion": emotions}
+    return xr.DataArray(mean, coords, tuple(coords))
+
+
+def test_profile(
+    loss: xr.DataArray,
+    standing: xr.DataArray,
+    n_permutations: int,
+    seed: int,
+    cost: float = 1.0,
+    random: xr.DataArray | None = None,
+) -> Profile:
+    """Test whether emotions lose more under the masks of attributes on which they stand out.
+
+    All permutations leave both margins of the losses as they are: what is permuted has none.
 
     *Attributes permuted* (the slope's own p). Unit of inference: the attribute with its mask. Population: attributes
     like these and their masks. Fixed: emotions with all resemblance among them, seeds. Exchangeability assumed: under
-    the null it does not matter which attribute's levels meet which mask; masks of close attributes that share neurons
+    the null it does not matter on which attribute's emotions a mask is held; masks of close attributes that share neurons
     make it reject too often (simulated: 4 % without,
     14 % and 27 % with mask profiles correlated a fifth and half as much as levels; together with the jackknife interval
     3 % and 5 %, while that interval covers 94 % and 88 %).
@@ -45,7 +79,7 @@ def test_specificity(
     *Emotions permuted*: the emotion is the unit, attributes and masks are fixed. Assumes that emotions are exchangeable;
     families of emotions that suffer together under any mask make it reject too often (simulated: 26 % at .05).
 
-    *Random masks*: the slope that random masks give when an attribute's levels are put to each; attributes, emotions
+    *Random masks*: the slope that random masks give when an attribute's emotions are put to each; attributes, emotions
     and seeds are fixed, masks are sampled. Assumes that selective masks are no more alike than random ones, and losses
     at one N: random masks are independent over N, selective ones nested.
 
@@ -53,15 +87,17 @@ def test_specificity(
     ----------
     loss : DataArray, dims (attribute, emotion)
         Under selective masks; anything that is the same for all masks, such as accuracy without one, drops out.
-    level : DataArray, dims (attribute, emotion)
-        Scores of the emotions; standardised within each attribute.
+    standing : DataArray, dims (attribute, emotion)
+        From :func:`stand_out` (or scores, for comparison); standardised within each attribute.
     n_permutations, seed : int
+    cost : float
+        What random masks cost: the slope's unit. It is taken as known.
     random : DataArray, dims (mask, emotion), optional
         Loss under random masks.
 
     Returns
     -------
-    Specificity
+    Profile
         The interval is of the jackknife over attributes and over emotions, their variances added (conservative; Efron &
         Stein 1981), with t on attributes - 1 degrees of freedom.
 
@@ -71,19 +107,19 @@ def test_specificity(
         Different attributes or emotions in the two tables.
     """
     for dim in ("attribute", "emotion"):
-        if set(loss[dim].values.tolist()) != set(level[dim].values.tolist()):
-            raise ValueError(f"losses and levels must be of the same {dim}s, got {loss.sizes[dim]} and {level.sizes[dim]}")
-    level = level.sel(attribute=loss.attribute, emotion=loss.emotion)
-    values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss, level))
+        if set(loss[dim].values.tolist()) != set(standing[dim].values.tolist()):
+            raise ValueError(f"both tables must be of the same {dim}s, got {loss.sizes[dim]} and {standing.sizes[dim]}")
+    standing = standing.sel(attribute=loss.attribute, emotion=loss.emotion)
+    values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss / cost, standing))
     x = _interaction(scipy.stats.zscore(levels, axis=1))
     y = _interaction(values)
     y = y if varies(y, scale=np.abs(values).max()) else np.zeros_like(y)
     n, m = y.shape
     slope, scale = float((x * y).sum() / (x**2).sum()), (x**2).sum()
-    products = x @ y.T / scale  # [attribute of the levels, mask]
+    products = x @ y.T / scale  # [attribute of the emotions' standing, mask]
     orders = draw_permutations(n, n_permutations, seed)
     by_attribute = products[orders, np.arange(n)].sum(1)
-    crossed = np.einsum("ai,aj->ij", x, y) / scale  # [emotion of the levels, emotion]
+    crossed = np.einsum("ai,aj->ij", x, y) / scale  # [emotion of the standing, emotion]
     by_emotion = crossed[draw_permutations(m, n_permutations, seed), np.arange(m)].sum(1)
     left = [
         _slope(np.delete(values, k, axis), np.delete(levels, k, axis))
@@ -93,13 +129,15 @@ def test_specificity(
     variance = (n - 1) * np.var(left[:n]) + (m - 1) * np.var(left[n:])
     p, p_greater = _two_sided(by_attribute, slope)
     if not y.any() or not x.any():  # nothing that is lost, or nothing it could go with
-        return Specificity(from_t(slope, 0.0, n - 1), *[float("nan")] * 3)
+        return Profile(from_t(slope, 0.0, n - 1), *[float("nan")] * 3, 0)
     estimate = from_t(slope, float(np.sqrt(variance)), n - 1)._replace(p=p, p_greater=p_greater)
     r = float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
     p_random = np.nan
     if random is not None:
-        p_random = _two_sided(_slopes_of_random(x, random.sel(emotion=loss.emotion), n_permutations, seed), slope)[0]
-    return Specificity(estimate, r, _two_sided(by_emotion, slope)[0], float(p_random))
+        lost = random.sel(emotion=loss.emotion) / cost
+        p_random = _two_sided(_slopes_of_random(x, lost, n_permutations, seed), slope)[0]
+    positive = int(((x * y).sum(1) > 0).sum())
+    return Profile(estimate, r, _two_sided(by_emotion, slope)[0], float(p_random), positive)
 
 
 def _slopes_of_random(x: np.ndarray, random: xr.DataArray, n_permutations: int, seed: int) -> np.ndarray:

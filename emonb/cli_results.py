@@ -18,7 +18,7 @@ Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
 ]
-Stage = Annotated[str, typer.Argument(help="prompts, lesions, bijections, dose or searchlight_null.", metavar="STAGE")]
+Stage = Annotated[str, typer.Argument(help="prompts, lesions, bijections or dose.", metavar="STAGE")]
 Baseline = Annotated[
     str | None,
     typer.Option(help="Of the same study on a network with random weights, by the baseline's name: untrained, ..."),

@@ -205,13 +205,13 @@ class Inference(Strict):
         2_000,
         ge=19,
         description="relabellings; a family-wise p is exact with any number, and false discovery rates come from tails "
-        "(10,000 take about four times as long)",
+        "(10,000 take about four times as long); as many rotations",
     )
     searchlight_moments: int = Field(
-        500,
+        2_000,
         ge=19,
-        description="further relabellings that give each neuron's null distribution its moments; the more neurons "
-        "are searched, the more are needed: few make the test coarse, not wrong",
+        description="further rotations that give each neuron's null distribution its mean and standard deviation; "
+        "few make the test coarse, not wrong (of relabellings the moments are exact)",
     )
     bootstraps: int = Field(1_000, ge=99)
     bijections: int = Field(

@@ -149,3 +149,21 @@ def test_doses_come_back_for_the_attributes_asked_for_and_no_other_comparison(tm
     assert some.attrs == {"split": "test", "size": 8, "device": "cpu"}
     with pytest.raises(StudyError, match="has doses of selective, random, not of random_matched"):
         committed.read_dose(["odd"], "random_matched", files, RECIPE)
+
+
+def test_what_was_read_comes_back_by_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    axes = {"seed": SEEDS, "emotion": EMOTIONS, "layer": [1, 2], "neuron": range(4)}
+    read = xr.Dataset({"activation": (tuple(axes), rng.normal(size=(2, 3, 2, 4)).astype(np.float32))}, axes)
+    path = committed.write_activations_in_use(read, RECIPE, tmp_path, LOG)
+    files, some = {"activations_in_use": path}, {**RECIPE, "emotions": ["awe", "joy"]}
+    found = committed.read_activations_in_use(["awe", "joy"], [3], files, {**some, "seeds": [3]}).activation
+    expected = read.activation.sel(seed=[3], emotion=["awe", "joy"])
+    assert np.abs(found - expected).max() <= committed.STEP / 2 and found.dtype == np.float32
+    xr.testing.assert_equal(found.coords.to_dataset(), expected.coords.to_dataset())
+    arrays = {"embedding": (("emotion", "dimension"), rng.random((3, 5))), "comments": ("emotion", [7, 8, 9])}
+    centroids = xr.Dataset(arrays, {"emotion": EMOTIONS})
+    files = {"centroids": committed.write_centroids(centroids, RECIPE, tmp_path, LOG)}
+    xr.testing.assert_equal(committed.read_centroids(["awe", "joy"], files, some), centroids.sel(emotion=["awe", "joy"]))
+    with pytest.raises(StudyError, match=r"tuning\.epochs was 2"):
+        committed.read_centroids(EMOTIONS, files, {**RECIPE, "tuning": {"epochs": 5, "batch": 4}})

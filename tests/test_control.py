@@ -349,8 +349,8 @@ def test_the_instrument_finds_what_is_planted(run: Run) -> None:
 
 
 def test_a_searchlight_with_its_sign_flipped_is_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = neurons.average_neuron_rdms
-    monkeypatch.setattr(neurons, "average_neuron_rdms", lambda activation: -real(activation))
+    real = neurons.flatten
+    monkeypatch.setattr(neurons, "flatten", lambda ranks: -real(ranks))
     broken = Run(run.study, progress=False)
     monkeypatch.setattr(broken, "key", lambda name, key=broken.key: key(name) + ("x" if "searchlight" in name else ""))
     found = _found(broken)

@@ -187,7 +187,7 @@ def test_the_unit_of_coarse_activations_decides_nothing(unit: float) -> None:
     def search(values: np.ndarray) -> xr.Dataset:
         coords = {"seed": [1, 2, 3], "emotion": names, "layer": [1, 2], "neuron": np.arange(20)}
         activation = xr.DataArray(values, coords, ("seed", "emotion", "layer", "neuron"), name="activation")
-        return attributes.search_neurons(activation.to_dataset(), human)
+        return attributes.search_neurons(rdm.rank_neuron_rdms(activation, human), human)
 
     xr.testing.assert_identical(search(whole), search(whole * unit))
     for distance in rdm.DISTANCES:

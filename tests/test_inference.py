@@ -3,12 +3,9 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats
-import torch
 from scipy.stats import kendalltau
 
 from emonb.analysis import inference, rdm
-from emonb.analysis.kendall_gpu import SignMatrix
-from emonb.errors import EmonbError
 
 
 def _random_rdm(rng: np.random.Generator, n: int, k: int = 3) -> np.ndarray:
@@ -44,17 +41,6 @@ def test_mantel_of_many_equals_one_by_one_and_maxima_are_the_maxima() -> None:
     np.testing.assert_allclose(together.p, ((null >= observed - 1e-12).sum(0) + 1) / 61)
     np.testing.assert_allclose(together.p_fwe, ((null.max(1)[:, None] >= observed - 1e-12).sum(0) + 1) / 61)
     np.testing.assert_allclose(together.p_fwe_all, ((null.max((1, 2))[:, None, None] >= observed - 1e-12).sum(0) + 1) / 61)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_named_before_any_work() -> None:
-    with pytest.raises(EmonbError, match="PyTorch finds no GPU"):
-        SignMatrix(np.ones((1, 6)), "cuda")
-
-
-def test_too_many_comparisons_for_float32_are_refused() -> None:
-    with pytest.raises(ValueError, match="cannot add the comparisons of 6000 values"):
-        SignMatrix(np.zeros((1, 6000)), "cpu")
 
 
 def test_a_constant_rdm_is_never_significant() -> None:

@@ -150,6 +150,7 @@ def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
                 "activations",
                 "activations_in_use",
                 "rdms",
+                "neuron_rdms",
                 "searchlight",
                 "searchlight_null",
                 "own_neurons",

@@ -6,7 +6,7 @@ import xarray as xr
 
 from emonb.analysis.attributes import search_neurons
 from emonb.analysis.masks import COMPARISONS, draw_masks, plan_masks
-from emonb.analysis.rdm import pair_coords
+from emonb.analysis.rdm import pair_coords, rank_neuron_rdms
 
 
 def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
@@ -69,7 +69,7 @@ def test_a_plan_selects_by_the_seeds_it_is_given_and_matches_on_all() -> None:
                         coords={"attribute": ["x", "y"], **pair_coords(emotions)})  # fmt: skip
     planned = plan_masks(acts, humans, [3, 1], [2, 4], ["random_matched"], 2, 7)
     assert planned.silenced.dims == ("mask", "layer", "neuron") and planned.silenced.dtype == bool
-    rank = search_neurons(acts.sel(seed=[1, 3]), humans)["rank"]
+    rank = search_neurons(rank_neuron_rdms(acts.activation.sel(seed=[1, 3]), humans), humans)["rank"]
     level = abs(acts.activation).mean(("seed", "emotion"))
     xr.testing.assert_identical(planned.silenced, draw_masks(rank, [2, 4], ["random_matched"], 2, 7, level))
     norm = xr.DataArray(rng.random((2, 9)), dims=("layer", "neuron"), coords={"layer": [1, 2], "neuron": range(9)})
@@ -78,6 +78,6 @@ def test_a_plan_selects_by_the_seeds_it_is_given_and_matches_on_all() -> None:
     xr.testing.assert_identical(by_norm.silenced, expected)
     everyone = plan_masks(acts, humans, (), [4], ["random"], 1, 7)
     selective = everyone.silenced[(everyone.kind == "selective").values]
-    best = search_neurons(acts, humans)["rank"].values
+    best = search_neurons(rank_neuron_rdms(acts.activation, humans), humans)["rank"].values
     for mask, ranks in zip(selective.values, best, strict=True):
         assert sorted(ranks[mask]) == [1, 2, 3, 4]

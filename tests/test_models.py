@@ -266,9 +266,10 @@ def test_a_planted_neuron_is_found_where_it_was_planted() -> None:
     acts = xr.DataArray(values, dims=("seed", "emotion", "layer", "neuron"),
                         coords={"seed": [1, 2, 3], "emotion": emotions, "layer": [1, 2], "neuron": range(20)})  # fmt: skip
     humans, activations = _humans(score[:, None], emotions), acts.to_dataset(name="activation")
-    light = attributes.search_neurons(activations, humans)
+    ranks = rdm.rank_neuron_rdms(activations.activation, humans)
+    light = attributes.search_neurons(ranks, humans)
     assert float(light["rank"].sel(attribute="x0", layer=2, neuron=7)) == 1
-    test = neurons.find_neurons(activations, humans, 199, 0)
+    test = neurons.find_neurons(ranks, humans, 199, 0)
     assert float(test.p_fwe.sel(attribute="x0", layer=2, neuron=7)) == 1 / 200
     assert int((test.p_fwe < 0.05).sum()) <= 2
 
@@ -285,27 +286,27 @@ def test_search_and_assess_agree_whatever_the_order_of_the_emotions() -> None:
     emotions = np.array([f"e{k}" for k in range(9)])
     score, coords = rng.random((9, 2)), {"seed": [1, 2], "emotion": emotions, "layer": [1, 2], "neuron": range(4)}
     acts = xr.DataArray(rng.normal(size=(2, 9, 2, 4)), dims=tuple(coords), coords=coords).to_dataset(name="activation")
-    light, test = (
-        attributes.search_neurons(acts, _humans(score, emotions)),
-        neurons.find_neurons(acts, _humans(score, emotions), 199, 3),
-    )
+    humans = _humans(score, emotions)
+    ranks = rdm.rank_neuron_rdms(acts.activation, humans)
+    light, test = attributes.search_neurons(ranks, humans), neurons.find_neurons(ranks, humans, 199, 3)
     expected = [[kendalltau(_pairs(acts.activation.values, k), humans).statistic for k in np.ndindex(2, 4)]
-                for humans in _humans(score, emotions).attribute_rdm.values.T]  # fmt: skip
+                for humans in humans.attribute_rdm.values.T]  # fmt: skip
     np.testing.assert_allclose(light.tau.values.reshape(2, 8), expected, atol=1e-12)
     for _ in range(5):
         order, moved = rng.permutation(9), acts.isel(emotion=rng.permutation(9))
         humans = _humans(score[order], list(emotions[order]))
-        again = attributes.search_neurons(moved, humans)
-        xr.testing.assert_allclose(again, light, atol=1e-12)
-        parametric = neurons.find_neurons(moved, humans, 19, 3).p_parametric  # a function of tau alone
-        np.testing.assert_allclose(parametric, test.p_parametric, atol=1e-12)
-        same_draws = neurons.find_neurons(moved, _humans(score, emotions), 199, 3)
+        xr.testing.assert_allclose(
+            attributes.search_neurons(rdm.rank_neuron_rdms(moved.activation, humans), humans), light, atol=1e-12
+        )
+        humans = _humans(score, emotions)
+        same_draws = neurons.find_neurons(rdm.rank_neuron_rdms(moved.activation, humans), humans, 199, 3)
         xr.testing.assert_identical(same_draws, test)
-    chosen = attributes.search_neurons(acts, _humans(score, emotions), seeds=[2])
-    xr.testing.assert_identical(chosen, attributes.search_neurons(acts.sel(seed=[2]), _humans(score, emotions)))
-    for function in (attributes.search_neurons, lambda a, h: neurons.find_neurons(a, h, 19, 0)):
-        with pytest.raises(LabelError, match="different emotions"):
-            function(acts.isel(emotion=range(8)), _humans(score, emotions))
+    with pytest.raises(LabelError, match="different emotions"):
+        rdm.rank_neuron_rdms(acts.activation.isel(emotion=range(8)), humans)
+    other = _humans(score, [f"f{k}" for k in range(9)])
+    for function in (attributes.search_neurons, lambda r, h: neurons.find_neurons(r, h, 19, 0)):
+        with pytest.raises(LabelError, match="different pairs"):
+            function(ranks, other)
 
 
 def _pairs(activation: np.ndarray, neuron: tuple[int, int]) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Label permutations of all neurons, and neurons of an attribute's own: brute force, calibration, known truth."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis import beyond, inference, kendall, kendall_octets, neurons, normal_scores, own
-from emonb.analysis.normal_scores import N_MOMENTS
-from emonb.analysis.rdm import average_neuron_rdms, pair_coords, pair_index
+from emonb.analysis import beyond, inference, moments, neurons, normal_scores, own
+from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, pair_coords, pair_index, rank_neuron_rdms
 
 NAMES = [f"e{k:02}" for k in range(27)]
 
@@ -37,69 +38,109 @@ def _correlated(rng: np.random.Generator, r: float, more: int = 0) -> np.ndarray
     return scores
 
 
-def test_scores_are_those_of_the_other_kernel() -> None:
-    rng = np.random.default_rng(0)
-    for rows, columns, n in ((1, 1, 6), (13, 31, 45), (70, 3, 351)):
-        x, y = rng.random((rows, n)), np.round(rng.random((columns, n)), 1)
-        x[rows // 2] = np.round(x[rows // 2], 1)
-        packed = kendall.pack_signs(x), kendall.pack_signs(y)
-        np.testing.assert_array_equal(kendall_octets.count_fast(*packed), kendall.count_scores(*packed))
+def _ranks(activations: xr.Dataset, humans: xr.Dataset) -> xr.DataArray:
+    return rank_neuron_rdms(activations.activation, humans)
 
 
-def test_p_are_those_of_brute_force_and_the_rate_of_mantel_s_test() -> None:
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 7])
+def test_exact_moments_are_those_of_all_relabellings(n: int) -> None:
+    rng = np.random.default_rng(n)
+    x, y = (normal_scores.unit_rows(centred_ranks(rng.integers(0, 9, (3, n * (n - 1) // 2)))) for _ in range(2))
+    x[2] = 0
+    sd, skew = moments.relabelling_moments(x, y)
+    orders = np.array(list(itertools.permutations(range(n))))
+    every = np.stack([x @ z.T for z in inference.permute_rdm(y, orders)])
+    np.testing.assert_allclose(every.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(sd, every.std(0), atol=1e-12)
+    np.testing.assert_allclose(skew[:2] * sd[:2] ** 3, (every[:, :2] ** 3).mean(0), atol=1e-12)
+    assert (sd[2] == 0).all() and (skew[2] == 0).all()
+
+
+def test_rho_p_and_q_are_those_of_brute_force() -> None:
     rng = np.random.default_rng(1)
     activations, humans = _world(rng, np.round(_correlated(rng, 0.5), 1), n=9, carriers=3)
     activations.activation[:, :, 0, 4] = 0.1  # never varies
-    found = neurons.find_neurons(activations, humans, 199, 3, chunk=33)
-    x = average_neuron_rdms(activations.activation)
-    orders = inference.draw_permutations(27, 199 + N_MOMENTS, 3)
-    null = np.array([kendall.tau_b(x, rows) for rows in inference.permute_rdm(humans.attribute_rdm.values, orders)])
-    tau = kendall.tau_b(x, humans.attribute_rdm.values)
-    np.testing.assert_allclose(found.tau.values[:, 0].T, tau)
+    found = neurons.find_neurons(_ranks(activations, humans), humans, 199, 3)
     varies = np.arange(9) != 4
-    moments, test = null[:500, varies], null[500:, varies]
-    p = ((test >= tau[varies] - 1e-12).sum(0) + 1) / 200
-    np.testing.assert_allclose(found.p.values[:, 0, varies].T, p)
-    mean, sd, skew = moments.mean(0), moments.std(0), scipy.stats.skew(moments, axis=0)
+    x, y = average_neuron_rdms(activations.activation)[varies], humans.attribute_rdm.values
+
+    def correlate(rdms: np.ndarray) -> np.ndarray:
+        return np.array([[scipy.stats.spearmanr(a, b).statistic for b in rdms] for a in x])
+
+    rho = correlate(y)
+    np.testing.assert_allclose(found.rho.values[:, 0, varies].T, rho)
+    null = np.array([correlate(rows) for rows in inference.permute_rdm(y, inference.draw_permutations(27, 199, 3))])
+    # the exact moments are those of many relabellings of the ranks
+    many = inference.permute_rdm(scipy.stats.rankdata(y, axis=1), inference.draw_permutations(27, 20_000, 0))
+    many = (many - many.mean(-1, keepdims=True)) / (many.std(-1, keepdims=True) * many.shape[-1])
+    drawn = scipy.stats.zscore(scipy.stats.rankdata(x, axis=1), axis=1) @ many.transpose(0, 2, 1)
+    sd, skew = (found[name].values[:, 0, varies].T for name in ("sd", "skew"))
+    np.testing.assert_allclose(sd, drawn.std(0), rtol=0.03)
+    np.testing.assert_allclose(skew, scipy.stats.skew(drawn, axis=0), atol=0.1)
 
     def normal(values: np.ndarray) -> np.ndarray:
-        z = (values - mean) / sd
-        return np.where(z > 1, (np.cbrt(skew * z / 2 + 1) - 1) * 6 / skew + skew / 6, z)
+        z = values / sd
+        return np.where(z > 1, (np.cbrt(skew * np.maximum(z, 0) / 2 + 1) - 1) * 6 / skew + skew / 6, z)
 
-    q = scipy.stats.false_discovery_control(np.vstack([scipy.stats.norm.sf(normal(tau[varies])), [1, 1]]), axis=0)[:-1]
+    q = scipy.stats.false_discovery_control(np.vstack([scipy.stats.norm.sf(normal(rho)), [1, 1]]), axis=0)[:-1]
     np.testing.assert_allclose(found.q.values[:, 0, varies].T, q)
-    np.testing.assert_allclose(found.sd.values[:, 0, varies].T, sd)
-    peaks = normal(test).max(1)
+    peaks = normal(null).max(1)
     np.testing.assert_allclose(found.peak, peaks)
-    fwe = ((peaks[:, None] >= normal(tau[varies]) - 1e-9).sum(0) + 1) / 200
-    np.testing.assert_allclose(found.p_fwe.values[:, 0, varies].T, fwe)
-    again = neurons.find_neurons(activations.isel(neuron=slice(3, 9)), humans, 19, 4, null=found)  # moments taken elsewhere
-    np.testing.assert_allclose(again.score, found.score[..., 3:])
-    mine = inference.permute_rdm(humans.attribute_rdm.values, inference.draw_permutations(27, 19, 4))
-    kept = normal(np.array([kendall.tau_b(x[varies], rows) for rows in mine]))[:, 3:]  # without 0 to 2
-    np.testing.assert_allclose(again.peak, kept.max(1))
-    beyond, counts = (
-        (normal(tau[varies]) >= normal_scores.NORMAL_05).sum(0),
-        (normal(test) >= normal_scores.NORMAL_05).sum(1),
-    )
-    np.testing.assert_array_equal(found.beyond, beyond)
-    np.testing.assert_allclose(found.beyond_null, counts.mean(0))
-    np.testing.assert_allclose(found.beyond_p, ((counts >= beyond).sum(0) + 1) / 200)
-    for name in ("p", "p_fwe", "q"):
+    p = ((peaks[:, None] >= normal(rho) - 1e-9).sum(0) + 1) / 200
+    np.testing.assert_allclose(found.p_fwe.values[:, 0, varies].T, p)
+    for name in ("p_fwe", "q"):
         assert (found[name][:, 0, 4] == 1).all()
+    assert found.rho[:, 0, 4].isnull().all()
+
+
+def test_the_best_is_found_whatever_the_chunks_and_however_low_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(12)
+    world = _world(rng, _correlated(rng, 0.5), n=70, carriers=0)
+    whole = neurons.find_neurons(_ranks(*world), world[1], 100, 3)
+    monkeypatch.setattr(neurons, "CHUNK", 7)
+    monkeypatch.setattr(normal_scores, "_ROWS", 33)
+    for level in (-5.0, 9.0):  # each relabelling's best is looked for among all, or among none at first
+        monkeypatch.setattr(normal_scores, "_HIGH", level)
+        assert neurons.find_neurons(_ranks(*world), world[1], 100, 3).identical(whole)
+
+
+def test_a_relabelling_that_changes_nothing_counts_as_high() -> None:
+    """In two pairs of twins every relabelling has others that give the same distances: the same sums in another order."""
+    emotions = NAMES[:4]
+    scores = np.array([[0.0, 0, 1, 1]])
+    values = np.tile(scores[0] / 3, (2, 1))[:, :, None, None] + np.zeros((2, 4, 1, 1))
+    coords = {"seed": [1, 2], "emotion": emotions, "layer": [1], "neuron": [0]}
+    activation = xr.DataArray(values, coords, tuple(coords))
+    i, j = pair_index(4)
+    rdm = {"attribute_rdm": (("attribute", "pair"), np.abs(scores[:, i] - scores[:, j]))}
+    humans = xr.Dataset(rdm, {"attribute": ["a"], **pair_coords(emotions)})
+    found = neurons.find_neurons(rank_neuron_rdms(activation, humans), humans, 3000, 0)
+    assert found.p_fwe.item() == pytest.approx(1 / 3, abs=0.035)  # 8 of 24 relabellings
+
+
+def test_moments_of_rotations_are_those_of_the_rotated_correlations() -> None:
+    rng = np.random.default_rng(13)
+    x, turned = centred_ranks(rng.random((5, 45))), [centred_ranks(rng.random((300, 45))) for _ in range(2)]
+    x[4] = 0
+    mean, sd, skew = own._moments(x, turned)
+    for k, some in enumerate(turned):
+        rho = [[scipy.stats.spearmanr(a, b).statistic for b in some] for a in x[:4]]
+        np.testing.assert_allclose(mean[:4, k], np.mean(rho, axis=1))
+        np.testing.assert_allclose(sd[:4, k], np.std(rho, axis=1))
+    assert (skew == 0).all() and (sd[4] == 0).all()
 
 
 def test_normal_scores_are_normal_in_the_tail_of_skewed_null_distributions() -> None:
     rng = np.random.default_rng(2)
     values = scipy.stats.gamma.rvs(6, size=200_000, random_state=rng)
-    z = normal_scores._normal_scores(values[:, None], *(m * np.ones((200_000, 1)) for m in (6, np.sqrt(6), 2 / np.sqrt(6))))
+    z = normal_scores.normal_scores(values[:, None], *(m * np.ones((200_000, 1)) for m in (6, np.sqrt(6), 2 / np.sqrt(6))))
     for p in (0.05, 0.01, 0.001):
         assert (z >= scipy.stats.norm.isf(p)).mean() == pytest.approx(p, rel=0.15)
 
 
-def test_family_wise_rate_and_rate_of_the_count_are_kept_where_nothing_is_carried() -> None:
+def test_family_wise_rate_is_kept_where_nothing_is_carried() -> None:
     rng = np.random.default_rng(3)
-    hits = {"p_fwe": 0, "beyond_p": 0}
+    hits = 0
     for k in range(150):
         side = rng.choice([-1, 1], 27)  # families of emotions, in the attributes and, others, in the neurons
         scores = _correlated(rng, 0.8)[:1] + 1.5 * side
@@ -107,11 +148,8 @@ def test_family_wise_rate_and_rate_of_the_count_are_kept_where_nothing_is_carrie
         activations["activation"] = activations.activation + 2 * xr.DataArray(
             rng.choice([-1, 1], 27), {"emotion": NAMES}, ["emotion"]
         )
-        found = neurons.find_neurons(activations, humans, 99, k, chunk=99)
-        hits["p_fwe"] += float(found.p_fwe.min()) <= 0.05
-        hits["beyond_p"] += float(found.beyond_p.min()) <= 0.05
-    for n in hits.values():
-        assert scipy.stats.binomtest(n, 150, 0.05).pvalue > 0.001
+        hits += float(neurons.find_neurons(_ranks(activations, humans), humans, 99, k).p_fwe.min()) <= 0.05
+    assert scipy.stats.binomtest(hits, 150, 0.05).pvalue > 0.001
 
 
 def test_an_attribute_nobody_carries_is_found_for_its_correlation_and_is_not_found_as_its_own() -> None:
@@ -119,8 +157,9 @@ def test_an_attribute_nobody_carries_is_found_for_its_correlation_and_is_not_fou
     rng = np.random.default_rng(4)
     found, alone, carried = 0, 0, 0
     for k in range(60):
-        world = _world(rng, _correlated(rng, 0.7), n=100, carriers=20)
-        found += float(neurons.find_neurons(*world, 99, k, chunk=99).p_fwe.sel(attribute="a1").min()) <= 0.05
+        activations, humans = _world(rng, _correlated(rng, 0.7), n=100, carriers=20)
+        world = _ranks(activations, humans), humans
+        found += float(neurons.find_neurons(*world, 99, k).p_fwe.sel(attribute="a1").min()) <= 0.05
         least = own.find_own_neurons(*world, 99, k).p_fwe.min(("layer", "neuron"))
         alone += float(least.sel(attribute="a1")) <= 0.05
         carried += float(least.sel(attribute="a0")) <= 0.05
@@ -133,8 +172,10 @@ def test_own_neurons_are_calibrated_with_thirteen_others() -> None:
     rng = np.random.default_rng(5)
     least = []
     for k in range(25):
-        world = _world(rng, _correlated(rng, 0.85, more=12), n=40, carriers=20)
-        least.append(own.find_own_neurons(*world, 99, k).p_fwe.min(("layer", "neuron")).values[1:])
+        activations, humans = _world(rng, _correlated(rng, 0.85, more=12), n=40, carriers=20)
+        least.append(
+            own.find_own_neurons(_ranks(activations, humans), humans, 99, k).p_fwe.min(("layer", "neuron")).values[1:]
+        )
     hits = int((np.array(least) <= 0.05).sum())  # of 25 * 13 attributes that nobody carries
     assert scipy.stats.binomtest(hits, 25 * 13, 0.05, alternative="greater").pvalue > 0.001
 
@@ -161,9 +202,10 @@ def test_an_attribute_that_the_others_predict_fully_or_that_never_varies_has_no_
     scores = rng.normal(size=(4, 27))
     scores[3] = 0
     scores[2] = scores[0] + scores[1]
-    world = _world(rng, scores, n=10, carriers=5)
+    activations, humans = _world(rng, scores, n=10, carriers=5)
+    world = _ranks(activations, humans), humans
     found = own.find_own_neurons(*world, 39, 0)
-    assert (found.p_fwe == 1).all() and (found.q == 1).all() and found.rho.isnull().all() and (found.beyond == 0).all()
+    assert (found.p_fwe == 1).all() and (found.q == 1).all() and found.rho.isnull().all()
     assert all(np.isnan(estimate.evidence()["value"]) for estimate in beyond.beat_chance(found).values())
     tested = beyond.beat_chance(neurons.find_neurons(*world, 39, 0))
     assert [bool(np.isnan(estimate.value)) for estimate in tested.values()] == [False] * 3 + [True]
@@ -174,7 +216,8 @@ def test_the_best_neuron_beats_chance_just_where_its_family_wise_p_says_so() -> 
     shown = []
     for k in range(40):
         n = int(rng.integers(60, 400))
-        found = neurons.find_neurons(*_world(rng, _correlated(rng, 0.4), n=8, carriers=k % 3, seeds=2), n, k)
+        activations, humans = _world(rng, _correlated(rng, 0.4), n=8, carriers=k % 3, seeds=2)
+        found = neurons.find_neurons(_ranks(activations, humans), humans, n, k)
         for name, effect in beyond.beat_chance(found).items():
             one = found.sel(attribute=name)
             least = float(one.p_fwe.min())
@@ -182,36 +225,13 @@ def test_the_best_neuron_beats_chance_just_where_its_family_wise_p_says_so() -> 
             assert (effect.low > 0) == (effect.p < 0.05) and (effect.low90 > 0) == (effect.p < 0.1)
             assert effect.low <= effect.low90 <= effect.value <= effect.high90 <= effect.high
             best = one.isel(layer=0, neuron=int(one.score.argmax(("layer", "neuron"))["neuron"]))
-            moments = [float(best[name]) for name in ("mean", "sd", "skew")]
-            at = np.linspace(-0.5, 1, 3001)  # the tau at which this neuron's score would be what chance's best is
-            level = normal_scores._normal_scores(at[:, None], *(np.full((3001, 1), m) for m in moments))[:, 0]
-            expected = float(best.tau) - np.interp(np.median(one.peak), level, at)
+            null = [float(best[name]) for name in ("mean", "sd", "skew")]
+            at = np.linspace(-0.5, 1, 3001)  # the rho at which this neuron's score would be what chance's best is
+            level = normal_scores.normal_scores(at[:, None], *(np.full((3001, 1), m) for m in null))[:, 0]
+            expected = float(best.rho) - np.interp(np.median(one.peak), level, at)
             assert effect.value == pytest.approx(expected, abs=2e-3)
             shown.append(effect.low > 0)
     assert 0 < sum(shown) < len(shown)
-
-
-def test_blocks_made_elsewhere_and_products_of_signs_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(9)
-    world = _world(rng, np.round(_correlated(rng, 0.5), 1), n=9, carriers=3)
-    whole = neurons.find_neurons(*world, 600, 3)
-
-    class Shares:
-        """Every unit made by a process of its own, the last first."""
-
-        halve, seconds = False, 0.0
-
-        def each(self, units, begin, progress=False):
-            assert list(units) == ["moments", "000000", "000250", "000500"]
-            return [begin()(unit, None)[0] for unit in list(units.values())[::-1]][::-1]
-
-    assert neurons.find_neurons(*world, 600, 3, chunk=33, work=Shares()).identical(whole)
-    from emonb.analysis import kendall_gpu
-
-    signs, used = kendall_gpu.SignMatrix, []
-    monkeypatch.setattr(kendall_gpu, "SignMatrix", lambda rows, device: (used.append(device), signs(rows, "cpu"))[1])
-    assert neurons.find_neurons(*world, 600, 3, device="cuda").identical(whole)
-    assert set(used) == {"cuda"}
 
 
 def test_the_effect_is_that_of_a_neuron_that_carries_and_its_interval_seldom_ends_below() -> None:
@@ -220,12 +240,14 @@ def test_the_effect_is_that_of_a_neuron_that_carries_and_its_interval_seldom_end
     off, ruled_out = [], {0: 0, 1: 0}
     for k in range(40):
         scores = 1.5 * rng.normal(size=(1, 27))
-        true = float(neurons.find_neurons(*_world(rng, scores, n=200, carriers=200), 19, 0).tau.mean())
+        activations, humans = _world(rng, scores, n=200, carriers=200)
+        true = float(neurons.find_neurons(_ranks(activations, humans), humans, 19, 0).rho.mean())
         for carriers in ruled_out:
-            found = neurons.find_neurons(*_world(rng, scores, n=40, carriers=carriers), 99, k)
+            activations, humans = _world(rng, scores, n=40, carriers=carriers)
+            found = neurons.find_neurons(_ranks(activations, humans), humans, 99, k)
             effect, best = beyond.beat_chance(found)["a0"], int(found.score.values[0, 0].argmax())
-            moments = [float(found[name].values[0, 0, best]) for name in ("mean", "sd", "skew")]
-            expected = true - float(normal_scores.undo_score(float(found.peak.median()), *moments))
+            null = [found[name].values[0, 0, best] for name in ("mean", "sd", "skew")]
+            expected = true - float(normal_scores.undo_score(float(found.peak.median()), *null))
             ruled_out[carriers] += effect.high90 < expected
             if carriers:
                 off.append(effect.value - expected)

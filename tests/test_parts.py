@@ -1,7 +1,6 @@
 """A stage made in parts is bit for bit the stage made in one process; what does not belong together is not joined."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from emonb.run.runs import Run
 from emonb.run.stages import stages_of
 from emonb.study import Study, load_study
 
-IN_PARTS = ("prompts", "searchlight_null", "lesions")
+IN_PARTS = ("prompts", "lesions")
 SMALL = {"threads": 1, "lesions": {"draws": 1}, "inference": {"permutations": 99, "searchlight_permutations": 300}}
 
 
@@ -114,15 +113,6 @@ def test_parts_of_another_device_are_refused_by_name_or_joined_and_said(run: Run
     assert (joined["mixed"], joined["device"]) == (1, "cpu and cuda")
 
 
-def test_permutations_counted_on_another_processor_are_refused_by_name(run: Run) -> None:
-    make_part(_fresh(run), "searchlight_null", 1, 1)
-    names = _fresh(run).work("searchlight_null")
-    part = sorted(names.glob("*.safetensors"))[0]
-    _edit(part, processor="another")
-    with pytest.raises(PartError, match=rf"{part.stem} with another, {re.escape(np.__version__)}"):
-        join_parts(_fresh(run), "searchlight_null")
-
-
 def test_a_part_of_something_else_is_made_anew_and_a_changed_one_refused(run: Run) -> None:
     make_part(_fresh(run), "prompts", 1, 1)
     path = run.work("prompts") / "seed-3.safetensors"
@@ -140,11 +130,13 @@ def test_a_part_of_something_else_is_made_anew_and_a_changed_one_refused(run: Ru
 
 
 def test_parts_made_from_other_results_are_not_those_of_the_stage(run: Run, whole: dict) -> None:
-    make_part(_fresh(run), "searchlight_null", 1, 1)
-    moved = whole["activations"].copy(deep=True)
-    moved["activation"].values += 1e-6  # as another machine would round
-    run.store("activations", moved)
-    assert count_parts(_fresh(run), "searchlight_null")["done"] == 0
+    run.store("prompts", whole["prompts"])
+    make_part(_fresh(run), "lesions", 1, 1)
+    assert count_parts(_fresh(run), "lesions")["done"] > 0
+    moved = whole["prompts"].copy(deep=True)
+    moved["prompt"].values += 1e-6  # as another machine would round
+    run.store("prompts", moved)
+    assert count_parts(_fresh(run), "lesions")["done"] == 0
 
 
 @pytest.mark.parametrize("name", ["prompts", "lesions"])
@@ -177,9 +169,8 @@ def test_every_stage_with_units_says_their_names_without_computing(whole: dict) 
     for name in ("control", "roberta-base", "published"):
         study = load_study(name)
         units = {stage: made.units(study) for stage, made in stages_of(study).items() if made.units}
-        assert set(units) == ({"searchlight_null"} if name == "published" else {*IN_PARTS, "dose"})
+        assert set(units) == (set() if name == "published" else {*IN_PARTS, "dose"})
         assert all(len(set(names)) == len(names) for names in units.values())
-    assert len(units["searchlight_null"]) == 9
     assert len(stages_of(load_study("roberta-base"))["lesions"].units(load_study("roberta-base"))) == 1 + 748
 
 

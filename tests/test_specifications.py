@@ -11,7 +11,7 @@ from emonb.analysis.attributes import search_neurons
 from emonb.analysis.beyond import beat_chance
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
-from emonb.analysis.rdm import pair_coords, pattern_rdm
+from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuron_rdms
 from emonb.analysis.specifications_neurons import PERMUTATIONS
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
@@ -29,11 +29,13 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
     accuracy = rng.random([len(v) for v in cells.values()]) * (not equal) + 0.5
     level = xr.DataArray(score, {"emotion": EMOTIONS, "attribute": ATTRIBUTES}, ("emotion", "attribute"))
     activations, humans = xr.Dataset({"activation": activation}), xr.Dataset({"attribute_rdm": rdm, "score": level})
+    ranks = rank_halves(activations, humans)["rank"]
     return {
         "activations": activations,
+        "ranks": ranks,
+        "light": search_neurons(ranks.sel(seeds="all"), humans),
         "humans": humans,
-        "null": find_neurons(activations, humans, 19, 1, moments=99),
-        "own": find_own_neurons(activations, humans, 19, 1, moments=99),
+        "own": find_own_neurons(ranks.sel(seeds="all"), humans, 19, 1, moments=99),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),
         "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in ("tfidf", "classifier")}),
         "lesions": xr.Dataset(
@@ -106,9 +108,12 @@ def test_claims_about_the_map_are_their_own_analyses(specified: Specified) -> No
 
 def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(specified: Specified) -> None:
     study, found = specified
-    some, humans = study["activations"].sel(seed=[1, 3]), study["humans"]
+    some, humans = study["ranks"].sel(seeds="first half"), study["humans"]
+    xr.testing.assert_equal(
+        some.drop_vars("seeds"), rank_neuron_rdms(study["activations"].activation.sel(seed=[1, 3]), humans)
+    )
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
-        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 6, null=study["null"])
+        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 6)
         for name, effect in beat_chance(whole).items():
             row = _one(found, "neurons", seeds="first half", layers=layers, attribute=name)
             assert [row.value.item(), row.low.item(), row.p.item()] == pytest.approx([effect.value, effect.low, effect.p])

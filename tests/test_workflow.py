@@ -100,7 +100,7 @@ def test_shares_on_this_machine_are_one_process_bit_for_bit_and_a_failed_one_is_
         file.write("\nCHANGED = 1\n")
     again = {"all": 1, "read": 1, "share": 4, "whole": 2, "total": 8}  # what is read from prompts, and what is made of that
     assert cluster.plan(changed) == again  # prompts are not tuned again
-    _compare_with_one_process(cluster, ("prompts", "activations", "masks", "searchlight_null", "lesions"), monkeypatch)
+    _compare_with_one_process(cluster, ("prompts", "activations", "masks", "lesions"), monkeypatch)
 
 
 def test_worlds_and_studies_are_planned_and_never_more_shares_than_units(tmp_path, monkeypatch) -> None:
@@ -115,7 +115,7 @@ def test_worlds_and_studies_are_planned_and_never_more_shares_than_units(tmp_pat
 @pytest.mark.skipif(not os.environ.get("EMONB_TEST_SLURM"), reason="on a real Slurm: workflow/test-slurm")
 def test_slurm_resubmits_what_failed_survives_its_head_and_refuses_another_device(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("EMONB_RUNS", "")
-    cluster = Cluster(tmp_path, "slurm-test", fault="searchlight_null")
+    cluster = Cluster(tmp_path, "slurm-test", fault="lesions")
     work = cluster.open().work("prompts")
     head = cluster.start(cluster.flag("prompts", "whole"))
     _wait(lambda: list(work.glob("seed-*.safetensors")), "no part was made", cluster)
@@ -134,9 +134,9 @@ def test_slurm_resubmits_what_failed_survives_its_head_and_refuses_another_devic
     assert (work / "seed-1.safetensors").stat().st_mtime_ns == stamps[work / "seed-1.safetensors"]
     part.unlink()
     (tmp_path / cluster.flag("prompts", "2-of-2")).unlink()
-    assert cluster.make(cluster.flag("searchlight_null", "whole")) == 0, cluster.said()
+    assert cluster.make(cluster.flag("lesions", "whole")) == 0, cluster.said()
     assert cluster.mark.is_dir() and "Trying to restart job" in cluster.said()
-    _compare_with_one_process(cluster, ("prompts", "activations", "searchlight_null"), monkeypatch)
+    _compare_with_one_process(cluster, ("prompts", "activations", "lesions"), monkeypatch)
 
 
 def _jobs() -> str:

@@ -1,49 +1,44 @@
 """The searchlight: every neuron's RDM against every attribute's RDM, by Kendall's tau-b (Li et al., searchlight RSA)."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import scipy.stats
 import xarray as xr
 
+from emonb.analysis.inference import paper_q, parametric_tau_p
 from emonb.analysis.kendall import tau_b
-from emonb.analysis.rdm import average_neuron_rdms, order_emotions
+from emonb.analysis.rdm import pair_values
 
 
-def search_neurons(activations: xr.Dataset, humans: xr.Dataset, seeds: Sequence[int] | None = None) -> xr.Dataset:
-    """Kendall tau-b of every neuron with every attribute, and the neurons' ranks.
+def search_neurons(ranks: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
+    """Kendall tau-b of every neuron with every attribute, the neurons' ranks, and the paper's p.
 
     Parameters
     ----------
-    activations : Dataset
-        ``activation`` (seed, emotion, layer, neuron).
+    ranks : DataArray, dims (layer, neuron, pair)
+        From :func:`emonb.analysis.rdm.rank_neuron_rdms`; tau-b of ranks is that of the distances.
     humans : Dataset
         ``attribute_rdm`` (attribute, pair).
-    seeds : sequence of int, optional
-        Seeds whose neuron RDMs are averaged; all if none are given.
 
     Returns
     -------
     Dataset
-        ``tau`` and ``rank`` (attribute, layer, neuron). Rank 1 is the highest tau of an attribute; ties share their
-        mean rank. A neuron that never varies has tau NaN and ranks last.
+        Over (attribute, layer, neuron). ``tau``; ``rank``: 1 is the highest tau of an attribute, ties share their mean
+        rank, and a neuron that never varies has tau NaN and ranks last; ``p_parametric`` (one-sided normal approximation,
+        pairs as independent) and ``q_paper`` (p * N / rank over all tests), as the study has them.
 
     Raises
     ------
     LabelError
         The two are about different emotions.
     """
-    activation = activations.activation.sel(seed=list(seeds)) if seeds else activations.activation
-    neurons = average_neuron_rdms(order_emotions(activation, humans.attribute_rdm))
-    tau = tau_b(neurons, humans.attribute_rdm.transpose("attribute", "pair").to_numpy()).T
-    coords = {
-        "attribute": humans.attribute.values,
-        "layer": activation.layer.values,
-        "neuron": activation.neuron.values,
-    }
+    attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
+    neurons, attributes = pair_values(ranks.stack(unit=("layer", "neuron")).transpose("unit", "pair"), attribute_rdm)
+    tau = tau_b(neurons, attributes)
+    parametric = parametric_tau_p(tau, neurons, attributes)
+    arrays = {"tau": tau.T, "rank": rank_neurons(tau.T), "p_parametric": parametric.T, "q_paper": paper_q(parametric).T}
+    coords = {"attribute": humans.attribute.values, **{name: ranks[name].values for name in ("layer", "neuron")}}
     shape = [len(values) for values in coords.values()]
-    named = {name: (tuple(coords), array.reshape(shape)) for name, array in {"tau": tau, "rank": rank_neurons(tau)}.items()}
-    return xr.Dataset(named, coords=coords)
+    return xr.Dataset({name: (tuple(coords), array.reshape(shape)) for name, array in arrays.items()}, coords)
 
 
 def rank_neurons(tau: np.ndarray) -> np.ndarray:

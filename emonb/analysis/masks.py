@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from emonb.analysis.attributes import search_neurons, select_neurons
+from emonb.analysis.rdm import rank_neuron_rdms
 
 COMPARISONS = ("random", "random_layer", "random_matched", "random_norm")
 
@@ -29,7 +30,7 @@ def plan_masks(
     humans : Dataset
         ``attribute_rdm`` (attribute, pair).
     seeds : sequence of int, optional
-        Seeds whose prompts choose the neurons (:func:`emonb.analysis.attributes.search_neurons`); all if none are given.
+        Seeds whose prompts choose the neurons; all if none are given.
     sizes, comparisons, draws, seed
         As in :func:`draw_masks`.
 
@@ -40,7 +41,8 @@ def plan_masks(
         and ``draw`` along ``mask``.
     """
     level = abs(activations.activation).mean(("seed", "emotion"))
-    rank = search_neurons(activations, humans, seeds)["rank"]
+    chosen = activations.activation.sel(seed=list(seeds)) if seeds else activations.activation
+    rank = search_neurons(rank_neuron_rdms(chosen, humans), humans)["rank"]
     norm = level * activations.output_norm if "output_norm" in activations else None
     return draw_masks(rank, sizes, comparisons, draws, seed, level, norm).to_dataset()
 

@@ -59,15 +59,6 @@ def specify(choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimat
     return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)
 
 
-def halve(seeds: Sequence[int]) -> dict[str, list[int]]:
-    """All seeds, and both halves of them where there are at least two.
-
-    >>> halve([1, 3, 5])
-    {'all': [1, 3, 5], 'first half': [1], 'second half': [3, 5]}
-    """
-    seeds = [int(number) for number in seeds]
-    half = len(seeds) // 2
-    return {EVERY: seeds} | ({"first half": seeds[:half], "second half": seeds[half:]} if half else {})
 
 
 def thirds(layers: Sequence[int]) -> dict[str, np.ndarray]:

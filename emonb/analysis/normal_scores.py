@@ -1,17 +1,17 @@
-"""Normal scores of many correlations, and a family-wise test of them by relabelling (min-P, Westfall & Young 1993).
+"""Normal scores of many rank correlations, and the highest of them in surrogates (max-T, Westfall & Young 1993).
 
-A maximum of raw correlations is ruled by the neurons and attributes whose null distributions are widest, and a smallest p
-from ranks among n permutations cannot be less than 1 / (n + 1), which with thousands of neurons some neuron reaches in
-almost every permutation. So every neuron's correlation becomes a normal score by the mean, standard deviation and skewness
-of its own null distribution (a Pearson type III tail by Wilson & Hilferty 1931; Winkler et al. 2016, NeuroImage 141:502).
-The moments come from relabellings that the test does not use again. Whatever function of a neuron they give, it is the
-same for the observed labels and for each of the test's relabellings: the family-wise p is exact, and the tail's form
+A maximum of raw correlations is ruled by the neurons and attributes whose null distributions are widest. So every
+neuron's correlation becomes a normal score by the mean, standard deviation and skewness of its own null distribution (a
+Pearson type III tail by Wilson & Hilferty 1931; Winkler et al. 2016, NeuroImage 141:502). Whatever function of a neuron the
+moments give, it is the same for what was observed and for each surrogate: the family-wise p is exact, and the tail's form
 decides only how evenly its error is spread over neurons.
+
+Spearman's correlations of ranked RDMs are products of matrices. Which neuron is highest in a surrogate is found in float32,
+whose last digits hang on the processor; how high it is comes from sums of whole numbers, which do not.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
@@ -20,28 +20,14 @@ from tqdm import tqdm
 from emonb.analysis.compiled import njit
 from emonb.analysis.inference import TIE
 
-NORMAL_05 = 1.6448536269514722
-"""Normal score above which a neuron counts: one-sided .05."""
-N_MOMENTS = 500
-"""Relabellings, beside those of a test, from which the moments of null distributions are taken."""
-PERMUTATIONS_A_PART = 250
-"""Changes no result, for permutations are counted in whole numbers."""
-_BLOCKS = 64
-
-Arrays = dict[str, np.ndarray]
-Begin = Callable[[], Callable[[slice | None, Path | None], tuple[Arrays, dict[str, str]]]]
-"""Takes the moments, and gives what makes the moments (None) or a block of permutations (a slice) with its provenance."""
-
-
-class Work(Protocol):
-    """Makes the parts of a test, or has had them made elsewhere."""
-
-    def each(self, units: Mapping[str, Any], begin: Begin, progress: bool = False) -> list[Arrays]:
-        """Arrays of every part, in order; ``begin`` is called only if a part is made here."""
+_ROWS, _STRIPS = 4096, 16
+"""Neurons whose correlations are made at a time, and strips of them that processors share."""
+_HIGH = 2.5
+"""Normal score below which no neuron is looked at as the highest, but where all are below."""
 
 
 class Tail(NamedTuple):
-    """Moments of null distributions, each [n_x, n_y]: mean, standard deviation, skewness."""
+    """Moments of null distributions of correlations, each [n_x, n_y]: mean, standard deviation, skewness."""
 
     mean: np.ndarray
     sd: np.ndarray
@@ -49,167 +35,116 @@ class Tail(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Result of :func:`permute_scores`; [n_x, n_y] unless noted. All p are one-sided (greater)."""
+    """Result of :func:`search_ranks`; p is one-sided (greater)."""
 
+    rho: np.ndarray
+    """Spearman's correlation [n_x, n_y]; NaN where a side does not vary."""
     score: np.ndarray
-    """Normal score of the observed statistic."""
-    mean: np.ndarray
-    """Of the statistic over relabellings, as its standard deviation and skewness."""
-    sd: np.ndarray
-    skew: np.ndarray
-    p: np.ndarray
-    """Of one comparison by itself."""
+    """Its normal score [n_x, n_y]; minus infinity where none is defined."""
     p_fwe: np.ndarray
-    """Over all x within one y."""
+    """[n_x, n_y], over all x within one y."""
     peak: np.ndarray
-    """[n_permutations, n_y]: highest normal score of each relabelling, over x."""
-    beyond: np.ndarray
-    """[n_y]: x whose normal score exceeds NORMAL_05."""
-    beyond_null: np.ndarray
-    """[n_y]: mean of the same over relabellings."""
-    beyond_p: np.ndarray
-    """[n_y]: of the count."""
+    """[n_surrogates, n_y]: highest normal score of each surrogate, over x."""
 
 
-def name_permutations(n: int, size: int = PERMUTATIONS_A_PART) -> dict[str, slice | None]:
-    """Parts of a test by relabelling: the moments of the null distributions, then blocks of permutations.
-
-    >>> name_permutations(400)
-    {'moments': None, '000000': slice(0, 250, None), '000250': slice(250, 400, None)}
-    """
-    blocks = {f"{start:06d}": slice(start, min(start + size, n)) for start in range(0, n, size)}
-    return {"moments": None, **blocks}
-
-
-def permute_scores(
-    score: Callable[[np.ndarray], np.ndarray],
-    observed: np.ndarray,
-    orders: np.ndarray,
-    chunk: int,
-    progress: bool = False,
-    work: Work | None = None,
-    moments: int = N_MOMENTS,
-    tail: Tail | None = None,
+def search_ranks(
+    x: np.ndarray, y: np.ndarray, surrogates: Iterable[np.ndarray], tail: Tail, progress: bool = False
 ) -> Found:
-    """Test statistics against those of relabellings, a chunk at a time.
+    """Correlate every x with every y, and find the best of all x in each surrogate of y.
 
     Parameters
     ----------
-    score : function
-        Of relabellings [n, n_items]: their statistics [n_x, n * n_y], the n_y of one relabelling together.
-    observed : array, shape (n_x, n_y)
-    orders : array, shape (moments + n_permutations, n_items)
-        The first ones give the moments, the others the p values.
-    chunk : int
+    x : array of int16, shape (n_x, n_pairs)
+        From :func:`emonb.analysis.rdm.centred_ranks`.
+    y : array of int16, shape (n_y, n_pairs)
+        The same.
+    surrogates : iterable of array of int16, shape (n, n_y, n_pairs)
+        The same of surrogates of y, some at a time; these bound the memory.
+    tail : Tail
     progress : bool
-    work : Work, optional
-        Where the moments and blocks of permutations are made and kept; here and in memory if not given. Who makes a block
-        takes the moments first, once, which are the same wherever they are taken.
-    moments : int
-        Relabellings from which the moments are taken; few make normal scores coarse, and the test no less exact.
-    tail : Tail, optional
-        Moments taken elsewhere, of a test like this one; then all of ``orders`` give the p values.
 
     Returns
     -------
     Found
     """
-    moments = 0 if tail else moments
-    n_permutations = len(orders) - moments
-
-    def begin() -> Callable[[slice | None, Path | None], tuple[Arrays, dict[str, str]]]:
-        null = tail or _take_moments(score, observed, orders[:moments], chunk)
-
-        def make(block: slice | None, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
-            return (null._asdict() if block is None else _count(score, observed, orders[moments:][block], null, chunk)), {}
-
-        return make
-
-    units = name_permutations(n_permutations)
-    if work is not None:
-        parts = work.each(units, begin, progress)
-    else:
-        make = begin()
-        parts = [make(unit, None)[0] for unit in tqdm(units.values(), unit="part", disable=not progress)]
-    null, blocks = Tail(**parts[0]), parts[1:]
-    exceeded = np.stack([block["exceeded"] for block in blocks]).sum(0, dtype=np.int64)
-    peak, counts = (np.concatenate([block[name] for block in blocks]) for name in ("peak", "beyond"))
-    normal = _normal_scores(observed.astype(np.float64), *null)
+    rho = correlate_ranks(x, y)
+    score = normal_scores(rho, *tail)
+    units, high = unit_rows(x, np.float32), undo_score(_HIGH, *tail)
+    peaks = [_find_peaks(x, units, some, tail, high) for some in tqdm(surrogates, unit="part", disable=not progress)]
+    peak = np.concatenate(peaks)
     ordered = np.sort(peak, axis=0)
-    as_high = [n_permutations - np.searchsorted(ordered[:, k], normal[:, k] - TIE) for k in range(observed.shape[1])]
-    beyond = (normal >= NORMAL_05).sum(0)
-    return Found(
-        normal,
-        *null,
-        (exceeded + 1) / (n_permutations + 1),
-        (np.stack(as_high, axis=1) + 1) / (n_permutations + 1),
-        peak,
-        beyond,
-        counts.mean(0),
-        ((counts >= beyond).sum(0) + 1) / (n_permutations + 1),
-    )
+    as_high = [len(peak) - np.searchsorted(ordered[:, k], score[:, k] - TIE) for k in range(len(y))]
+    return Found(rho, score, (np.stack(as_high, axis=1) + 1) / (len(peak) + 1), peak)
 
 
-def undo_score(score: np.ndarray | float, mean: float, sd: float, skew: float) -> np.ndarray | float:
+def correlate_ranks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of all rows of centred ranks [n_x, n] and [n_y, n]; NaN where a row is constant.
+
+    Sums of products of whole numbers are exact in float64, in whatever order a processor adds them.
+    """
+    y = y.astype(np.float64)
+    size = _length(x)[:, None] * _length(y)[None]
+    products = np.concatenate([x[k : k + _ROWS].astype(np.float64) @ y.T for k in range(0, len(x), _ROWS)])
+    return np.divide(products, size, out=np.full_like(products, np.nan), where=size > 0)
+
+
+def unit_rows(ranks: np.ndarray, dtype: type = np.float64) -> np.ndarray:
+    """Rows of length 1; 0 where a row is constant."""
+    size = _length(ranks)[:, None]
+    return np.divide(ranks, size, out=np.zeros(ranks.shape, dtype), where=size > 0, casting="same_kind")
+
+
+def normal_scores(rho: np.ndarray, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray) -> np.ndarray:
+    """Normal scores of correlations by the moments of their null distributions, all [n_x, n_y]."""
+    return np.asarray(_normal_scores(*np.broadcast_arrays(np.asarray(rho, np.float64), mean, sd, skew)))
+
+
+def undo_score(score: float, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray) -> np.ndarray:
     """Statistic that has a normal score, in the statistic's unit.
 
-    >>> moments = (0.1, 0.05, 0.4)
-    >>> round(float(undo_score(_normal_score(0.31, *moments), *moments)), 9)
-    0.31
+    >>> moments = [np.array([[0.1]]), np.array([[0.05]]), np.array([[0.4]])]
+    >>> bool(np.isclose(undo_score(normal_scores(np.array([[0.31]]), *moments), *moments), 0.31))
+    True
     """
-    if abs(skew) < 1e-3:
-        return mean + sd * score
-    upper = ((skew / 6 * (score - skew / 6) + 1) ** 3 - 1) * 2 / skew
-    return mean + sd * np.where(upper > 1, upper, np.minimum(score, 1))
+    straight = np.abs(skew) < 1e-3
+    bend = np.where(straight, 1.0, skew)
+    upper = ((bend / 6 * (score - bend / 6) + 1) ** 3 - 1) * 2 / bend
+    above = np.where(upper > 1, upper, np.minimum(score, 1))
+    return np.asarray(mean + sd * np.where(straight, score, above))
 
 
-def _take_moments(score: Callable[[np.ndarray], np.ndarray], observed: np.ndarray, orders: np.ndarray, chunk: int) -> Tail:
-    sums = np.zeros((3, *observed.shape))
-    for start in range(0, len(orders), chunk):
-        _add_powers(score(orders[start : start + chunk]), observed, sums)
-    return _tail(sums / len(orders), observed)
+def _find_peaks(x: np.ndarray, units: np.ndarray, surrogates: np.ndarray, tail: Tail, high: np.ndarray) -> np.ndarray:
+    """Highest normal score over x of each surrogate [n, n_y]; minus infinity where none is defined."""
+    n, kinds, pairs = surrogates.shape
+    flat = surrogates.reshape(-1, pairs)
+    columns = unit_rows(flat, np.float32).T
+    best, at = np.full(n * kinds, -np.inf), np.zeros(n * kinds, np.int64)
+    for start in range(0, len(x), _ROWS):
+        rows = slice(start, start + _ROWS)
+        rho = units[rows] @ columns
+        tops, where = np.full((_STRIPS, len(best)), -np.inf), np.zeros((_STRIPS, len(best)), np.int64)
+        _take_highest(rho, *(part[rows] for part in tail), high[rows], tops, where)
+        strip = tops.argmax(0)
+        top, found = (np.take_along_axis(array, strip[None], 0)[0] for array in (tops, where))
+        at, best = np.where(top > best, start + found, at), np.maximum(top, best)
+    kind = np.tile(np.arange(kinds), n)
+    products = np.einsum("ij,ij->i", x[at].astype(np.float64), flat.astype(np.float64))
+    size = _length(x)[at] * _length(flat)
+    rho = np.divide(products, size, out=np.zeros_like(products), where=size > 0)
+    exact = normal_scores(rho[None], *(part[at, kind][None] for part in tail))[0]
+    return np.where(np.isfinite(best), exact, -np.inf).reshape(n, kinds)
 
 
-def _count(
-    score: Callable[[np.ndarray], np.ndarray], observed: np.ndarray, orders: np.ndarray, tail: Tail, chunk: int
-) -> Arrays:
-    """Of a block of relabellings: how often each statistic is reached, each one's highest score and scores that count."""
-    kinds = observed.shape[1]
-    exceeded, peaks, counts = np.zeros(observed.shape, np.int32), [], []
-    for start in range(0, len(orders), chunk):
-        scores = score(orders[start : start + chunk])
-        top, beyond = np.full((_BLOCKS, scores.shape[1]), -np.inf), np.zeros((_BLOCKS, scores.shape[1]), np.int64)
-        _digest(scores, observed, *tail, exceeded, top, beyond)
-        peaks.append(top.max(0).reshape(-1, kinds))
-        counts.append(beyond.sum(0).reshape(-1, kinds))
-    return {"exceeded": exceeded, "peak": np.concatenate(peaks), "beyond": np.concatenate(counts)}
-
-
-def _tail(powers: np.ndarray, observed: np.ndarray) -> Tail:
-    """Moments from mean powers [3, n_x, n_y] of the differences from the observed statistics."""
-    first, second, third = powers
-    sd = np.sqrt(np.maximum(second - first**2, 0))
-    centred = third - 3 * first * second + 2 * first**3
-    skew = np.divide(centred, sd**3, out=np.zeros_like(sd), where=sd > 1e-9 * np.abs(observed).max(initial=1e-9))
-    return Tail(observed + first, sd, skew)
-
-
-@njit(parallel=True)
-def _add_powers(scores, observed, sums):  # type: ignore[no-untyped-def]
-    kinds = observed.shape[1]
-    for r in prange(scores.shape[0]):
-        for c in range(scores.shape[1]):
-            k = c % kinds
-            d = float(scores[r, c]) - float(observed[r, k])
-            sums[0, r, k] += d
-            sums[1, r, k] += d * d
-            sums[2, r, k] += d * d * d
+def _length(rows: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [np.linalg.norm(rows[k : k + _ROWS].astype(np.float64), axis=1) for k in range(0, len(rows), _ROWS)]
+    )
 
 
 @njit()
 def _normal_score(value, mean, sd, skew):  # type: ignore[no-untyped-def]
     """Normal score of a Pearson type III variable (Wilson & Hilferty 1931); up to 1 the standard score, for speed."""
-    if sd <= 0:
+    if not sd > 0:
         return -np.inf
     z = (value - mean) / sd
     if z <= 1 or abs(skew) < 1e-3:
@@ -219,25 +154,35 @@ def _normal_score(value, mean, sd, skew):  # type: ignore[no-untyped-def]
 
 @njit()
 def _normal_scores(values, mean, sd, skew):  # type: ignore[no-untyped-def]
-    out = np.empty_like(values)
+    out = np.empty(values.shape)
     for r in range(values.shape[0]):
         for k in range(values.shape[1]):
-            out[r, k] = _normal_score(values[r, k], mean[r, k], sd[r, k], skew[r, k])
+            z = _normal_score(values[r, k], mean[r, k], sd[r, k], skew[r, k])
+            out[r, k] = -np.inf if np.isnan(z) else z
     return out
 
 
 @njit(parallel=True)
-def _digest(scores, observed, mean, sd, skew, exceeded, peaks, counts):  # type: ignore[no-untyped-def]
-    """Count exceedances; per block of rows and column, keep the highest normal score and how many exceed NORMAL_05."""
-    rows, columns = scores.shape
-    kinds, blocks = observed.shape[1], peaks.shape[0]
-    size = (rows + blocks - 1) // blocks
-    for block in prange(blocks):
-        for r in range(block * size, min((block + 1) * size, rows)):
-            for c in range(columns):
+def _take_highest(rho, mean, sd, skew, high, tops, where):  # type: ignore[no-untyped-def]
+    """Per strip of rows and column, the highest normal score and its row; only of what is high, where anything is."""
+    rows, columns = rho.shape
+    kinds, strips = sd.shape[1], tops.shape[0]
+    size = (rows + strips - 1) // strips
+    for strip in prange(strips):
+        first, last = strip * size, min((strip + 1) * size, rows)
+        for r in range(first, last):
+            for batch in range(0, columns, kinds):
+                for k in range(kinds):
+                    if rho[r, batch + k] >= high[r, k]:
+                        z = _normal_score(float(rho[r, batch + k]), mean[r, k], sd[r, k], skew[r, k])
+                        if z > tops[strip, batch + k]:
+                            tops[strip, batch + k] = z
+                            where[strip, batch + k] = r
+        for c in range(columns):
+            if tops[strip, c] == -np.inf:
                 k = c % kinds
-                exceeded[r, k] += scores[r, c] >= observed[r, k]
-                z = _normal_score(float(scores[r, c]), mean[r, k], sd[r, k], skew[r, k])
-                counts[block, c] += z >= NORMAL_05
-                if z > peaks[block, c]:
-                    peaks[block, c] = z
+                for r in range(first, last):
+                    z = _normal_score(float(rho[r, c]), mean[r, k], sd[r, k], skew[r, k])
+                    if z > tops[strip, c]:
+                        tops[strip, c] = z
+                        where[strip, c] = r

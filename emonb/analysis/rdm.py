@@ -7,6 +7,7 @@ emotions, so that two RDMs are compared by label and never by luck of position.
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.stats
 import xarray as xr
 from numba import prange
 from scipy.spatial.distance import pdist
@@ -16,6 +17,7 @@ from emonb.analysis.ties import level
 from emonb.errors import LabelError
 
 DISTANCES = ("correlation", "euclidean")
+_RANKED = 4096  # rows ranked at a time; bounds the memory
 Rdm = np.ndarray | xr.DataArray
 
 
@@ -146,6 +148,87 @@ def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
     out = np.empty((values.shape[2], len(i)))
     _average_distances(values, i, j, out)
     return level(out, np.abs(values).mean(0, dtype=np.float64).T)
+
+
+def rank_neuron_rdms(activations: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.DataArray:
+    """Ranks of every single neuron's RDM (:func:`average_neuron_rdms`), as :func:`centred_ranks` has them.
+
+    Ranks are all that Kendall's and Spearman's correlations read, and take an eighth of the distances' room.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+    rdms : DataArray or Dataset
+        Of which only the names of the pairs are read.
+
+    Returns
+    -------
+    DataArray of int16, dims (layer, neuron, pair)
+
+    Raises
+    ------
+    LabelError
+        The two are about different emotions.
+    """
+    ordered = order_emotions(activations, rdms)
+    ranks = centred_ranks(average_neuron_rdms(ordered))
+    coords = {name: ordered[name].values for name in ("layer", "neuron")}
+    shape = [len(values) for values in coords.values()]
+    return xr.DataArray(
+        ranks.reshape(*shape, -1), {**coords, **pair_coords(list(ordered.emotion.values))}, (*coords, "pair")
+    )
+
+
+def rank_halves(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:
+    """Rank the neurons' RDMs of all seeds and, where there are at least two, of either half (:func:`halve`).
+
+    Parameters
+    ----------
+    activations : Dataset
+        ``activation`` (seed, emotion, layer, neuron).
+    humans : Dataset
+        ``attribute_rdm`` (attribute, pair), of which only the names of the pairs are read.
+
+    Returns
+    -------
+    Dataset
+        ``rank`` (seeds, layer, neuron, pair), int16, from :func:`rank_neuron_rdms`.
+    """
+    activation = activations.activation
+    parts = {
+        name: rank_neuron_rdms(activation.sel(seed=some), humans.attribute_rdm)
+        for name, some in halve(activation.seed.values).items()
+    }
+    return xr.concat(list(parts.values()), "seeds").assign_coords(seeds=list(parts)).to_dataset(name="rank")
+
+
+def halve(seeds: Sequence[int]) -> dict[str, list[int]]:
+    """All seeds, and both halves of them where there are at least two.
+
+    >>> halve([1, 3, 5])
+    {'all': [1, 3, 5], 'first half': [1], 'second half': [3, 5]}
+    """
+    seeds = [int(number) for number in seeds]
+    half = len(seeds) // 2
+    return {"all": seeds} | ({"first half": seeds[:half], "second half": seeds[half:]} if half else {})
+
+
+def centred_ranks(rows: np.ndarray) -> np.ndarray:
+    """Twice the ranks within each row, ties averaged, less their mean: whole numbers, int16.
+
+    >>> centred_ranks(np.array([[0.5, 0.1, 0.9], [2.0, 2.0, 1.0]])).tolist()
+    [[0, -2, 2], [1, 1, -2]]
+    """
+    rows = np.atleast_2d(rows)
+    n = rows.shape[1]
+    ranks = np.empty(rows.shape, np.int16)
+    for start in range(0, len(rows), _RANKED):
+        block, out = rows[start : start + _RANKED], ranks[start : start + _RANKED]
+        order = np.argsort(block, axis=1)
+        np.put_along_axis(out, order, np.arange(1 - n, n, 2, dtype=np.int16)[None], axis=1)
+        tied = (np.diff(np.take_along_axis(block, order, axis=1), axis=1) == 0).any(1)
+        out[tied] = np.round(2 * scipy.stats.rankdata(block[tied], axis=1)) - (n + 1)
+    return ranks
 
 
 def compute_rdms(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:

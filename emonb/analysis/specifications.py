@@ -12,6 +12,7 @@ from emonb.analysis.attributes import search_neurons
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.multiverse import specify
 from emonb.analysis.populations import rank_masks
+from emonb.analysis.rdm import rank_neuron_rdms
 from emonb.analysis.specifications_lesions import plan_lesions
 from emonb.analysis.specifications_maps import plan_maps
 from emonb.analysis.specifications_neurons import plan_neurons
@@ -35,10 +36,11 @@ CHOICES = (
 
 def specify_claims(
     activations: xr.Dataset,
+    ranks: xr.DataArray,
+    light: xr.Dataset,
     humans: xr.Dataset,
     rdms: xr.Dataset,
     words: xr.Dataset,
-    null: xr.Dataset,
     own: xr.Dataset,
     lesions: xr.Dataset,
     choosing_seeds: Sequence[int],
@@ -49,8 +51,10 @@ def specify_claims(
 
     Parameters
     ----------
-    activations, humans, rdms, words, null, own, lesions : Dataset
+    activations, light, humans, rdms, words, own, lesions : Dataset
         Results of a study.
+    ranks : DataArray, dims (seeds, layer, neuron, pair)
+        Of all seeds and of both halves (:func:`emonb.analysis.rdm.rank_halves`).
     choosing_seeds : sequence of int
         Seeds whose prompts chose the neurons to silence.
     sizes : sequence of int
@@ -63,10 +67,13 @@ def specify_claims(
         :class:`~emonb.analysis.estimates.Estimate`, ``passes``, and what was chosen: text, empty where a claim has no such
         choice. A claim that cannot be tested is not there.
     """
-    sets = rank_masks(search_neurons(activations, humans, choosing_seeds)["rank"], sizes)
+    if set(choosing_seeds) != set(activations.seed.values.tolist()):
+        chosen = activations.activation.sel(seed=list(choosing_seeds))
+        light = search_neurons(rank_neuron_rdms(chosen, humans), humans)
+    sets = rank_masks(light["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
-        **plan_neurons(activations, humans, null, own, seed),
+        **plan_neurons(ranks, humans, own, seed),
         **plan_lesions(lesions, sets, rdms, humans.score, sizes, seed),
     }
     curves = []

@@ -10,9 +10,10 @@ import xarray as xr
 
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.importance import draw_importance, name_subsets, test_loss
-from emonb.analysis.multiverse import Plan, halve, known, named
+from emonb.analysis.multiverse import Plan, known, named
 from emonb.analysis.populations import ALL, compare_masks, is_matched, mask_means, relate_masks
 from emonb.analysis.profile import stand_out, test_profile
+from emonb.analysis.rdm import halve
 
 PERMUTATIONS = 999
 INTACT = "intact"

@@ -11,9 +11,9 @@ import xarray as xr
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.fits import fit_rdms
 from emonb.analysis.importance import name_subsets
-from emonb.analysis.multiverse import EVERY, Plan, halve, known, named, specify, thirds
+from emonb.analysis.multiverse import EVERY, Plan, known, named, specify, thirds
 from emonb.analysis.partial import estimate_given, permute_residuals
-from emonb.analysis.rdm import order_emotions, pattern_rdm
+from emonb.analysis.rdm import halve, order_emotions, pattern_rdm
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.resampling import resample_factors
 

@@ -8,35 +8,34 @@ import xarray as xr
 from emonb.analysis.beyond import beat_chance
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.inference import TIE
-from emonb.analysis.multiverse import EVERY, Plan, halve, known, named, thirds
+from emonb.analysis.multiverse import EVERY, Plan, known, named, thirds
 from emonb.analysis.neurons import find_neurons
 from emonb.analysis.own import find_own_neurons
 
 PERMUTATIONS = 199
 
 
-def plan_neurons(
-    activations: xr.Dataset, humans: xr.Dataset, null: xr.Dataset, own_null: xr.Dataset, seed: int
-) -> dict[str, Plan]:
+def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, seed: int) -> dict[str, Plan]:
     """Choices and analysis of *neurons* and *own*, one specification an attribute and a combination of choices.
 
     The tests are :func:`emonb.analysis.neurons.find_neurons` and :func:`emonb.analysis.own.find_own_neurons`, with few
-    relabellings and the moments of the claims' own tests: these say how a verdict hangs on choices, and not what it is. A
+    relabellings and, for rotations, the moments of the claim's own test: these say how a verdict hangs on choices, and not
+    what it is. A
     network's thirds are searched by themselves, so that what is the best neuron, and the best that chance finds, are of the
     same layers.
 
     Parameters
     ----------
-    activations : Dataset
-        ``activation`` (seed, emotion, layer, neuron).
+    ranks : DataArray, dims (seeds, layer, neuron, pair)
+        From :func:`emonb.analysis.rdm.rank_halves`.
     humans : Dataset
         ``attribute_rdm`` (attribute, pair), ``score`` (emotion, attribute).
-    null, own_null : Dataset
-        The claims' own tests, of all seeds and layers.
+    own_null : Dataset
+        The claim's own test, of all seeds and layers.
     seed : int
     """
     # seed + 1: relabellings that gave no moments
-    seeds, layers = halve(activations.seed.values), thirds(activations.layer.values)
+    layers = thirds(ranks.layer.values)
     names = [str(name) for name in humans.attribute_rdm.attribute.values]
     nearest = _find_nearest(humans.score.sel(attribute=names))
     given = {
@@ -52,9 +51,9 @@ def plan_neurons(
 
     @cache
     def part(seeds_: str, layers_: str, given_: str | None) -> xr.Dataset:
-        some = activations.sel(seed=seeds[seeds_], layer=layers[layers_])
+        some = ranks.sel(seeds=seeds_, layer=layers[layers_])
         if given_ is None:
-            return _keep(find_neurons(some, humans, PERMUTATIONS, seed + 1, null=null))
+            return _keep(find_neurons(some, humans, PERMUTATIONS, seed + 1))
         return _keep(find_own_neurons(some, humans, PERMUTATIONS, seed + 1, given=given[given_], null=own_null))
 
     def neurons(seeds_: str, layers_: str, attribute: str) -> Estimate | None:
@@ -63,7 +62,7 @@ def plan_neurons(
     def own(seeds_: str, layers_: str, given_: str, attribute: str) -> Estimate | None:
         return known(search(seeds_, layers_, given_)[attribute])
 
-    choices = {"seeds_": list(seeds), "layers_": list(layers)}
+    choices = {"seeds_": ranks.seeds.values.tolist(), "layers_": list(layers)}
     return {
         "neurons": named({**choices, "attribute": names}, neurons),
         "own": named({**choices, "given_": list(given), "attribute": names}, own),

@@ -1,4 +1,4 @@
-"""Results of our own that are committed under ``data``: tuned prompts, masks, lesions; written once, read by name.
+"""Results of our own that are committed under ``data``: prompts, masks, lesions, what was read; written once, read by name.
 
 Beside every file of numbers lies a JSON file of the same name: its sha256, the settings it was made with, the log. Whoever
 reads it says what settings the study has; numbers made with others are refused.
@@ -23,6 +23,8 @@ UNBOUND = ("tuning.tokens_per_batch", "tuning.checkpoint_every", "lesions.compar
 """Settings that change nothing but rounding, that say something twice, or what is done with a result later."""
 LABELS = ("kind", "attribute", "size", "draw")
 CURVES = ("dev_accuracy", "train_loss")
+STEP = 2**-8
+"""To which activations are rounded: as fine as bfloat16 is around 1."""
 
 
 def name_files(stage: str, folder: str, seeds: Sequence[int], ablation: str) -> dict[Any, str]:
@@ -261,6 +263,46 @@ def read_dose(attributes: Sequence[str], comparison: str, files: Mapping[str, Pa
     dose = xr.Dataset({name: (along, found[name]) for name, along in dims.items()}, {**axes, **labels})
     about = {"split": note["split"], "size": note["size"], "device": note["log"]["device"]}
     return dose.isel(mask=np.isin(found["attribute"], list(attributes))).assign_attrs(about)
+
+
+def write_activations_in_use(read: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
+    """Write activations over comments (:func:`emonb.model.reading.read_over_comments`), as whole numbers of STEP."""
+    path = folder / name_files("activations_in_use", ".", (), "")["activations_in_use"]
+    activation = read.activation.transpose("seed", "emotion", "layer", "neuron")
+    axes = {name: activation[name].values for name in ("seed", "layer")}
+    steps = np.round(activation.to_numpy() / STEP).astype(np.int16)
+    _save(path, activation=steps, emotion=activation.emotion.values.astype(str), **axes)
+    return _describe(path, ".npz", recipe, log)
+
+
+def read_activations_in_use(
+    emotions: Sequence[str], seeds: Sequence[int], files: Mapping[str, Path], recipe: dict[str, Any]
+) -> xr.Dataset:
+    """Read activations in the form of :func:`emonb.model.reading.read_over_comments`; errors as of :func:`read_prompts`."""
+    path = files["activations_in_use"]
+    note = _open(path, ".npz", recipe, ("emotions", "seeds"))
+    found = _load(path)
+    activation = (found["activation"] * STEP).astype(np.float32)
+    coords = {name: found[name] for name in ("seed", "emotion", "layer")} | {"neuron": np.arange(activation.shape[3])}
+    read = xr.Dataset({"activation": (("seed", "emotion", "layer", "neuron"), activation)}, coords)
+    return read.sel(seed=list(seeds), emotion=list(emotions)).assign_attrs(device=note["log"]["device"])
+
+
+def write_centroids(centroids: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
+    """Write mean sentence embeddings (:func:`emonb.model.centroids.embed_emotions`)."""
+    path = folder / name_files("centroids", ".", (), "")["centroids"]
+    arrays = {name: centroids[name].to_numpy() for name in ("embedding", "comments")}
+    _save(path, emotion=centroids.emotion.values.astype(str), **arrays)
+    return _describe(path, ".npz", recipe, log)
+
+
+def read_centroids(emotions: Sequence[str], files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
+    """Read means in the form of :func:`emonb.model.centroids.embed_emotions`; errors as of :func:`read_prompts`."""
+    path = files["centroids"]
+    _open(path, ".npz", recipe, ("emotions",))
+    found = _load(path)
+    arrays = {"embedding": (("emotion", "dimension"), found["embedding"]), "comments": ("emotion", found["comments"])}
+    return xr.Dataset(arrays, {"emotion": found["emotion"]}).sel(emotion=list(emotions))
 
 
 def find_differences(made: Any, wanted: Any, free: Collection[str] = (), name: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -13,9 +13,11 @@ from emonb.errors import StudyError
 from emonb.paths import data_dir, in_checkout
 from emonb.run.parts import parts_of
 from emonb.run.runs import Run
-from emonb.run.stages import COMMITTED, stages_of
+from emonb.run.stages import COMMITTED, LIVE, stages_of
 from emonb.study import load_study
 
+READ = ("activations_in_use", "centroids")
+"""Committed beside prompts, from which, or from comments alone, they are computed."""
 THEIRS = ("dose", "bijections")
 """Stages whose origin is that of the lesions."""
 
@@ -46,10 +48,9 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
     stages = [name for name, stage in COMMITTED.items() if stages_of(as_read.study).get(name) is stage]
     if not stages or not in_checkout():
         raise StudyError(f"no stage of '{as_read.study.name}' is committed, or this is no checkout that it could be put in")
-    for name in stages:
-        anew = [stage for stage in stages[stages.index(name) :] if stage not in THEIRS] or [
-            "lesions"
-        ]  # its origin is theirs
+    for name in (stage for stage in stages if stage not in READ):
+        # the origin of some is that of the lesions
+        anew = [s for s in stages[stages.index(name) :] if s not in (*THEIRS, *READ)] or ["lesions"]
         run = Run(load_study(as_read.study, **{f"stages.{stage}": "computed" for stage in anew}))
         if name == "prompts":
             baselines = run.study.baselines if run.study.untrained_baseline else {}
@@ -65,6 +66,10 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
         else:
             found = run.load(name)
             yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))
+    for name in (stage for stage in READ if "prompts" in stages and stage in stages_of(as_read.study)):
+        given = {argument: g.get(as_read) for argument, g in LIVE[name].given.items()}
+        made, write = LIVE[name].function()(**given), getattr(committed, f"write_{name}")
+        yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
 
 
 def commit_moved(study: str, parameters: dict[str, Any]) -> Path:
@@ -91,5 +96,11 @@ def _folder(run: Run) -> Path:
 def _log(run: Run, made: xr.Dataset) -> dict[str, Any]:
     """How a result was computed: device, threads, processor, versions; seconds, of prompts a seed's share."""
     share = made.sizes["seed"] if "prompt" in made else 1
-    about = {"device": made.attrs["device"], "seconds": float(made.attrs["seconds"]) / share, "threads": run.study.threads}
-    return {**about, "machine": platform.machine(), **{name: version(name) for name in ("emonb", "torch", "numpy")}}
+    about: dict[str, Any] = {"device": made.attrs.get("device", run.study.device), "threads": run.study.threads}
+    if "seconds" in made.attrs:
+        about["seconds"] = float(made.attrs["seconds"]) / share
+    return {
+        **about,
+        "machine": platform.machine(),
+        **{name: version(name).partition("+")[0] for name in ("emonb", "torch", "numpy")},
+    }

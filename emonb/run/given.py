@@ -48,6 +48,22 @@ class Need(NamedTuple):
         return run.key(self.name)
 
 
+class Part(NamedTuple):
+    """A variable of another stage's result, at some of its labels."""
+
+    name: str
+    variable: str
+    labels: Mapping[str, Any]
+
+    def get(self, run: "Run") -> Any:
+        """The variable; its result is made first if it is missing."""
+        return run.load(self.name)[self.variable].sel(self.labels)
+
+    def key(self, run: "Run") -> Any:
+        """The result's own key, and the labels."""
+        return [run.key(self.name), self.variable, dict(self.labels)]
+
+
 class Files(NamedTuple):
     """Files the study names, by any label: fetched, planted or the re-runner's own."""
 
@@ -128,7 +144,7 @@ class Work(NamedTuple):
         return parts_of(run, self.stage)
 
 
-Given = Field | Need | Files | File | Weights | Recipe | Unkeyed | Work
+Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work
 
 
 @dataclass(frozen=True)

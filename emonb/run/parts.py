@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
 from emonb.run.given import Need
@@ -108,7 +106,6 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             arrays, about = make(unit, checkpoint)
-            about = about or _describe_numpy()
         except Exception as error:
             if self.halve or type(error).__name__ != "OutOfMemoryError":  # PyTorch's, or ours where it would halve
                 raise
@@ -195,9 +192,7 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
     """
     stage = stage_of(name, run.study)
     if stage.units is None:
-        raise StudyError(
-            f"'{name}' is not made in parts; in parts: prompts, lesions, bijections, dose, searchlight_null, where computed"
-        )
+        raise StudyError(f"'{name}' is not made in parts; in parts: prompts, lesions, bijections, dose, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
     for given in stage.given.values():
         if isinstance(given, Need) and stage_of(given.name, run.study).stored:
@@ -252,13 +247,6 @@ def count_parts(run: "Run", name: str) -> dict[str, Any]:
         "missing": missing,
         "whole": whole,
     }
-
-
-def _describe_numpy() -> dict[str, str]:
-    """How a part was made by a stage that uses no PyTorch, and so says nothing itself."""
-    from emonb.model.compute import name_cpu
-
-    return {"processor": name_cpu(), "numpy": np.__version__}
 
 
 def _digest(arrays: Arrays) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emonb.analysis.normal_scores import name_permutations
 from emonb.data import checkpoints, sources
 from emonb.errors import StudyError
-from emonb.run.given import Field, File, Files, Given, Need, Recipe, Stage, Unkeyed, Weights, Work
+from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
 
@@ -56,6 +55,7 @@ LIVE_NETWORK: dict[str, Given] = {**NETWORK, **OPENED}
 ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
 TUNING = Field("tuning")
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
+RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
 
 STAGES: dict[str, Stage] = {
@@ -90,24 +90,21 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
-    "searchlight": Stage("analysis.attributes.search_neurons", BOTH),
+    "neuron_rdms": Stage("analysis.rdm.rank_halves", BOTH),
+    "searchlight": Stage("analysis.attributes.search_neurons", RANKS),
     "searchlight_null": Stage(
         "analysis.neurons.find_neurons",
         {
-            **BOTH,
+            **RANKS,
             "permutations": Field("inference.searchlight_permutations"),
-            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
-            "device": Unkeyed("device"),
-            "work": Work("searchlight_null"),
             "progress": PROGRESS,
         },
-        units=lambda study: list(name_permutations(study.inference.searchlight_permutations)),
     ),
     "own_neurons": Stage(
         "analysis.own.find_own_neurons",
         {
-            **BOTH,
+            **RANKS,
             "rotations": Field("inference.searchlight_permutations"),
             "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
@@ -140,7 +137,9 @@ STAGES: dict[str, Stage] = {
         {
             **BOTH,
             **{name: Need(name) for name in ("rdms", "lesions")},
-            **{"words": Need("word_rdms"), "null": Need("searchlight_null"), "own": Need("own_neurons")},
+            "light": Need("searchlight"),
+            "ranks": Part("neuron_rdms", "rank", {}),
+            **{"words": Need("word_rdms"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "seed": Field("inference.seed"),
@@ -264,6 +263,19 @@ COMMITTED: dict[str, Stage] = {
             "recipe": Recipe("lesions"),
         },
     ),
+    "activations_in_use": Stage(
+        "data.committed.read_activations_in_use",
+        {
+            "emotions": EMOTIONS,
+            "seeds": SEEDS,
+            "files": Files(_committed("activations_in_use")),
+            "recipe": Recipe("activations_in_use"),
+        },
+    ),
+    "centroids": Stage(
+        "data.committed.read_centroids",
+        {"emotions": EMOTIONS, "files": Files(_committed("centroids")), "recipe": Recipe("centroids")},
+    ),
     "bijections": Stage(
         "data.committed.read_moved",
         {
@@ -303,11 +315,11 @@ def stage_of(name: str, study: Study) -> Stage:
     if name == "centroids":  # of prompts it knows nothing
         if study.backbone is None or study.backbone.head != "words":
             raise StudyError(f"'{study.name}' has no centroids: its backbone is no sentence encoder (backbone.head=words)")
-        origin = "computed"
+        origin = _origin_beside_prompts(name, study)
     if name == "activations_in_use":
         if study.stages.prompts == "released":
             raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
-        origin = "computed"
+        origin = _origin_beside_prompts(name, study)
     if name in ("dose", "bijections"):
         origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
@@ -320,6 +332,12 @@ def stage_of(name: str, study: Study) -> Stage:
     if name == "published_ranks" and study.released is None:
         raise StudyError(f"'{study.name}' has no published ranks to compare with: nothing of it is released")
     return STAGES[name]
+
+
+def _origin_beside_prompts(name: str, study: Study) -> str:
+    """Committed where the prompts are and such a result lies beside them, as it does not for networks to compare with."""
+    beside = study.stages.prompts == "committed" and all(map(sources.fingerprint, _committed(name)(study).values()))
+    return "committed" if beside else "computed"
 
 
 def stages_of(study: Study) -> dict[str, Stage]:

@@ -23,7 +23,7 @@ from emonb.analysis.own import find_own_neurons
 from emonb.analysis.partial import estimate_given
 from emonb.analysis.populations import ALL, compare_masks, relate_masks
 from emonb.analysis.profile import stand_out, test_profile
-from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm
+from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.resampling import resample_factors
 
@@ -210,9 +210,10 @@ def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 
     humans = xr.Dataset({"score": score, "attribute_rdm": people.attribute_rdm})
     chosen = {"": ATTRIBUTES[0], ":silent": ATTRIBUTES[VOICED]}  # one of each, so that data sets are all that is counted
     some = humans[["attribute_rdm"]].sel(attribute=list(chosen.values()))
+    ranks = rank_neuron_rdms(activations.activation, humans)
     found = {
-        "neurons": beat_chance(find_neurons(activations, some, permutations, number)),
-        "own": beat_chance(find_own_neurons(activations, humans, permutations, number)),
+        "neurons": beat_chance(find_neurons(ranks, some, permutations, number)),
+        "own": beat_chance(find_own_neurons(ranks, humans, permutations, number)),
     }
     return {f"{claim}{kind}": found[claim][name] for claim in found for kind, name in chosen.items()}
 

@@ -39,12 +39,13 @@ def _beat_chance(found: xr.Dataset) -> Estimate:
     peaks = np.sort(found.peak.to_numpy())
     names = ["score", "mean", "sd", "skew"]
     best = found[names].stack(unit=("layer", "neuron")).isel(unit=int(np.argmax(found.score.to_numpy())))
-    score, *moments = (float(best[name]) for name in names)
+    score, mean, sd, skew = (float(best[name]) for name in names)
+    moments: tuple[float, float, float] = mean, sd, skew
     if not np.isfinite([score, *moments, peaks[0]]).all():
         return Estimate(*[float("nan")] * 6)
 
     def between(one: float, other: float) -> float:
-        return float(min(1, undo_score(one, *moments)) - undo_score(other, *moments))
+        return float(min(1, undo_score(one, mean, sd, skew)) - undo_score(other, mean, sd, skew))
 
     def interval(level: float) -> tuple[float, float]:
         tail = (1 - level) / 2

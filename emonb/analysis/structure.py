@@ -273,8 +273,8 @@ def compare_networks(
     rng = np.random.default_rng(seed)
     one, two = (seed_rdms(network, judgments, distance, n, n_sets, rng) for network in (trained, other))
     human = judgments.mean("judge")
-    fits = [float(np.mean(correlate_rows(rdms, human.values, "rho"))) for rdms in (one, two)]
-    return Gain(n, *fits, resample_factors(one, judgments.values, n_bootstraps, seed, minus=two)["both"])
+    mine, others = (float(np.mean(correlate_rows(rdms, human.values, "rho"))) for rdms in (one, two))
+    return Gain(n, mine, others, resample_factors(one, judgments.values, n_bootstraps, seed, minus=two)["both"])
 
 
 def seed_rdms(

@@ -51,8 +51,8 @@ SMALL = {
     "lesions.selection_seeds": [1],
     "lesions.examples": 8,
     "lesions.draws": 1,
-    "world.comments": {"train": 40, "dev": 10, "test": 10},
-    "world.steps": 150,
+    "world.comments": {"train": 20, "dev": 8, "test": 8},
+    "world.steps": 100,
 }
 
 

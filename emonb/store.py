@@ -57,7 +57,7 @@ def locked(stem: str, wait: bool = True) -> Iterator[None]:
             raise
         # of another name: the file of the lock that was refused is there, and would count as one
         lock = filelock.SoftFileLock(path.with_suffix(".held"))
-        log.warning("no locks in %s (%s): %s stands for one", path.parent, error.strerror, lock.lock_file)
+        _tell_no_locks(path.parent, error.strerror)
         _acquire(lock, stem, wait)
     try:
         yield
@@ -66,7 +66,7 @@ def locked(stem: str, wait: bool = True) -> Iterator[None]:
 
 
 def is_locked(stem: str) -> bool:
-    """Tell whether another process is making something."""
+    """Tell whether something is being made."""
     if not _lock(stem).exists():
         return False
     try:
@@ -78,6 +78,11 @@ def is_locked(stem: str) -> bool:
 
 def _lock(stem: str) -> Path:
     return store_dir() / "locks" / f"{stem}.lock"
+
+
+@cache
+def _tell_no_locks(folder: Path, reason: str) -> None:
+    log.warning("%s: %s. Files named .held stand for locks there", folder, reason)
 
 
 def _acquire(lock: filelock.BaseFileLock, stem: str, wait: bool) -> None:
@@ -103,7 +108,7 @@ def check() -> None:
 
 @cache
 def _check(folder: Path) -> None:
-    path, tiny = folder / f".check-{uuid.uuid4().hex[:8]}.nc", xr.Dataset({"a": ("x", [1.0])})
+    path, tiny = folder / f".check-{uuid.uuid4().hex[:8]}.part", xr.Dataset({"a": ("x", [1.0])})
     try:
         artifacts.read(artifacts.write(tiny, path))
     except (OSError, ArtifactError) as error:

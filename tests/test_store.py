@@ -16,9 +16,9 @@ import tiny
 import xarray as xr
 
 from emonb import artifacts, cli, store
-from emonb.errors import PartError, StoreError
+from emonb.errors import PartError, StoreError, StudyError
 from emonb.model import tuning
-from emonb.run import clearing
+from emonb.run import clearing, editions
 from emonb.run.parts import count_parts, make_part
 from emonb.run.runs import Run
 from emonb.study import load_study
@@ -74,6 +74,20 @@ def test_what_tuning_does_not_read_tunes_nothing_again(study: str, tuned: list[i
     assert tuned == [2]
     assert _open(study, **{"tuning.epochs": 3}).path("prompts") != path
     assert tuned == [2, 3]
+
+
+def test_a_check_begins_with_an_empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def stop(*arguments: object, **named: object) -> None:
+        seen.append(store.store_dir())
+        raise StudyError("stop")
+
+    monkeypatch.setenv("EMONB_STORE", str(tmp_path))
+    monkeypatch.setattr(editions, "run_edition", stop)
+    with pytest.raises(StudyError, match="stop"):
+        editions.check_edition("published")
+    assert seen[0] != tmp_path and not seen[0].exists()
 
 
 def test_parts_made_under_another_title_are_gone_on_from(study: str, runs: Path) -> None:
@@ -151,6 +165,7 @@ def test_only_damaged_content_is_made_anew(study: str, tuned: list[int], content
     assert f"{path} " in caplog.text and "It is made anew" in caplog.text
 
 
+@pytest.mark.filterwarnings("ignore:flock not supported")
 @pytest.mark.parametrize("number", store.WITHOUT_LOCKS)
 def test_a_file_stands_for_a_lock_where_there_are_none(study: str, tuned, number: int, caplog, monkeypatch) -> None:
     import filelock._unix
@@ -164,6 +179,8 @@ def test_a_file_stands_for_a_lock_where_there_are_none(study: str, tuned, number
         with pytest.raises(StoreError, match="another process is making a"), store.locked("a", wait=False):
             pass
     assert not store.is_locked("a")
+    if number != errno.ENOSYS:  # there filelock says it
+        assert f"{os.strerror(number)}. Files named .held stand for locks" in caplog.text
     _open(study).load("prompts")
     _open(study).load("prompts")
     assert tuned == [2]

@@ -3,11 +3,11 @@
 All notebooks run from one empty run directory, with results from the checkout's store
 (``EMONB_STORE``, if set): nbval holds cells and outputs, and ``tests/test_keys.py`` holds that
 nothing stale is read. Tests change code and count what is made: they have an empty store, but for
-those that ask for ``shared_store``. In an edition computed live (the control), what comes out of
-training differs from CPU to CPU: there a cell's output is held exactly where the cell is tagged
-``exact`` (it does not depend on training), and every quantity and verdict of the chapter is held to
-the ledger's tolerances. An unexecuted notebook is refused. Where an edition's data cannot be had
-its notebooks are skipped, and the last lines of the run say why.
+those that ask for ``shared_store``. In an edition computed live (the control) a cell's output is
+held exactly where the cell is tagged ``exact`` (it does not depend on training), and every quantity
+and verdict of the chapter is held to the committed ledger, within the last digits that another BLAS
+changes. An unexecuted notebook is refused. Where an edition's data cannot be had its notebooks are
+skipped, and the last lines of the run say why.
 """
 
 import json

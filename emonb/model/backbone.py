@@ -1,9 +1,9 @@
 """A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
 
-Works with any RoBERTa- or BERT-like encoder of `transformers`. The forward pass is written out here, because the study
-needs three things a library's does not give together: a prompt of its own for every row, FFN neurons (after the
-activation function) read and replaced per row, and a last layer computed only where it is read. A network whose own
-forward pass is another is refused when it is opened.
+Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out
+here, because the study needs three things a library's does not give together: a prompt of its own for
+every row, FFN neurons (after the activation function) read and replaced per row, and a last layer
+computed only where it is read. A network whose own forward pass is another is refused when it is opened.
 
 Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """
@@ -36,6 +36,24 @@ class Remainder(NamedTuple):
     bias: Tensor  # [kept]
     down: Tensor  # [d, kept]
     replacement: Tensor | None  # [prompts, d]: what values in place of the silenced ones add
+
+
+class Attention(NamedTuple):
+    """The modules of a layer's attention, by what they do; found by :func:`find_attention`."""
+
+    query: Any
+    key: Any
+    value: Any
+    out: Any  # [d] -> [d], of all heads together
+    norm: Any
+
+
+def find_attention(layer: Any) -> Attention:
+    """Find a layer's attention: BERT and RoBERTa name its modules in one way, MPNet in another."""
+    own = layer.attention
+    if hasattr(own, "attn"):
+        return Attention(own.attn.q, own.attn.k, own.attn.v, own.attn.o, own.LayerNorm)
+    return Attention(own.self.query, own.self.key, own.self.value, own.output.dense, own.output.LayerNorm)
 
 
 @dataclass
@@ -121,7 +139,9 @@ class Backbone:
                 "shorten the prompt or the comments (max_length)"
             )
         positions = torch.arange(self.offset, self.offset + h.shape[1], device=h.device)
-        h = h + e.position_embeddings.weight[positions] + e.token_type_embeddings.weight[0]  # [T, d] and [d] for all rows
+        h = h + e.position_embeddings.weight[positions]  # [T, d] for all rows
+        if hasattr(e, "token_type_embeddings"):  # MPNet has none
+            h = h + e.token_type_embeddings.weight[0]  # [d] for all rows and positions
         return e.LayerNorm(h)
 
     def scale(self, chosen: Tensor, factor: float) -> list[Remainder]:
@@ -197,13 +217,13 @@ class Backbone:
         h = self.embed(prompts, tokens)  # [B, T, d]
         real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
                           tokens != self.tokenizer.pad_id], 1)  # fmt: skip
-        attend = None if bool(real.all()) else real[:, None, None]  # [B, 1, 1, T]: for every head and query
+        mask = self._mask_scores(h, real)
         neurons = []
         for k, layer in enumerate(self.layers):
-            query = h[:, :1].contiguous() if k == len(self.layers) - 1 else h  # the last layer only where it is read
-            a = layer.attention.output.LayerNorm(
-                query + layer.attention.output.dense(self._attend(layer, query, h, attend))
-            )  # [B, T or 1, d]
+            query, own = h, find_attention(layer)
+            if k == len(self.layers) - 1:  # the last layer only where it is read
+                query, mask = h[:, :1].contiguous(), None if mask is None else mask[:, :, :1]
+            a = own.norm(query + own.out(self._attend(own, query, h, mask)))  # [B, T or 1, d]
             if lesion is not None:
                 h = layer.output.LayerNorm(a + self._run_lesioned(layer, a, lesion[k], prompt_of_row))
                 continue
@@ -215,12 +235,25 @@ class Backbone:
             h = layer.output.LayerNorm(a + layer.output.dense(f))
         return self._verbalize(h[:, 0]), torch.stack(neurons, 1) if read else None
 
-    def _attend(self, layer: Any, query: Tensor, h: Tensor, attend: Tensor | None) -> Tensor:
-        own = layer.attention.self
-        if h.dtype == torch.float64 and not (own.query.weight.any() or own.query.bias.any()):
-            return self._attend_to_all(layer, h, attend)
+    def _mask_scores(self, h: Tensor, real: Tensor) -> Tensor | None:
+        """What becomes of attention scores [B, heads, T, T] in every layer; None: nothing.
+
+        Either which positions are attended to (bool), [B, 1, 1, T], or what is added to the scores after
+        their division by sqrt(d_head), [1 or B, heads, T, T]: MPNet's bias by relative position, which all
+        layers share, and minus infinity for padding.
+        """
+        attend = None if bool(real.all()) else real[:, None, None]  # [B, 1, 1, T]: for every head and query
+        if not hasattr(self._base.encoder, "relative_attention_bias"):
+            return attend
+        bias: Tensor = self._base.encoder.compute_position_bias(h[:1])  # wherever position ids start
+        return bias if attend is None else bias.masked_fill(~attend, float("-inf"))
+
+    def _attend(self, own: Attention, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
+        biased = mask is not None and mask.dtype != torch.bool
+        if h.dtype == torch.float64 and not (biased or own.query.weight.any() or own.query.bias.any()):
+            return self._attend_to_all(own, h, mask)
         if h.dtype == torch.float64 and query.shape[1] == 1:
-            return self._attend_once(layer, query, h, attend)
+            return self._attend_once(own, query, h, mask)
 
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, T, d] -> [B, heads, T, d_head]
@@ -229,35 +262,37 @@ class Backbone:
         if h.dtype == torch.bfloat16 and h.device.type == "cpu":
             # fused attention in bfloat16 takes longer on CPUs than these products, its backward four times as long
             scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, T_query, T]
-            scores = scores if attend is None else scores.masked_fill(~attend, float("-inf"))
+            if mask is not None:
+                scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
             out = scores.softmax(-1) @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v, attend)
+            out = F.scaled_dot_product_attention(q, k, v, mask)
         return out.transpose(1, 2).flatten(2)  # [B, heads, T, d_head] -> [B, T, d]
 
-    def _attend_to_all(self, layer: Any, h: Tensor, attend: Tensor | None) -> Tensor:
+    def _attend_to_all(self, own: Attention, h: Tensor, mask: Tensor | None) -> Tensor:
         """Attention that asks nothing and hears all alike, [B, 1, d]: the value of a mean is that of values."""
-        if attend is None:
+        if mask is None:
             heard = h.mean(1, keepdim=True)
         else:
-            real = attend[:, 0, 0, :, None].to(h.dtype)  # [B, T, 1]
+            real = mask[:, 0, 0, :, None].to(h.dtype)  # [B, T, 1]
             heard = (h * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
-        values: Tensor = layer.attention.self.value(heard)
+        values: Tensor = own.value(heard)
         return values
 
-    def _attend_once(self, layer: Any, query: Tensor, h: Tensor, attend: Tensor | None) -> Tensor:
+    def _attend_once(self, own: Attention, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
         """Attention of one position, [B, 1, d], without keys and values of all: in float64 twice as fast.
 
         A key's product with a query is its input's product with what the query asks of inputs (a
         key's bias changes all scores alike), and a value of a weighted mean is the weighted mean of
         values.
         """
-        own = layer.attention.self
         key, value = (of.weight.unflatten(0, (self._heads, -1)) for of in (own.key, own.value))
         q = own.query(query[:, 0]).unflatten(-1, (self._heads, -1)) * key.shape[1] ** -0.5
         # q [B, heads, d_head]; key, value [heads, d_head, d]
         scores = torch.einsum("bni,nid->bnd", q, key) @ h.transpose(1, 2)  # [B, heads, T]
-        scores = scores if attend is None else scores.masked_fill(~attend[:, 0], float("-inf"))
+        if mask is not None:
+            one = mask[:, :, 0]  # [1 or B, 1 or heads, T]
+            scores = scores.masked_fill(~one, float("-inf")) if one.dtype == torch.bool else scores + one
         heard = scores.softmax(-1) @ h  # [B, heads, d]
         return (torch.einsum("bnd,nid->bni", heard, value).flatten(1) + own.value.bias)[:, None]
 
@@ -270,7 +305,7 @@ class Backbone:
         """Logits [B, 2] of the two verbalizer words only; the rest of the vocabulary is never computed."""
         if self.words is not None:
             return self.words(h)
-        if hasattr(self.model, "lm_head"):  # RoBERTa-like
+        if hasattr(self.model, "lm_head"):  # RoBERTa- or MPNet-like
             head = self.model.lm_head
             x = head.layer_norm(F.gelu(head.dense(h)))
         else:  # BERT-like
@@ -280,7 +315,14 @@ class Backbone:
         return widen(F.linear(x, head.decoder.weight[ids], head.decoder.bias[ids]))
 
 
-def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: int, device: str = "auto") -> Backbone:
+def open_backbone(
+    config: BackboneConfig,
+    layers: int,
+    neurons: int,
+    positions: int,
+    device: str = "auto",
+    dtype: str | None = None,
+) -> Backbone:
     """Load a backbone and check that it can do what the study asks, before any work is done.
 
     Parameters
@@ -293,6 +335,8 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
         Longest input the study will give: `<mask>` + prompt + comment.
     device : str
         ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+    dtype : str, optional
+        Number format, where it is not the study's.
 
     Raises
     ------
@@ -334,7 +378,7 @@ def open_backbone(config: BackboneConfig, layers: int, neurons: int, positions: 
             f"the backbone has {len(backbone.layers)} layers of {backbone.n_neurons} FFN neurons, the study declares "
             f"{layers} of {neurons}: correct `layers` and `neurons`"
         )
-    model = model.to(getattr(torch, config.dtype))
+    model = model.to(getattr(torch, dtype or config.dtype))
     return Backbone(model, tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
 
 

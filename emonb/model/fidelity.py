@@ -10,7 +10,7 @@ from emonb.errors import StudyError
 if TYPE_CHECKING:
     from emonb.model.backbone import Backbone
 
-GIVE = "give a RoBERTa- or BERT-like masked LM"
+GIVE = "give a RoBERTa-, BERT- or MPNet-like masked LM"
 
 
 def check_forward(backbone: "Backbone", positions: int) -> None:

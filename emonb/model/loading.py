@@ -51,13 +51,17 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
 
 
 def _draw(config: BackboneConfig, family: Any, shape: Any, trained: Any) -> Any:
-    """Draw a network at random; where the trained one is given, all under its first layer is kept."""
+    """Draw a network at random; where the trained one is given, all under its first layer is kept.
+
+    MPNet's table of attention by distance, which all its layers share, belongs to the layers: it is drawn
+    anew with them, with ``random_std`` like every other weight.
+    """
     if config.random_std is not None:
         shape.initializer_range = config.random_std
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = family.from_config(shape)
-    if config.dtype == "float64":
+    if config.dtype == "float64":  # PyTorch's differ by 1.5e-7 between instruction sets
         draw_weights(model, shape.initializer_range, config.seed)
     if trained is not None:
         model.base_model.embeddings.load_state_dict(trained.base_model.embeddings.state_dict())

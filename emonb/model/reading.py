@@ -23,7 +23,9 @@ def read_activations(
     device: str = "auto",
     threads: int | None = None,
 ) -> xr.Dataset:
-    """Read every prompt's activations, with no comment; in float32 or more, as that takes seconds.
+    """Read every prompt's activations, with no comment; in float64, as that takes seconds.
+
+    So they are the same on every processor whatever the prompts were tuned in.
 
     Parameters
     ----------
@@ -43,9 +45,8 @@ def read_activations(
         neuron adds to the residual stream by a unit of activation; the attribute ``device`` says where.
     """
     with limit_threads(threads):
-        dtype = "float64" if backbone.dtype == "float64" else "float32"
-        exact = backbone.model_copy(update={"dtype": dtype})
-        opened = open_backbone(exact, layers, neurons, 2 + prompts.sizes["position"], device)
+        positions = 2 + prompts.sizes["position"]
+        opened = open_backbone(backbone, layers, neurons, positions, device, "float64")
         read = read_prompts(opened, prompts.prompt).to_dataset().assign_attrs(device=str(opened.device))
         return read.assign(output_norm=(("layer", "neuron"), opened.output_norms().cpu().numpy()))
 

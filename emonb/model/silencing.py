@@ -242,7 +242,7 @@ class Sweep:
         def step(batch: _Batch, part: np.ndarray) -> None:
             rows, prompt, tokens = (of[torch.from_numpy(part).to(of.device)] for of in batch)
             logits, _ = self.backbone.forward(self.prompts[prompt], tokens, lesion=lesion, prompt_of_row=prompt)
-            margin[rows] = logits[:, 1] - logits[:, 0]
+            margin[rows] = (logits[:, 1] - logits[:, 0]).float()
 
         for batch in self._batches:
             run_halving(np.arange(len(batch.rows)), partial(step, batch), self._halve)

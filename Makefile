@@ -8,7 +8,7 @@ ALL := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book html pdf test lint types tests outputs outputs-control strict browser check bench env clean
+.PHONY: book html pdf test lint types tests outputs-pages strict browser check bench env clean
 
 book: $(BOOK)
 	@$(BIN)/emonb update --html
@@ -37,11 +37,12 @@ types: $(ALL)
 tests: $(ALL)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
 
-outputs-control: $(ALL)
-	$(BIN)/python -m pytest --nbval -p no:xdist book/control
+# of one edition: outputs-control, ...; of the pages around them: outputs-pages
+outputs-pages: $(ALL)
+	$(BIN)/python -m pytest --nbval -p no:xdist book/*.ipynb
 
-outputs: $(ALL)
-	$(BIN)/python -m pytest --nbval -p no:xdist book --ignore book/control
+outputs-%: $(ALL)
+	$(BIN)/python -m pytest --nbval -p no:xdist book/$*
 
 strict: $(ALL)
 	$(BIN)/emonb html --clean

@@ -1,30 +1,30 @@
 """What ``make test`` runs: every part, whatever the others say; the last lines say how each ended.
 
-Each part is a target of the Makefile, and a group of them runs side by side. The outputs of the
-editions come after the tests, as they take results from the store that tests have filled.
+Each part is a target of the Makefile. As many run at once as there are cores: types and style are
+looked at beside the tests, then outputs are compared, edition by edition, each executed once with
+results from the checkout's store. The strict build comes when nothing else writes, and a browser
+reads what it built.
 """
 
 import sys
-import time
 
 from emonb.run.beside import run_beside
+from emonb.run.updating import list_names
 
-GROUPS = (("tests", "types", "lint"), ("outputs-control", "outputs", "strict"), ("browser",))
+GROUPS = (("tests", "types", "lint", *(f"outputs-{name}" for name in list_names())), ("strict",), ("browser",))
 
 
 def run_parts(groups: tuple[tuple[str, ...], ...] = GROUPS, make: str = "make") -> int:
-    """Run all parts; return how many failed."""
-    failed = []
-    lines = []
+    """Run the groups in their order, the parts of each side by side; return how many parts failed."""
+    ended: dict[str, tuple[int, str]] = {}
     for group in groups:
-        start = time.monotonic()
-        ended = run_beside({part: [make, "--silent", part] for part in group}, say, cores=len(group))
-        lines += [f"{part:16} {'ok' if status == 0 else 'FAILED'}: {last}" for part, (status, last) in ended.items()]
-        say(f"{', '.join(group)}: {time.monotonic() - start:.0f} s")
-        failed += [part for part, (status, _) in ended.items() if status]
-    say("\n".join(["", *lines]))
+        ended |= run_beside({part: [make, "--silent", part] for part in group}, say)
+    say("")
+    for part, (status, last) in ended.items():
+        say(f"{part:17} {'FAILED' if status else 'ok'}: {last}")
+    failed = [part for part, (status, _) in ended.items() if status]
     if failed:
-        say(f"{len(failed)} of {len(lines)} parts failed; each again: {'; '.join(f'make {part}' for part in failed)}")
+        say(f"{len(failed)} of {len(ended)} parts failed; each again: {'; '.join(f'make {part}' for part in failed)}")
     return len(failed)
 
 

@@ -48,7 +48,8 @@ def list_entries() -> list[Entry]:
     found = [("{}", path) for path in root.glob("*") if path.is_file()]
     found += [("parts of {}", path) for path in root.glob("work/*")]
     found += [("world: {}", path) for path in root.glob("worlds/*")]
-    earlier = [path for pattern in ("*/*-*.nc", "*/work/*", "worlds/*") for path in runs.glob(pattern)]
+    earlier = [path for pattern in ("*/*-*.nc", "worlds/*") for path in runs.glob(pattern)]
+    earlier += [path for folder in runs.glob("*/work") for path in folder.glob("*")]
     found += [("{}, earlier version", path) for path in earlier if not path.is_relative_to(runs / "store")]
     entries = []
     for what, path in sorted(found, key=lambda each: each[1]):

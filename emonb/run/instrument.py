@@ -71,8 +71,9 @@ def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda l
             rows += found
     at_bound = []
     for number, claim in enumerate(declarations().claims, 1001):
-        strength = None if claim.is_count else find_strength(rows, claim)
-        if strength is None:
+        if claim.is_count:
+            continue
+        if (strength := find_strength(rows, claim)) is None:
             log(f"{claim.id}: no strength of the design brings its effect to its bound")
             continue
         found = _simulate_cell(tests[claim.id], number, MIDDLE._replace(strength=strength), n, seed, log)

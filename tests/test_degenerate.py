@@ -131,7 +131,7 @@ def test_nothing_undefined_is_ever_significant() -> None:
     assert np.isnan(lesions._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
-        assert np.isnan(partial.compare_given(*pair, rng.random(28), 99, 0)[:5]).all()
+        assert np.isnan(partial.estimate_given(*pair, rng.random(28))).all()
         assert np.isnan(structure.compare(*pair, "rho")) and np.isnan(structure.compare(*pair))
     assert np.isnan(list(partial.unique_variance(x, np.ones(28), rng.random(28), 0.9).values())).all()
 
@@ -209,12 +209,12 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     model, human, known = (rdm.to_square(rng.random(28)) for _ in range(3))
     inner = np.ix_(range(7), range(7))
     i, j = np.triu_indices(7, 1)
-    expected = partial.compare_given(*(square[inner][i, j] for square in (model, human, known)), 99, 0)
+    expected = partial.estimate_given(*(square[inner][i, j] for square in (model, human, known)))
     known[7] = known[:, 7] = np.nan
     i, j = np.triu_indices(8, 1)
     gaps = [square[i, j] for square in (model, human, known)]
-    assert partial.compare_given(*gaps, 99, 0) == expected
-    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.rho)
+    assert partial.estimate_given(*gaps) == expected
+    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
     known[:] = np.nan
     nothing = [square[i, j] for square in (model, human, known)]
     assert np.isnan(partial.permute_residuals(*nothing, 99, 0)[:3]).all()

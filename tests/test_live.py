@@ -85,7 +85,6 @@ def test_an_untrained_network_of_the_same_shape_is_one_more_baseline(study_file:
     record = editions.read_record(run, "structure")
     assert {f"knowledge.gain.{end}" for end in ("value", "low", "low90", "p")} <= set(record["quantities"])
     assert "knowledge.untrained.accuracy" in record["quantities"]
-    assert record["claims"]["knowledge"]["holds"] in ("yes", "no", "undecided")
 
 
 def test_what_was_computed_once_is_committed_and_read_again(study_file: Path, tmp_path: Path, monkeypatch) -> None:

@@ -17,61 +17,13 @@ from emonb.analysis.ties import varies
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
 
-class Partial(NamedTuple):
-    """Partial rank correlation of two RDMs; unit of inference: the emotion."""
-
-    rho: float
-    low: float
-    """95 % interval of the jackknife over emotions."""
-    high: float
-    p: float
-    """One-sided (greater), jackknife over emotions."""
-    mantel_p: float
-    """One-sided (greater), the model's labels permuted; approximate."""
-    n_permutations: int
-
-
-def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> Partial:
-    """Partial rank RSA of model and human given other RDMs, with two tests.
-
-    All RDMs are rank-transformed, and the covariates' ranks, their squares and cubes are regressed out of both sides.
-
-    The *jackknife* leaves out one emotion at a time, with all its pairs, and compares the correlation over its standard
-    error with t on n - 1 degrees of freedom (Efron & Stein 1981). It assumes no exchangeability, and simulations find it
-    at or below its nominal rate also where covariates nearly determine both sides.
-
-    The *partial Mantel test* (Smouse, Long & Sokal 1986) permutes the model's emotion labels and takes its residuals anew.
-    The permuted model loses its relation to the covariates: the test is exact only when the two are unrelated, and fires
-    too often otherwise, the more so the closer both sides are to the covariates.
-
-    Parameters
-    ----------
-    model, human : array or DataArray, shape (n_pairs,)
-    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
-        Labelled RDMs must have the same pairs.
-    n_permutations, seed : int
-
-    Returns
-    -------
-    Partial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
-        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
-    """
-    model, human, covariates = _defined(model, human, covariates)
-    n = to_square(model).shape[0]
-    found = estimate_given(model, human, covariates)
-    rho = found.value
-    if np.isnan(rho):
-        return Partial(rho, rho, rho, rho, rho, n_permutations)
-    if np.isnan(found.low):
-        return Partial(rho, rho, rho, 1.0, 1.0, n_permutations)
-    given, ranks = _powers(covariates), _ranks(model)
-    null = _correlate_given(permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), _ranks(human), given)
-    return Partial(rho, found.low, found.high, found.p_greater, permutation_p(null, rho)[0], n_permutations)
-
-
 def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None = None) -> Estimate:
-    """Partial rank correlation with what the jackknife over emotions says of it (see :func:`compare_given`).
+    """Partial rank RSA of model and human given other RDMs, with what the jackknife over emotions says of it.
+
+    All RDMs are rank-transformed, and the covariates' ranks, their squares and cubes are regressed out of both sides. The
+    jackknife leaves out one emotion at a time, with all its pairs, and compares the correlation over its standard error
+    with t on n - 1 degrees of freedom (Efron & Stein 1981). It assumes no exchangeability, and simulations find it at or
+    below its nominal rate also where covariates nearly determine both sides.
 
     Covariates that are measured with noise explain too little, and what they leave passes for something beyond them
     (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from; so the
@@ -83,8 +35,9 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
 
     Parameters
     ----------
-    model, human, covariates
-        As for :func:`compare_given`.
+    model, human : array or DataArray, shape (n_pairs,)
+    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
+        Labelled RDMs must have the same pairs.
     halves : array or DataArray, shape (n_halves, n_covariates, n_pairs), optional
         The covariates in the same order, each from half of the data; the estimate is then corrected for their noise.
         Halves in which a covariate is not defined for all the emotions that the whole has are left out.
@@ -127,7 +80,7 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     """Partial rank RSA tested by double semi-partialing (MRQAP; Dekker, Krackhardt & Snijders 2007, Psychometrika 72:563).
 
     What covariates leave of the *model* RDM is relabelled, and the covariates are taken out of both sides anew (of
-    permuted residuals too), so the statistic is the partial correlation, as :func:`compare_given` has it. Unlike a
+    permuted residuals too), so the statistic is the partial correlation, as :func:`estimate_given` has it. Unlike a
     permutation of the model itself this keeps the covariates' relation to the human RDM out of the null distribution.
 
     Unit: the emotion. Population: none, the relabellings of these emotions. Exchangeability assumed: the emotions of the
@@ -205,7 +158,7 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     Parameters
     ----------
     model, human, covariates
-        As in :func:`compare_given`.
+        As in :func:`estimate_given`.
     explainable : float
         Share of the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
 

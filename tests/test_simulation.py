@@ -1,11 +1,8 @@
 """Simulated studies: what is planted is there, the rule finds it, and a design is not simulated twice."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from emonb.run import instrument
 from emonb.world import lots, simulation
 from emonb.world.simulation import Cell
 
@@ -47,14 +44,3 @@ def test_sets_drawn_by_lot_that_overlap_strongly_are_no_lesions() -> None:
     children = np.random.SeedSequence(5).spawn(60)
     found = [lots.test_lots(Cell(0.0, 0.0, 1), child)["lesions:lot"] for child in children]
     assert np.mean([one.p < 0.05 for one in found]) <= 0.12 and np.std([one.value for one in found]) > 0.15
-
-
-def test_a_design_is_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
-    test, cells = instrument.DESIGN["masks"]
-    monkeypatch.setattr(instrument, "DESIGN", {"masks": (test, cells[:2])})
-    said: list[str] = []
-    first = instrument.simulate(2, log=said.append)
-    assert len(said) == 2 and instrument.simulate(2, log=said.append) == first and len(said) == 2
-    assert all(row["yes"] + row["no"] + row["undecided"] + row["not tested"] == row["n"] == 2 for row in first)
-    assert instrument.simulate(3, log=said.append) != first and len(said) == 4

@@ -140,7 +140,7 @@ def _count_simulated(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
             place = f"effect {cell['effect']:.2f}"
             rows.append([claim.id, "miss", "simulated", place, n - said_yes, n])
             rows.append([claim.id, "false no", "simulated", place, int(cell["no"]), n])
-        elif cell["kind"] or cell["strength"] == 0:
+        elif bool(cell["kind"]) != (cell["strength"] == 0) or cell["kind"] == "lot":
             rows.append([claim.id, "false alarm", "simulated", place, said_yes, n])
     return rows
 

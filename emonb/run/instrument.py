@@ -119,9 +119,12 @@ def write_rates(rows: list[dict[str, Any]], path: Path) -> Path:
 
 
 def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations) -> list[dict[str, Any]]:
-    rows = []
+    """Count verdicts; what a test gives beside claims' evidence is not judged."""
+    rows, known = [], {claim.id for claim in declared.claims}
     for name in found[0]:
         claim, _, kind = name.partition(":")
+        if claim not in known:
+            continue
         evidence = [Evidence(**one[name].evidence()) for one in found]
         verdicts: Counter[str] = Counter(declared.claim(claim).judge(one) for one in evidence)
         counts = {verdict: verdicts[verdict] for verdict in (*JUDGED, "not tested")}

@@ -142,7 +142,7 @@ def compare_masks(
     """
     rows = {}
     for name in [*selective["size"].values.tolist(), ALL]:
-        sizes = selective["size"].values if name == ALL else [name]
+        sizes = selective["size"].values.tolist() if name == ALL else [name]
         rows[name] = _compare(*_arrange(selective, random, related, sizes), intact, matched)
     return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), COLUMNS)
 
@@ -167,7 +167,7 @@ def compare_attributes(
     Series
         As a row of :func:`compare_masks`.
     """
-    own, drawn, shared = _arrange(selective, random, related, selective["size"].values)
+    own, drawn, shared = _arrange(selective, random, related, selective["size"].values.tolist())
     values = own.mean(0) - (drawn.mean((0, 2)) if matched else 0.0)  # [attribute]
     n, r = len(values), shared.mean((1, 3))  # the attributes' masks of all sizes
     r = r / np.sqrt(np.outer(np.diag(r), np.diag(r)))
@@ -423,7 +423,7 @@ def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float)
             return Estimate(float(value), *[float("nan")] * 8)
         half = np.sqrt(b**2 - a * c)
         ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
-    return Estimate(float(value), *ends, *test[5:])
+    return Estimate(*(float(number) for number in (value, *ends, *test[5:])))
 
 
 def _count_outside(pairs: Sequence[tuple[np.ndarray, np.ndarray]], expected: float, apart: float) -> float:

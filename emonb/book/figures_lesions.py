@@ -88,6 +88,25 @@ def draw_importance(
     return finish(fig)
 
 
+def draw_standing(standing: np.ndarray, loss: np.ndarray, measured: str) -> Figure:
+    """Draw losses on how emotions stand out (:func:`~emonb.analysis.profile.pair_tables`), in ten groups too; the slope."""
+    x, y = standing.ravel(), 100 * loss.ravel()
+    fig, ax = plt.subplots(figsize=(6.2, 4.0))
+    ax.plot(x, y, ".", color=FAINT, ms=5, mew=0)
+    groups = np.array_split(np.argsort(x), min(10, len(x)))
+    means = [(x[group].mean(), y[group].mean()) for group in groups]
+    ax.plot(*np.transpose(means), "o", color=SELECTIVE, ms=8, mec="white", label="means of ten groups")
+    if varies(x):
+        ends = np.array([x.min(), x.max()])
+        ax.plot(ends, ends * (x @ y) / (x @ x), color=SELECTIVE, lw=1.5)
+    ax.axhline(0, color=INTACT, lw=0.8)
+    ax.set(
+        xlabel="how an emotion stands out on the attribute (SD)", ylabel=f"{measured} lost (% of what random masks cost)"
+    )
+    ax.legend(loc="upper left")
+    return finish(fig)
+
+
 def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across: int = 3) -> Figure:
     """Draw every claim's effect under every combination of choices, sorted, with its 95 % interval; orange where it passes.
 

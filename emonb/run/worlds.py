@@ -24,8 +24,8 @@ WORLDS = (
 )  # fmt: skip
 JUDGING = ("structure", "attributes", "lesions")
 """Chapters that judge claims."""
-SPARED: dict[str, Any] = {"lesions.comparisons": ["random_matched"]}
-"""What a trial leaves out: masks that no claim compares with. A mask depends on its own labels only, so no verdict does."""
+SPARED: dict[str, Any] = {"lesions.comparisons": ["random_matched"], "inference.bijections": 0}
+"""What a trial leaves out: masks that no claim compares with, and moved ones. A mask depends on its own labels only."""
 MORE: dict[str, Any] = {
     "seeds": list(range(1, 25, 2)),
     "lesions.selection_seeds": list(range(1, 13, 2)),

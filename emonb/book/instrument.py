@@ -161,7 +161,8 @@ def _count_planted(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
 def find_unsound(errors: pd.DataFrame) -> dict[str, str]:
     """Claims whose test says *yes* of nothing more often than .05, beyond chance, somewhere: claim -> the worst place.
 
-    Such a claim prints no *yes*: a test holds every committed ledger to it.
+    Such a claim prints no *yes*: its ``no_yes`` in ``data/claims.yml`` says why, and a test holds
+    every committed ledger to it.
     """
     alarms = errors[(errors["error"] == "false alarm") & (errors["low"] > ALPHA)]
     worst = alarms.sort_values("low").groupby("claim").tail(1)

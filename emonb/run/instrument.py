@@ -127,7 +127,7 @@ def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations)
         if claim not in known:
             continue
         evidence = [Evidence(**one[name].evidence()) for one in found]
-        verdicts: Counter[str] = Counter(declared.claim(claim).judge(one) for one in evidence)
+        verdicts: Counter[str] = Counter(declared.claim(claim).apply_rule(one) for one in evidence)
         counts = {verdict: verdicts[verdict] for verdict in (*JUDGED, "not tested")}
         effect = float(np.nanmean([one[name].value for one in found]))
         planted = {"claim": claim, "kind": kind, **cell._asdict()}

@@ -168,6 +168,12 @@ def test_halves_that_are_the_whole_change_nothing_and_unusable_ones_are_left_out
     gap = np.where(np.arange(36) < 8, np.nan, other)  # the first emotion is undefined
     one, two = (partial.estimate_given(model, human, whole, np.stack(some)) for some in ([other], [other, gap]))
     assert one == two
+    labelled = xr.DataArray(np.stack([other, whole]).swapaxes(0, 1), dims=("given", "half", "pair"))
+    assert partial.estimate_given(model, human, whole, labelled) == partial.estimate_given(
+        model, human, whole, np.stack([other, whole])
+    )
+    with pytest.raises(ValueError, match=r"must have shape \(n_halves, 2, 36\), got \(2, 1, 36\)"):
+        partial.estimate_given(model, human, whole, np.stack([other, whole])[:, :1])
 
     def left(given: np.ndarray) -> np.ndarray:
         ranks = [np.argsort(np.argsort(rdm)) for rdm in (model, human, *given)]

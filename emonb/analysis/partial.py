@@ -39,7 +39,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     model, human : array or DataArray, shape (n_pairs,)
     covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
         Labelled RDMs must have the same pairs.
-    halves : array or DataArray, shape (n_halves, n_covariates, n_pairs), optional
+    halves : array of shape (n_halves, n_covariates, n_pairs) or DataArray with dims half and pair, optional
         The covariates in the same order, each from half of the data; the estimate is then corrected for their noise.
         Halves in which a covariate is not defined for all the emotions that the whole has are left out.
 
@@ -50,9 +50,13 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
         a side does not vary, fewer than four emotions are left, or no half is. Emotions on which a covariate is not
         defined (NaN) are left out.
     """
-    kept = _are_defined(covariates)
-    noisier = [] if halves is None else [h[..., kept] for h in pair_values(model, halves)[1]]
-    noisier = [half for half in noisier if not np.isnan(half).any()]
+    kept, noisier = _are_defined(covariates), []
+    if halves is not None:
+        some = halves.transpose("half", ..., "pair") if isinstance(halves, xr.DataArray) else np.asarray(halves)
+        expected = np.atleast_2d(pair_values(covariates)[0]).shape
+        if some.shape[1:] != expected:
+            raise ValueError(f"halves must have shape (n_halves, {expected[0]}, {expected[1]}), got {some.shape}")
+        noisier = [half[:, kept] for half in pair_values(model, some)[1] if not np.isnan(half[:, kept]).any()]
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):

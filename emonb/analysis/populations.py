@@ -423,8 +423,7 @@ def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float)
             return Estimate(float(value), *[float("nan")] * 8)
         half = np.sqrt(b**2 - a * c)
         ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
-    low, high, low90, high90 = ends
-    return test._replace(value=float(value), low=low, high=high, low90=low90, high90=high90)
+    return Estimate(*(float(number) for number in (value, *ends, *test[5:])))
 
 
 def _count_outside(pairs: Sequence[tuple[np.ndarray, np.ndarray]], expected: float, apart: float) -> float:

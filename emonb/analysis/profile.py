@@ -151,7 +151,8 @@ def test_profile(
     variance = (n - 1) * np.var(left[:n]) + (m - 1) * np.var(left[n:])
     p, p_greater = _two_sided(by_attribute, slope)
     if not y.any() or not x.any():  # nothing that is lost, or nothing it could go with
-        return Profile(from_t(slope, 0.0, n - 1), np.nan, np.nan, np.nan, 0)
+        nothing = float("nan")
+        return Profile(from_t(slope, 0.0, n - 1), nothing, nothing, nothing, 0)
     estimate = from_t(slope, float(np.sqrt(variance)), n - 1)._replace(p=p, p_greater=p_greater)
     r = float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
     p_random = np.nan

@@ -26,10 +26,11 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     below its nominal rate also where covariates nearly determine both sides.
 
     Covariates that are measured with noise explain too little, and what they leave passes for something beyond them
-    (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from; so the
-    correlation given covariates from half of the data each has twice the bias, and ``2 whole - mean(halves)`` none, but
-    for what is curved in it (extrapolated as by SIMEX; Cook & Stefanski 1994, J Am Stat Assoc 89:1314; with the noise
-    that the data have in place of an assumed one). The jackknife leaves an emotion out of all of them.
+    (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from. So with
+    covariates from half of the data the variances and the covariance of what is left are too large by twice as much, and
+    ``2 whole - mean(halves)`` of each is right but for what is curved in it; their ratio is the estimate (extrapolated as
+    by SIMEX; Cook & Stefanski 1994, J Am Stat Assoc 89:1314; with the noise that data have in place of an assumed one).
+    The jackknife leaves an emotion out of all of them.
 
     Unit: the emotion; population: emotions of which these are a sample.
 
@@ -38,7 +39,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     model, human : array or DataArray, shape (n_pairs,)
     covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
         Labelled RDMs must have the same pairs.
-    halves : array or DataArray, shape (n_halves, n_covariates, n_pairs), optional
+    halves : array of shape (n_halves, n_covariates, n_pairs) or DataArray with dims half and pair, optional
         The covariates in the same order, each from half of the data; the estimate is then corrected for their noise.
         Halves in which a covariate is not defined for all the emotions that the whole has are left out.
 
@@ -49,17 +50,22 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
         a side does not vary, fewer than four emotions are left, or no half is. Emotions on which a covariate is not
         defined (NaN) are left out.
     """
-    kept = _are_defined(covariates)
-    noisier = [] if halves is None else [h[..., kept] for h in pair_values(model, halves)[1]]
-    noisier = [half for half in noisier if not np.isnan(half).any()]
+    kept, noisier = _are_defined(covariates), []
+    if halves is not None:
+        some = halves.transpose("half", ..., "pair") if isinstance(halves, xr.DataArray) else np.asarray(halves)
+        expected = np.atleast_2d(pair_values(covariates)[0]).shape
+        if some.shape[1:] != expected:
+            raise ValueError(f"halves must have shape (n_halves, {expected[0]}, {expected[1]}), got {some.shape}")
+        noisier = [half[:, kept] for half in pair_values(model, some)[1] if not np.isnan(half[:, kept]).any()]
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):
         return Estimate(*[float("nan")] * 9)
 
     def measure(some: np.ndarray) -> float:
-        whole, *parts = (_partial_rho(model[some], human[some], rows[:, some]) for rows in (covariates, *noisier))
-        return float(np.clip(2 * whole - np.mean(parts), -1, 1)) if parts else whole
+        sides = np.vstack([_ranks(model[some]), _ranks(human[some])])
+        whole, *parts = (_left_over(sides, rows[:, some]) for rows in (covariates, *noisier))
+        return _correlation(2 * whole - np.mean(parts, axis=0) if parts else whole)
 
     i, j = pair_index(n)
     without = [measure((i != k) & (j != k)) for k in range(n)]
@@ -177,8 +183,16 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
-def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray) -> float:
-    return partial_correlation(_ranks(model), _ranks(human), _powers(covariates))
+def _left_over(sides: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+    """Variances and covariance [2, 2] of what covariates [k, m] leave of two sides [2, m], as shares of their variances."""
+    left = _residuals(sides, _powers(covariates))
+    return np.cov(left, bias=True) / np.outer(sides.std(1), sides.std(1))
+
+
+def _correlation(moments: np.ndarray) -> float:
+    """Correlation of two sides; 0 where nothing but rounding is left of either."""
+    variances = np.diag(moments)
+    return float(np.clip(moments[0, 1] / np.sqrt(variances.prod()), -1, 1)) if variances.min() > 1e-9 else 0.0
 
 
 def _ranks(rows: np.ndarray) -> np.ndarray:

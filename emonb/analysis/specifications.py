@@ -31,7 +31,6 @@ CHOICES = (
     "layers",
     "given",
     "sampled",
-    "attribute",
 )
 
 

@@ -205,7 +205,10 @@ class Inference(Strict):
         2_000,
         ge=19,
         description="relabellings; a family-wise p is exact with any number, and false discovery rates come from tails "
-        "(10,000 take about four times as long); as many rotations",
+        "(10,000 take about four times as long)",
+    )
+    rotations: int = Field(
+        1_000, ge=19, description="of what the other attributes leave of one, in each of five sets that are also counted by"
     )
     searchlight_moments: int = Field(
         2_000,

@@ -7,8 +7,8 @@ import pytest
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis import beyond, inference, moments, neurons, normal_scores, own
-from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, pair_coords, pair_index, rank_neuron_rdms
+from emonb.analysis import inference, moments, neurons, normal_scores, own
+from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, pair_coords, pair_index, rank_halves, rank_neuron_rdms
 
 NAMES = [f"e{k:02}" for k in range(27)]
 
@@ -206,50 +206,71 @@ def test_an_attribute_that_the_others_predict_fully_or_that_never_varies_has_no_
     world = _ranks(activations, humans), humans
     found = own.find_own_neurons(*world, 39, 0)
     assert (found.p_fwe == 1).all() and (found.q == 1).all() and found.rho.isnull().all()
-    assert all(np.isnan(estimate.evidence()["value"]) for estimate in beyond.beat_chance(found).values())
-    tested = beyond.beat_chance(neurons.find_neurons(*world, 39, 0))
-    assert [bool(np.isnan(estimate.value)) for estimate in tested.values()] == [False] * 3 + [True]
+    assert own.count_attributes(own.best_p(found)[2:]).value == 0
 
 
-def test_the_best_neuron_beats_chance_just_where_its_family_wise_p_says_so() -> None:
-    rng = np.random.default_rng(8)
-    shown = []
-    for k in range(40):
-        n = int(rng.integers(60, 400))
-        activations, humans = _world(rng, _correlated(rng, 0.4), n=8, carriers=k % 3, seeds=2)
-        found = neurons.find_neurons(_ranks(activations, humans), humans, n, k)
-        for name, effect in beyond.beat_chance(found).items():
-            one = found.sel(attribute=name)
-            least = float(one.p_fwe.min())
-            assert effect.p == min(1, 2 * least)
-            assert (effect.low > 0) == (effect.p < 0.05) and (effect.low90 > 0) == (effect.p < 0.1)
-            assert effect.low <= effect.low90 <= effect.value <= effect.high90 <= effect.high
-            best = one.isel(layer=0, neuron=int(one.score.argmax(("layer", "neuron"))["neuron"]))
-            null = [float(best[name]) for name in ("mean", "sd", "skew")]
-            at = np.linspace(-0.5, 1, 3001)  # the rho at which this neuron's score would be what chance's best is
-            level = normal_scores.normal_scores(at[:, None], *(np.full((3001, 1), m) for m in null))[:, 0]
-            expected = float(best.rho) - np.interp(np.median(one.peak), level, at)
-            assert effect.value == pytest.approx(expected, abs=2e-3)
-            shown.append(effect.low > 0)
-    assert 0 < sum(shown) < len(shown)
+def test_a_score_is_undone() -> None:
+    at, null = np.linspace(-0.5, 1, 31)[:, None], [np.full((31, 1), m) for m in (0.1, 0.2, 0.4)]
+    assert np.diff(normal_scores.normal_scores(at, *null), axis=0).min() > 0
+    for score in (-1.0, 0.5, 2.5, 4.0):
+        back = normal_scores.undo_score(score, *null)
+        np.testing.assert_allclose(normal_scores.normal_scores(back, *null), score)
 
 
-def test_the_effect_is_that_of_a_neuron_that_carries_and_its_interval_seldom_ends_below() -> None:
-    """One of forty neurons carries the attribute, or none does; what it would show is known from many that carry it."""
-    rng = np.random.default_rng(10)
-    off, ruled_out = [], {0: 0, 1: 0}
-    for k in range(40):
-        scores = 1.5 * rng.normal(size=(1, 27))
-        activations, humans = _world(rng, scores, n=200, carriers=200)
-        true = float(neurons.find_neurons(_ranks(activations, humans), humans, 19, 0).rho.mean())
-        for carriers in ruled_out:
-            activations, humans = _world(rng, scores, n=40, carriers=carriers)
-            found = neurons.find_neurons(_ranks(activations, humans), humans, 99, k)
-            effect, best = beyond.beat_chance(found)["a0"], int(found.score.values[0, 0].argmax())
-            null = [found[name].values[0, 0, best] for name in ("mean", "sd", "skew")]
-            expected = true - float(normal_scores.undo_score(float(found.peak.median()), *null))
-            ruled_out[carriers] += effect.high90 < expected
-            if carriers:
-                off.append(effect.value - expected)
-    assert abs(np.mean(off)) < 0.04 and ruled_out[0] > 25
-    assert scipy.stats.binomtest(ruled_out[1], 40, 0.05, alternative="greater").pvalue > 0.001
+@pytest.mark.parametrize("level", ["low", "low90"])
+def test_the_count_is_that_of_closed_testing_over_every_intersection(level: str) -> None:
+    rng, alpha = np.random.default_rng(14), {"low": 0.05, "low90": 0.10}[level]
+    seen = set()
+    for k in range(200):
+        p = rng.random(6) ** rng.choice([1, 3, 8])
+        p[:2] = np.round(p[:2], 2)
+        rejected = {}
+        for size in range(1, 7):
+            for some in itertools.combinations(range(6), size):
+                ordered = np.sort(p[list(some)])
+                rejected[some] = (ordered * size / np.arange(1, size + 1)).min() <= alpha
+        # hypotheses that may all be true together: an intersection that some larger one does not let be rejected
+        kept = [set(some) for some, out in rejected.items() if not out]
+        most = max(map(len, kept), default=0)
+        found = own.count_attributes(p)
+        assert getattr(found, level) == 6 - most, k
+        assert found.p == pytest.approx(scipy.stats.false_discovery_control(p).min())
+        seen.add(found.low)
+    assert len(seen) > 3
+
+
+def test_of_nothing_hardly_ever_an_attribute_is_counted_and_of_many_that_are_there_not_too_many() -> None:
+    """Level: twenty p that share a factor; three of six are shifted in the second run, which must not be exceeded."""
+    rng, n = np.random.default_rng(15), 2000
+    shared = rng.normal(size=(n, 1))
+    for shift, true in ((0.0, 0), (6.0, 3)):
+        z = np.sqrt(0.5) * shared + np.sqrt(0.5) * rng.normal(size=(n, 6)) + shift * (np.arange(6) < 3)
+        counts = np.array([own.count_attributes(scipy.stats.norm.sf(row)).value for row in z])
+        assert scipy.stats.binomtest(int((counts > true).sum()), n, 0.05, alternative="greater").pvalue > 0.001
+        assert counts.mean() > 0.95 * true
+
+
+def test_attributes_by_sets_of_rotations_are_those_of_the_rotations_of_each_set() -> None:
+    rng = np.random.default_rng(16)
+    activations, humans = _world(rng, _correlated(rng, 0.5), n=20, carriers=5)
+    found = own.find_own_neurons(_ranks(activations, humans), humans, 59, 0)
+    assert found.attrs["n_rotations"] == found.sizes["permutation"] == 295
+    p, best = own.draw_p(found), found.score.max(("layer", "neuron")).values
+    reached = (found.peak.values.reshape(5, 59, 2) >= best).sum(1)
+    np.testing.assert_allclose(p, np.minimum(1, 2 * (reached + 1) / 60))
+    np.testing.assert_allclose(own.best_p(found), np.minimum(1, 2 * (reached.sum(0) + 1) / 296))
+
+
+def test_the_best_neurons_are_found_again_by_the_other_half_where_they_carry() -> None:
+    rng = np.random.default_rng(17)
+    activations, humans = _world(rng, 3 * _correlated(rng, 0.1), n=60, carriers=15)
+    ranks = rank_halves(activations, humans)["rank"]
+    again = own.find_again(ranks, humans, 15)
+    tops = []
+    for some in (slice(0, 6), slice(6, 12)):
+        x = average_neuron_rdms(activations.activation.isel(seed=some))
+        rho = [scipy.stats.spearmanr(row, humans.attribute_rdm.values[1]).statistic for row in x]
+        tops.append(set(np.argsort(rho)[-15:]))
+    assert again.sel(attribute="a1").item() == pytest.approx(len(tops[0] & tops[1]) / 15)
+    assert again.sel(attribute="a0").item() > 0.8
+    assert own.find_again(ranks.sel(seeds=["all"]), humans, 15).isnull().all()

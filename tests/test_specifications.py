@@ -8,11 +8,9 @@ from scipy.stats import spearmanr
 from emonb.analysis import importance, partial, populations, profile, reliance, resampling, specifications
 from emonb.analysis import specifications_maps as maps
 from emonb.analysis.attributes import search_neurons
-from emonb.analysis.beyond import beat_chance
-from emonb.analysis.neurons import find_neurons
-from emonb.analysis.own import find_own_neurons
+from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuron_rdms
-from emonb.analysis.specifications_neurons import PERMUTATIONS
+from emonb.analysis.specifications_neurons import ROTATIONS
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
@@ -106,26 +104,17 @@ def test_claims_about_the_map_are_their_own_analyses(specified: Specified) -> No
     assert [row.value.item(), row.p.item()] == pytest.approx([alike.value, alike.p])
 
 
-def test_claims_about_neurons_are_their_own_searches_in_thirds_and_all_together(specified: Specified) -> None:
+def test_own_is_its_own_search_in_thirds_and_all_together(specified: Specified) -> None:
     study, found = specified
     some, humans = study["ranks"].sel(seeds="first half"), study["humans"]
     xr.testing.assert_equal(
         some.drop_vars("seeds"), rank_neuron_rdms(study["activations"].activation.sel(seed=[1, 3]), humans)
     )
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
-        whole = find_neurons(some.sel(layer=which), humans, PERMUTATIONS, 6)
-        for name, effect in beat_chance(whole).items():
-            row = _one(found, "neurons", seeds="first half", layers=layers, attribute=name)
-            assert [row.value.item(), row.low.item(), row.p.item()] == pytest.approx([effect.value, effect.low, effect.p])
-    scores = humans.score.to_dataset("attribute").to_dataframe()[ATTRIBUTES].corr().abs()
-    given = {}
-    for name in ATTRIBUTES:
-        nearest = scores[name].drop(name).idxmax()
-        given[name] = [other for other in ATTRIBUTES if other not in (name, nearest)]
-    whole = find_own_neurons(some, humans, PERMUTATIONS, 6, given=given, null=study["own"])
-    for name, effect in beat_chance(whole).items():
-        row = _one(found, "own", seeds="first half", layers="all", given="all but the nearest", attribute=name)
-        assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p], rel=1e-5)
+        whole = find_own_neurons(some.sel(layer=which), humans, ROTATIONS, 6, null=study["own"])
+        effect = count_attributes(best_p(whole))
+        row = _one(found, "own", seeds="first half", layers=layers)
+        assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p])
 
 
 def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +139,6 @@ def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks(monkeypatch: 
 def test_what_cannot_be_tested_is_not_there() -> None:
     study = _study(np.random.default_rng(2), seeds=[1], equal=True)
     found = specifications.specify_claims(**study, choosing_seeds=[1], sizes=SIZES, seed=0)
-    assert set(found.claim.values) <= {"structure", "majority", "words", "reliance", "neurons", "own"} and set(
-        found.seeds.values
-    ) == {"all"}
+    assert set(found.claim.values) <= {"structure", "majority", "words", "reliance", "own"} and set(found.seeds.values) == {
+        "all"
+    }

@@ -21,7 +21,7 @@ after() {  # ID NAME COMMAND [options]: one job when all shares have ended well
 prompts=$(shares prompts "$@")
 read=$(after "$prompts" read "emonb artifact '$study' prompts --from-parts && emonb artifact '$study' masks &&
   emonb artifact '$study' humans" "$@")
-for stage in lesions searchlight_null; do
+for stage in lesions; do
   id=$(shares "$stage" --dependency="afterok:$read" "$@")
   after "$id" "$stage-whole" "emonb artifact '$study' $stage --from-parts" "$@"
 done

@@ -7,17 +7,22 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
+from emonb.analysis.estimates import Estimate
+from emonb.analysis.inference import TIE
 from emonb.analysis.neurons import CHUNK, flatten, label_neurons
-from emonb.analysis.normal_scores import Tail, search_ranks, unit_rows
+from emonb.analysis.normal_scores import Tail, correlate_ranks, search_ranks, unit_rows
 from emonb.analysis.rdm import centred_ranks, pair_index, pair_labels, pair_values
 from emonb.errors import LabelError
 
 N_MOMENTS = 1_000
+SETS = 5
+"""Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
 _ROWS = 4096  # neurons at a time; bounds the memory
 
 
@@ -27,7 +32,6 @@ def find_own_neurons(
     rotations: int,
     seed: int,
     progress: bool = False,
-    given: Mapping[str, Sequence[str]] | None = None,
     moments: int = N_MOMENTS,
     null: xr.Dataset | None = None,
 ) -> xr.Dataset:
@@ -54,10 +58,10 @@ def find_own_neurons(
     humans : Dataset
         ``score`` (emotion, attribute), at least two attributes; ``attribute_rdm`` (attribute, pair), of which only the
         names of the pairs are read.
-    rotations, seed : int
+    rotations : int
+        In each of SETS sets, which :func:`draw_p` takes apart; p are of all.
+    seed : int
     progress : bool
-    given : mapping of str to sequence of str, optional
-        The other attributes of every attribute; all others if not given.
     moments : int
         Rotations, beside those of the test, from which means and standard deviations are taken.
     null : Dataset, optional
@@ -82,17 +86,88 @@ def find_own_neurons(
     scores = humans.score.sel(emotion=pair_labels(humans.attribute_rdm), attribute=names).transpose("attribute", "emotion")
     turned, predicted = [], []
     for name, stream in zip(names, np.random.SeedSequence(seed).spawn(len(names)), strict=True):
-        others = scores.sel(attribute=list(given[name]) if given else names[names != name]).to_numpy()
-        n = rotations + (0 if null else moments)
+        others = scores.sel(attribute=names[names != name]).to_numpy()
+        n = SETS * rotations + (0 if null else moments)
         surrogates, share = rotate_scores(scores.sel(attribute=name).to_numpy(), others, n, stream)
         turned.append(surrogates)
         predicted.append(share)
     x, y = flatten(ranks), rank_distances(scores.to_numpy())
     y[~(np.array(predicted) < 1)] = 0  # but for rounding, all surrogates are the scores
     tail = read_tail(null, ranks, names) if null else _moments(x, [rank_distances(some[:moments]) for some in turned])
-    found = search_ranks(x, y, _rank_chunks(np.stack(turned, axis=1)[-rotations:]), tail, progress)
+    found = search_ranks(x, y, _rank_chunks(np.stack(turned, axis=1)[-SETS * rotations :]), tail, progress)
     labelled = label_neurons(found, tail, ranks, humans.attribute_rdm.attribute)
-    return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=rotations)
+    return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=SETS * rotations)
+
+
+def count_attributes(p: ArrayLike) -> Estimate:
+    """How many hypotheses are false at least, by closed testing with Simes' test (Goeman & Solari 2011, Stat Sci 26:584).
+
+    An intersection of i hypotheses is rejected where the j-th smallest of its p is at most j / i of the level, for any j;
+    of all intersections of i the one with the i largest p is rejected last. As many hypotheses may be true as the largest
+    one that is not rejected has. Simes' test keeps its level for p that depend on each other positively, as those of
+    attributes that share neurons do.
+
+    Parameters
+    ----------
+    p : array
+        Two-sided, one a hypothesis; NaN counts as 1.
+
+    Returns
+    -------
+    Estimate
+        ``value`` and ``low``: shown at the level of a 95 % interval; ``low90``: at that of a 90 % one; ``high``: all, for
+        a count is bounded from below only; ``p``: of "there are none".
+
+    >>> found = count_attributes([0.001, 0.02, 0.6])
+    >>> found.value, round(found.p, 3)
+    (2.0, 0.003)
+    """
+    p = np.sort(np.nan_to_num(np.asarray(p, np.float64), nan=1.0))
+    n = len(p)
+    # of the i largest, i = n ... 1
+    simes = np.array([np.min(p[n - i :] * i / np.arange(1, i + 1)) for i in range(n, 0, -1)])
+    shown, shown90 = (float(np.cumprod(simes <= level + TIE).sum()) for level in (0.05, 0.10))
+    return Estimate(shown, shown, float(n), shown90, float(n), float(min(1.0, simes[0])))
+
+
+def best_p(found: xr.Dataset) -> np.ndarray:
+    """Two-sided family-wise p of each attribute's best neuron, of a search."""
+    return np.minimum(1, 2 * found.p_fwe.min(("layer", "neuron")).to_numpy())
+
+
+def draw_p(found: xr.Dataset, sets: int = SETS) -> np.ndarray:
+    """The same [set, attribute] by each of so many sets of the search's rotations alone."""
+    best = found.score.max(("layer", "neuron")).to_numpy()
+    parts = np.array_split(found.peak.transpose("permutation", "attribute").to_numpy(), sets)
+    return np.stack([np.minimum(1, 2 * ((part >= best - TIE).sum(0) + 1) / (len(part) + 1)) for part in parts])
+
+
+def find_again(ranks: xr.DataArray, humans: xr.Dataset, size: int) -> xr.DataArray:
+    """Share of each attribute's best neurons by one half of the seeds that are among its best by the other half.
+
+    Parameters
+    ----------
+    ranks : DataArray, dims (seeds, layer, neuron, pair)
+        From :func:`emonb.analysis.rdm.rank_halves`.
+    humans : Dataset
+        ``attribute_rdm`` (attribute, pair).
+    size : int
+        How many are the best.
+
+    Returns
+    -------
+    DataArray, dims (attribute,)
+        NaN where there is one seed only, or an attribute does not vary. By chance: ``size`` of all neurons.
+    """
+    attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
+    y, shares = centred_ranks(attribute_rdm.to_numpy()), np.full(attribute_rdm.sizes["attribute"], np.nan)
+    if "second half" in ranks.seeds:
+        halves = (ranks.sel(seeds=half) for half in ("first half", "second half"))
+        rho = [np.nan_to_num(correlate_ranks(flatten(half), y), nan=-2) for half in halves]
+        first, second = (np.argsort(-half, axis=0, kind="stable")[:size] for half in rho)
+        shares[:] = [len(np.intersect1d(a, b)) / size for a, b in zip(first.T, second.T, strict=True)]
+        shares[~y.any(1)] = np.nan
+    return xr.DataArray(shares, {"attribute": attribute_rdm.attribute.values}, ("attribute",))
 
 
 def read_tail(null: xr.Dataset, ranks: xr.DataArray, names: np.ndarray) -> Tail:

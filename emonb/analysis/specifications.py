@@ -30,7 +30,6 @@ CHOICES = (
     "layers",
     "given",
     "sampled",
-    "attribute",
 )
 
 

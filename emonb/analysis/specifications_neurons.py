@@ -1,28 +1,24 @@
-"""Specifications of the claims about neurons: the statistic, layers, seeds, and which other attributes are taken out."""
+"""Specifications of the claim about own neurons: seeds and layers."""
 
 from functools import cache
 
-import numpy as np
 import xarray as xr
 
-from emonb.analysis.beyond import beat_chance
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.inference import TIE
-from emonb.analysis.multiverse import EVERY, Plan, known, named, thirds
-from emonb.analysis.neurons import find_neurons
-from emonb.analysis.own import find_own_neurons
+from emonb.analysis.multiverse import EVERY, Plan, named, thirds
+from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 
-PERMUTATIONS = 199
+ROTATIONS = 119
+"""In each of five sets: of fourteen attributes one can be shown with 560 rotations or more."""
 
 
 def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, seed: int) -> dict[str, Plan]:
-    """Choices and analysis of *neurons* and *own*, one specification an attribute and a combination of choices.
+    """Choices and analysis of *own*.
 
-    The tests are :func:`emonb.analysis.neurons.find_neurons` and :func:`emonb.analysis.own.find_own_neurons`, with few
-    relabellings and, for rotations, the moments of the claim's own test: these say how a verdict hangs on choices, and not
-    what it is. A
-    network's thirds are searched by themselves, so that what is the best neuron, and the best that chance finds, are of the
-    same layers.
+    The test is :func:`emonb.analysis.own.find_own_neurons` with few rotations and the moments of the claim's own test:
+    these say how a verdict hangs on choices, and not what it is. A network's thirds are searched by themselves; the best
+    of all layers is the best of the thirds, as their rotations are the same.
 
     Parameters
     ----------
@@ -34,59 +30,26 @@ def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, 
         The claim's own test, of all seeds and layers.
     seed : int
     """
-    # seed + 1: relabellings that gave no moments
     layers = thirds(ranks.layer.values)
-    names = [str(name) for name in humans.attribute_rdm.attribute.values]
-    nearest = _find_nearest(humans.score.sel(attribute=names))
-    given = {
-        EVERY: {name: [other for other in names if other != name] for name in names},
-        "all but the nearest": {name: [other for other in names if other not in (name, nearest[name])] for name in names},
-    }
 
     @cache
-    def search(seeds_: str, layers_: str, given_: str | None) -> dict[str, Estimate]:
+    def search(seeds_: str, layers_: str) -> xr.Dataset:
         if layers_ == EVERY and len(layers) > 1:
-            return beat_chance(_join([part(seeds_, third, given_) for third in layers if third != EVERY]))
-        return beat_chance(part(seeds_, layers_, given_))
-
-    @cache
-    def part(seeds_: str, layers_: str, given_: str | None) -> xr.Dataset:
+            return _join([search(seeds_, third) for third in layers if third != EVERY])
         some = ranks.sel(seeds=seeds_, layer=layers[layers_])
-        if given_ is None:
-            return _keep(find_neurons(some, humans, PERMUTATIONS, seed + 1))
-        return _keep(find_own_neurons(some, humans, PERMUTATIONS, seed + 1, given=given[given_], null=own_null))
+        # seed + 1: rotations that gave no moments
+        return find_own_neurons(some, humans, ROTATIONS, seed + 1, null=own_null)[["score", "peak", "p_fwe"]]
 
-    def neurons(seeds_: str, layers_: str, attribute: str) -> Estimate | None:
-        return known(search(seeds_, layers_, None)[attribute])
+    def own(seeds_: str, layers_: str) -> Estimate:
+        return count_attributes(best_p(search(seeds_, layers_)))
 
-    def own(seeds_: str, layers_: str, given_: str, attribute: str) -> Estimate | None:
-        return known(search(seeds_, layers_, given_)[attribute])
-
-    choices = {"seeds_": ranks.seeds.values.tolist(), "layers_": list(layers)}
-    return {
-        "neurons": named({**choices, "attribute": names}, neurons),
-        "own": named({**choices, "given_": list(given), "attribute": names}, own),
-    }
-
-
-def _keep(found: xr.Dataset) -> xr.Dataset:
-    """What the best neuron's distance from chance is made of."""
-    return found[["score", "mean", "sd", "skew", "peak", "p_fwe"]]
+    return {"own": named({"seeds_": ranks.seeds.values.tolist(), "layers_": list(layers)}, own)}
 
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
-    """The same search in several layers, whose relabellings are the same, as one search of all."""
-    tests = ["score", "mean", "sd", "skew"]
-    joined = xr.concat([part[tests] for part in parts], "layer")
-    peak = xr.concat([part.peak for part in parts], "part").max("part")  # the best of all neurons in each relabelling
-    reached = (peak >= joined.score.max(("layer", "neuron")) - TIE).sum("permutation")
-    return joined.assign(peak=peak, p_fwe=(reached + 1) / (peak.sizes["permutation"] + 1))
-
-
-def _find_nearest(score: xr.DataArray) -> dict[str, str]:
-    """The other attribute whose scores correlate most, in absolute value, with each one's; itself where nothing varies."""
-    names = [str(name) for name in score.attribute.values]
-    with np.errstate(invalid="ignore"):
-        alike = np.nan_to_num(np.abs(np.corrcoef(score.transpose("attribute", "emotion").to_numpy())))
-    np.fill_diagonal(alike := np.atleast_2d(alike), 0)
-    return {name: names[row.argmax()] for name, row in zip(names, alike, strict=True)}
+    """The same search in several layers, whose rotations are the same, as one search of all."""
+    score = xr.concat([part.score for part in parts], "layer")
+    peak = xr.concat([part.peak for part in parts], "part").max("part")
+    reached = (peak >= score.max(("layer", "neuron")) - TIE).sum("permutation")
+    p = (reached + 1) / (peak.sizes["permutation"] + 1)
+    return xr.Dataset({"p_fwe": p.expand_dims(("layer", "neuron"))})

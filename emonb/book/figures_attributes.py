@@ -1,4 +1,4 @@
-"""Figures of the chapter on attributes: how far neurons beat chance, two profiles, the best by chance, shared neurons."""
+"""Figures of the chapter on attributes: the best neurons' p, two profiles, the best by chance, shared neurons."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,56 +9,30 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish, name_points
-from emonb.book.verdict import Evidence
-
-_LOOKS = {
-    "yes": (SELECTIVE, "o", "beyond chance"),
-    "undecided": (FAINT, "D", "undecided"),
-    "no": (RANDOM, "X", "smaller than what would matter"),
-}
 
 
-def draw_verdicts(effects: Mapping[str, pd.DataFrame], smallest: float, xlabel: str) -> Figure:
-    """Draw effects of attributes side by side, thin: 95 % interval, thick: 90 %, and the verdict by colour and marker.
+def draw_best(p: pd.DataFrame, level: float) -> Figure:
+    """Draw family-wise p of each attribute's best neuron, one row an attribute, a marker a column; low p to the right.
 
     Parameters
     ----------
-    effects : dict of title to DataFrame
-        Columns value, low, high, low90, high90 and p (two-sided); one row an attribute, the same in all, drawn in the order
-        of the first one's values.
-    smallest : float
-        Smallest effect of interest.
-    xlabel : str
+    p : DataFrame
+        One row an attribute, drawn in the order of the last column; one column a test, by what it is called.
+    level : float
+        Below which one attribute by itself would count.
     """
-    order = next(iter(effects.values()))["value"].sort_values(ascending=False, na_position="last").index
-    fig, axes = plt.subplots(
-        1,
-        len(effects),
-        figsize=(4.1 * len(effects), 0.29 * len(order) + 1.5),
-        sharex=True,
-        sharey=True,
-        layout="constrained",
+    order = p.iloc[:, -1].sort_values().index
+    fig, ax = plt.subplots(figsize=(6.6, 0.29 * len(order) + 1.4), layout="constrained")
+    looks = ((FAINT, "D"), (SELECTIVE, "o"))
+    for (title, values), (colour, marker) in zip(p.loc[order].items(), looks, strict=True):
+        ax.plot(values, range(len(order)), marker, color=colour, ms=7, mec="white", label=title)
+    ax.axvline(level, color=INTACT, lw=0.9, ls="--", label=f"p = {level:g}")
+    ax.set(
+        yticks=range(len(order)), yticklabels=order, xscale="log", xlabel="p of the best of all neurons"
     )
-    for ax, (title, table) in zip(np.atleast_1d(axes), effects.items(), strict=True):
-        ax.axvline(0, color=INTACT, lw=0.9)
-        ax.axvline(smallest, color=FAINT, lw=1, ls="--")
-        for y, row in enumerate(table.loc[order].itertuples()):
-            evidence = Evidence(*(getattr(row, name) for name in Evidence._fields))
-            if (verdict := evidence.decide(smallest)) == "not tested":
-                ax.text(0, y, " not defined", va="center", fontsize=7.5, color=FAINT)
-                continue
-            colour, marker, _ = _LOOKS[verdict.partition(",")[0]]
-            ax.plot([row.low, row.high], [y, y], color=colour, lw=1.1)
-            ax.plot([row.low90, row.high90], [y, y], color=colour, lw=3)
-            ax.plot(row.value, y, marker, color=colour, ms=7, mec="white")
-        ax.set_title(title, fontsize=10)
-        ax.set(yticks=range(len(order)), yticklabels=order, xlabel=xlabel)
-    np.atleast_1d(axes)[0].invert_yaxis()
-    handles = [
-        plt.Line2D([], [], color=c, marker=m, lw=2, ms=7, mec="white", label=label) for c, m, label in _LOOKS.values()
-    ]
-    handles.append(plt.Line2D([], [], color=FAINT, lw=1, ls="--", label="smallest effect that would matter"))
-    fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    ax.invert_yaxis()
+    ax.invert_xaxis()
+    fig.legend(loc="outside lower center", ncols=3, fontsize=8)
     return finish(fig)
 
 

@@ -105,7 +105,7 @@ STAGES: dict[str, Stage] = {
         "analysis.own.find_own_neurons",
         {
             **RANKS,
-            "rotations": Field("inference.searchlight_permutations"),
+            "rotations": Field("inference.rotations"),
             "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
             "progress": PROGRESS,

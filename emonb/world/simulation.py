@@ -14,12 +14,10 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.beyond import beat_chance
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.fits import fit_rdms
 from emonb.analysis.importance import draw_importance, test_loss
-from emonb.analysis.neurons import find_neurons
-from emonb.analysis.own import find_own_neurons
+from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.partial import estimate_given
 from emonb.analysis.populations import ALL, compare_masks, relate_masks
 from emonb.analysis.profile import stand_out, test_profile
@@ -193,7 +191,7 @@ def draw_lesions(
 
 
 def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
-    """Evidence on *neurons* and *own*, of one attribute that neurons carry and (``silent``) of one that none carries.
+    """Evidence on *own*: attributes with own neurons of all, and (``silent``) of those that no neuron carries.
 
     Neurons that carry an attribute correlate with it by .8 times the strength; others vary with families of emotions.
     """
@@ -208,14 +206,8 @@ def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 
     activations = xr.Dataset({"activation": (tuple(coords), values)}, coords)
     score = _attribute_table(people.level).transpose("emotion", "attribute")
     humans = xr.Dataset({"score": score, "attribute_rdm": people.attribute_rdm})
-    chosen = {"": ATTRIBUTES[0], ":silent": ATTRIBUTES[VOICED]}  # one of each, so that data sets are all that is counted
-    some = humans[["attribute_rdm"]].sel(attribute=list(chosen.values()))
-    ranks = rank_neuron_rdms(activations.activation, humans)
-    found = {
-        "neurons": beat_chance(find_neurons(ranks, some, permutations, number)),
-        "own": beat_chance(find_own_neurons(ranks, humans, permutations, number)),
-    }
-    return {f"{claim}{kind}": found[claim][name] for claim in found for kind, name in chosen.items()}
+    p = best_p(find_own_neurons(rank_neuron_rdms(activations.activation, humans), humans, permutations, number))
+    return {"own": count_attributes(p), "own:silent": count_attributes(p[VOICED:])}
 
 
 def _weigh(level: np.ndarray, weight: np.ndarray) -> np.ndarray:

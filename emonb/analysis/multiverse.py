@@ -59,8 +59,6 @@ def specify(choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimat
     return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)
 
 
-
-
 def thirds(layers: Sequence[int]) -> dict[str, np.ndarray]:
     """All layers, and the lower, middle and upper ones where there are at least three.
 

@@ -140,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", default="control")
     parser.add_argument("--furthest", action="store_true", help="only the two variants that lie furthest apart")
-    parser.add_argument("--small", action="store_true", help="a small world, what runs the network, two variants")
+    parser.add_argument("--small", action="store_true", help="a small world and what runs the network")
     parser.add_argument("--keep", action="store_true", help=f"write the table to {TABLE.name}")
     parser.add_argument("--jobs", type=int, default=2, help="variants at a time")
     parser.add_argument("--stages", nargs="*", default=[], help="only these")
@@ -151,7 +151,7 @@ def main() -> None:
     if given.make:
         make(given.study, stages, given.threads, SMALL if given.small else {})
         return
-    names = [NATIVE, OLDEST] if given.furthest or given.small else list(VARIANTS)
+    names = [NATIVE, OLDEST] if given.furthest else list(VARIANTS)
     arguments = ["--study", given.study, *(["--small"] if given.small else [])]
     arguments += ["--stages", *given.stages] if given.stages else []
     with tempfile.TemporaryDirectory(prefix="emonb-bits-") as folder, ThreadPoolExecutor(given.jobs) as pool:

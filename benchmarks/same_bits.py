@@ -49,6 +49,7 @@ VARIANTS = {
     },
 }
 LAST_DIGITS = 1e-9  # how far an analysis may lie apart that adds in another order
+IN_FLOAT32 = dict.fromkeys(("own_neurons", "untrained/own_neurons", "specifications"), 1e-5)
 PROBE = "what any product of matrices gives"
 NETWORK = ("backbone", "prompts", "activations", "masks", "lesions", "untrained/prompts", "untrained/activations")
 UNTRAINED = ("prompts", "activations", "rdms", "searchlight_null", "own_neurons")
@@ -70,7 +71,8 @@ def make(study: str, stages: list[str], threads: int, parameters: dict) -> None:
     run = open_run(study, progress=False, threads=threads, **parameters)
     every = [name for name, stage in stages_of(run.study).items() if stage.stored]
     if run.study.world is not None:
-        every = ["backbone", *every, *(f"untrained/{name}" for name in UNTRAINED)]
+        baseline = [f"untrained/{name}" for name in UNTRAINED if name in every]
+        every = ["backbone", *every, *baseline]
     paths = {}
     for name in stages or every:
         *untrained, stage = name.split("/")
@@ -138,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", default="control")
     parser.add_argument("--furthest", action="store_true", help="only the two variants that lie furthest apart")
-    parser.add_argument("--small", action="store_true", help="a small world, what runs the network, two variants")
+    parser.add_argument("--small", action="store_true", help="a small world and what runs the network")
     parser.add_argument("--keep", action="store_true", help=f"write the table to {TABLE.name}")
     parser.add_argument("--jobs", type=int, default=2, help="variants at a time")
     parser.add_argument("--stages", nargs="*", default=[], help="only these")
@@ -149,7 +151,7 @@ def main() -> None:
     if given.make:
         make(given.study, stages, given.threads, SMALL if given.small else {})
         return
-    names = [NATIVE, OLDEST] if given.furthest or given.small else list(VARIANTS)
+    names = [NATIVE, OLDEST] if given.furthest else list(VARIANTS)
     arguments = ["--study", given.study, *(["--small"] if given.small else [])]
     arguments += ["--stages", *given.stages] if given.stages else []
     with tempfile.TemporaryDirectory(prefix="emonb-bits-") as folder, ThreadPoolExecutor(given.jobs) as pool:
@@ -162,7 +164,7 @@ def main() -> None:
     print("\n".join(lines))
     if given.keep:
         TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    allowed = {PROBE: math.inf} | dict.fromkeys(NETWORK, 0.0)
+    allowed = {PROBE: math.inf} | IN_FLOAT32 | dict.fromkeys(NETWORK, 0.0)
     wrong = [stage for stage, (_, gap) in rows.items() if gap > allowed.get(stage, LAST_DIGITS)]
     if wrong:
         sys.exit(f"other numbers in another variant: {', '.join(wrong)}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emonb.book import cards, claims, pages
 from emonb.book.criteria import Statement, judge
-from emonb.book.ledger import Ledger
+from emonb.book.ledger import Ledger, judge_claim
 from emonb.book.ledgers import adjust_holm, compare_ledgers, merge_records, read_ledgers
 from emonb.book.truth import find_truth, know_truth
 from emonb.book.verdict import Evidence
@@ -124,6 +124,15 @@ def test_a_count_says_how_many_at_least_and_draws_them(tmp_path: Path, count: in
     assert shown.count("each-yes") == count and shown.count("<circle") == 3
     assert "planted here: 2<" in shown and "Of 3 attributes" in shown
     assert (f"At least {count} of 3 attributes" in shown) == (holds == "yes")
+
+
+def test_a_yes_that_its_test_is_not_good_for_is_withheld_and_no_other_verdict() -> None:
+    claim = DECLARED.claim("lesions").model_copy(update={"no_yes": "by lot, 60 of 200"})
+    said = [judge_claim(claim, _under("lesions.excess", evidence)) for evidence in (YES, SMALL, OPEN, NO)]
+    assert [entry["holds"] for entry in said] == ["undecided", "undecided", "undecided", "no"]
+    assert [entry.get("withheld") for entry in said] == ["yes", "yes, too small to matter", None, None]
+    assert "this test may not: by lot, 60 of 200." in cards.read_verdict(claim, said[0])
+    assert "may not" not in cards.read_verdict(claim, said[2])
 
 
 def test_measured_truth_is_by_the_bound_and_open_near_it() -> None:

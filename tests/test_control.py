@@ -11,8 +11,7 @@ import xarray as xr
 import yaml
 
 from emonb.analysis import neurons
-from emonb.analysis.inference import compare_masks
-from emonb.analysis.populations import mask_means
+from emonb.analysis.populations import compare_masks, mask_means, relate_masks, take_masks
 from emonb.analysis.rdm import pair_index
 from emonb.book.truth import Grade, grade
 from emonb.data import goemotions, humans
@@ -343,9 +342,9 @@ def _found(run: Run) -> dict[str, float]:
 
 def _lesion_p(run: Run) -> float:
     data = run.load("lesions")
-    kinds = ("selective", "random_matched")
-    groups = (mask_means(data, kind, [12], "auc").values.ravel() for kind in kinds)
-    return compare_masks(*groups, 1_999, 0)[1]
+    own, random = (mask_means(data, kind, [12], "auc") for kind in ("selective", "random_matched"))
+    related = relate_masks(take_masks(run.load("masks"), [12]), within_layers=True)
+    return float(compare_masks(own, random, related, float(data.baseline_auc.mean()), matched=True).loc[12, "p_greater"])
 
 
 def test_the_instrument_finds_what_is_planted(run: Run) -> None:

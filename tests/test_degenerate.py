@@ -13,7 +13,6 @@ import xarray as xr
 from emonb.analysis import (
     attributes,
     correlation,
-    inference,
     lesions,
     partial,
     people,
@@ -103,11 +102,11 @@ def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, m
     ledger, text = _execute(study, monkeypatch)
     assert "than random ones do: warm, fast, odd." in text
     q = ledger["quantities"]
-    assert q["lesions.fixed.value"] == 0 and q["lesions.fixed.p"] is None
-    assert q["lesions.prompts.p"] is None and q["importance.loss.p"] is None and q["specificity.p"] is None
-    for claim in ("lesions", "lesions-general", "specificity", "importance"):
+    assert q["lesions.difference"] == 0 and q["lesions.excess.p"] is None
+    assert q["lesions.prompts.p"] is None and q["importance.loss.p"] is None and q["profile.slope.p"] is None
+    for claim in ("lesions", "profile", "importance"):
         assert ledger["claims"][claim]["holds"] == "not tested"
-    assert ledger["claims"]["majority"]["holds"] == "no" and q["lesions.majority.share"] == 0  # no emotion is worse
+    assert q["lesions.majority.share"] == 0  # no emotion is worse
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.7])
@@ -117,8 +116,8 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
     q = ledger["quantities"]
     assert q["prompts.accuracy"] == pytest.approx(accuracy)
     assert q["prompts.kappa.r"] is None and "equally accurate" in text
-    assert q["lesions.fixed.value"] == 0 and q["lesions.prompts.p"] is None and q["lesions.sampled.detectable"] is None
-    assert "masks do not differ" in ledger["undefined"]["lesions.sampled.detectable"]
+    assert q["lesions.difference"] == 0 and q["lesions.prompts.p"] is None and q["lesions.excess.p"] is None
+    assert "masks do not differ" in ledger["undefined"]["lesions.excess.p"]
     assert ledger["claims"]["lesions"]["holds"] == ledger["claims"]["importance"]["holds"] == "not tested"
 
 
@@ -127,25 +126,12 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
 
 def test_nothing_undefined_is_ever_significant() -> None:
     rng = np.random.default_rng(0)
-    importance = rng.random(14)
-    rounding = 0.7 + 1e-16 * rng.integers(-1, 2, 14)
-    for drop in (np.zeros(14), np.full(14, 0.1), rounding, np.r_[np.nan, rng.random(13)]):
-        assert all(np.isnan(value).all() for value in inference.correlate_attributes(drop, importance, 99, 0))
-    assert np.isnan(inference.correlate_attributes(rng.random(14), np.full(14, 0.3), 99, 0)[1]).all()
-    tiny_drop = 1e-17 * rng.random(14)  # differences of accuracies that are equal
-    assert np.isnan(inference.correlate_attributes(tiny_drop, importance, 99, 0, scale=0.7)[1]).all()
-    both = np.stack([np.zeros(14), importance + 0.1 * rng.random(14)])
-    alone = inference.correlate_attributes(both[1], importance, 99, 0)
-    np.testing.assert_array_equal(np.array(inference.correlate_attributes(both, importance, 99, 0))[:, 1], np.ravel(alone))
-    for pair in (([np.nan, 0.5], [0.7, 0.8]), ([], [0.7]), ([0.5], [])):
-        assert np.isnan(inference.compare_masks(*pair)).all()
-    assert inference.compare_masks([0.7, 0.7], [0.7, 0.7 + 1e-16]) == (pytest.approx(0, abs=1e-15), 1.0)
     kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
     assert np.isnan(list(correlation.test_correlation(kappa, accuracy).values())[:4]).all()
     assert np.isnan(lesions._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
-        assert np.isnan(partial.compare_given(*pair, rng.random(28), 99, 0)[:5]).all()
+        assert np.isnan(partial.estimate_given(*pair, rng.random(28))).all()
         assert np.isnan(structure.compare(*pair, "rho")) and np.isnan(structure.compare(*pair))
     assert np.isnan(list(partial.unique_variance(x, np.ones(28), rng.random(28), 0.9).values())).all()
 
@@ -223,12 +209,12 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     model, human, known = (rdm.to_square(rng.random(28)) for _ in range(3))
     inner = np.ix_(range(7), range(7))
     i, j = np.triu_indices(7, 1)
-    expected = partial.compare_given(*(square[inner][i, j] for square in (model, human, known)), 99, 0)
+    expected = partial.estimate_given(*(square[inner][i, j] for square in (model, human, known)))
     known[7] = known[:, 7] = np.nan
     i, j = np.triu_indices(8, 1)
     gaps = [square[i, j] for square in (model, human, known)]
-    assert partial.compare_given(*gaps, 99, 0) == expected
-    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.rho)
+    assert partial.estimate_given(*gaps) == expected
+    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
     known[:] = np.nan
     nothing = [square[i, j] for square in (model, human, known)]
     assert np.isnan(partial.permute_residuals(*nothing, 99, 0)[:3]).all()
@@ -247,8 +233,11 @@ def test_an_attribute_that_never_varies_has_no_mask_and_no_test() -> None:
     data = xr.Dataset({"accuracy": (tuple(labels), accuracy)}, labels)
     selective, random = (populations.mask_means(data, kind, [2]) for kind in labels["kind"])
     assert selective.attribute.values.tolist() == ["a"]
-    for table in (populations.compare_fixed(selective, random), populations.compare_sampled(selective, random)):
-        assert (table.value == 0).all() and table[["p", "low", "high90", "bf", "d"]].isna().all(axis=None)
+    related = populations.relate_masks(xr.DataArray(
+        np.arange(8).reshape(1, 1, 1, 8) < 2, {"attribute": ["a"], "size": [2]}, ("attribute", "size", "layer", "neuron")
+    ))  # fmt: skip
+    table = populations.compare_masks(selective, random, related, intact=0.8)
+    assert (table["value"] == 0).all() and table[["p", "low", "high90"]].isna().all(axis=None)
     assert populations.find_outlying(selective, random).p.isna().all()
     assert np.isnan(power.detectable_difference(0.0, 3))
 

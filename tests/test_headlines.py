@@ -27,10 +27,14 @@ def _cells(chapter: str) -> list[str]:
 
 
 class AnyWord(dict[str, str]):
-    """A notebook in which every name is a word."""
+    """A notebook in which every name is a word, but for those of which a cell asks for parts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(study="published")
+        self.text = text
 
     def __contains__(self, name: object) -> bool:
-        return True
+        return not re.search(rf"(?<![\w.]){name}[.\[]", self.text)
 
     def __missing__(self, name: str) -> str:
         return "word"
@@ -112,7 +116,7 @@ def _evidence(claim: Claim, end: float, p: float) -> dict[str, float]:
 
 
 def _say(text: str, quantities: dict[str, float], declared: Declarations, asked: set[str]) -> str:
-    """Fill a cell, its numbers left out, and note which claims it asks for."""
+    """Fill a cell, its numbers left out, and note which claims it asks for; made-up quantities are added."""
 
     def claim(name: str) -> Claim:
         asked.add(name.rpartition(".")[2])
@@ -125,10 +129,22 @@ def _say(text: str, quantities: dict[str, float], declared: Declarations, asked:
         words = claim(name).reads.get(judge(name).partition(",")[0], "Not tested.")  # type: ignore[call-overload]
         return fill_counts(words, {"k": 2, "n": 27, "of": 14})
 
-    filled = saying.render(
-        text, quantities, AnyWord(study="published"), verdict=judge, reads=reads,
-        smallest=lambda name: claim(name).smallest.effect,
-    )  # fmt: skip
+    def fill() -> str:
+        return saying.render(
+            text, quantities, AnyWord(text), verdict=judge, reads=reads,
+            smallest=lambda name: claim(name).smallest.effect,
+        )  # fmt: skip
+
+    for _ in range(60):  # what an edition has not recorded yet is made up
+        try:
+            filled = fill()
+            break
+        except ClaimError as error:
+            if not (missing := re.search("no quantity '([^']+)' was recorded", str(error))):
+                raise
+            quantities[missing[1]] = 1.0
+    else:
+        raise AssertionError(f"too much is missing from the ledger for {text}")
     return re.sub(r"[−+-]?\d[\d.,]*", "#", filled)
 
 
@@ -151,7 +167,7 @@ def _contradictions(text: str, ledger: Mapping[str, Any], name: str) -> tuple[st
     asked: set[str] = set()
     # bounds are moved where effects stay, and p where both stay: what is said may follow the verdict and nothing else
     for p in (0.001, 0.04, 0.06, 0.5):
-        for factor in (0.25, 0.5, 1.0, 2.0, 4.0):
+        for factor in (0.25, 1.0, 4.0):
             moved = _move_bound(declared, name, factor)
             quantities = known | _evidence(claim, claim.smallest.effect, p)
             verdict = moved.claim(name).judge(claim.gather(quantities))
@@ -163,20 +179,25 @@ def _contradictions(text: str, ledger: Mapping[str, Any], name: str) -> tuple[st
     return wrong
 
 
-@pytest.mark.parametrize("chapter", [chapter for chapter in CHAPTERS if _cells(chapter)])
-def test_what_is_said_follows_the_verdict_when_bounds_and_p_are_moved(chapter: str) -> None:
-    ledgers, filled = read_ledgers(), 0
-    whole = {"quantities": {f"{e}.{k}": v for e, one in ledgers.items() for k, v in one["quantities"].items()}}
-    edition = {"quantities": ledgers["published"]["quantities"] | whole["quantities"]}
-    for text in _cells(chapter):
-        for claim in declarations().claims:
-            try:
-                assert _contradictions(text, edition, claim.id) == (), text
-                filled += 1
-            except ClaimError as error:
-                # a cell of another kind of study, or one that counts with the notebook's numbers
-                assert re.search("was recorded|not supported|cannot be written|fraction|no attribute", str(error)), error
-    assert filled or chapter == "instrument"  # its numbers are counted when it runs
+def _mentions(text: str, claim: Claim) -> bool:
+    return claim.evidence in text or re.search(rf"[\"'.]{claim.id}[\"']", text) is not None
+
+
+PAIRS = [(chapter, text, claim.id) for chapter in CHAPTERS for text in _cells(chapter) for claim in declarations().claims
+         if _mentions(text, claim)]  # fmt: skip
+
+
+def test_every_chapter_that_judges_asks_for_its_verdicts() -> None:
+    asked = {(chapter, claim) for chapter, _, claim in PAIRS}
+    assert {("structure", "structure"), ("structure", "words"), ("index", "lesions")} <= asked
+
+
+@pytest.mark.parametrize(("chapter", "text", "claim"), PAIRS)
+def test_what_is_said_follows_the_verdict_when_bounds_and_p_are_moved(chapter: str, text: str, claim: str) -> None:
+    ledgers = read_ledgers()
+    every = {f"{e}.{k}": v for e, one in ledgers.items() for k, v in one["quantities"].items()}
+    edition = {"quantities": ledgers["published"]["quantities"] | every}
+    assert _contradictions(text, edition, claim) == (), chapter
 
 
 @pytest.mark.parametrize(

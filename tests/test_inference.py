@@ -92,39 +92,6 @@ def test_a_planted_relation_is_found() -> None:
     assert inference.mantel_test(noisy, rdm.pattern_rdm(points, "euclidean"), 999, 0).p[0, 0] == 1 / 1000
 
 
-def test_exact_mask_test_equals_enumeration() -> None:
-    rng = np.random.default_rng(3)
-    selective, random = np.round(rng.random(5), 1), np.round(rng.random(6), 1)
-    pooled = np.concatenate([selective, random])
-    sums = np.array([pooled[list(group)].sum() for group in itertools.combinations(range(11), 5)])
-    difference, p = inference.compare_masks(selective, random)
-    assert difference == pytest.approx(random.mean() - selective.mean())
-    assert p == pytest.approx((sums <= selective.sum() + 1e-9).mean())
-    scipys = scipy.stats.permutation_test((selective, random), lambda a, b: a.mean() - b.mean(), alternative="less",
-                                          n_resamples=np.inf)  # fmt: skip
-    assert p == pytest.approx(scipys.pvalue)
-
-
-def test_sampled_mask_test_agrees_with_scipy() -> None:
-    rng = np.random.default_rng(3)
-    selective, random = rng.normal(-0.4, 1, 14), rng.normal(0, 1, 60)
-    scipys = scipy.stats.permutation_test((selective, random), lambda a, b, axis: a.mean(axis) - b.mean(axis),
-                                          alternative="less", vectorized=True, n_resamples=9999, rng=1)  # fmt: skip
-    assert inference.compare_masks(selective, random)[1] == pytest.approx(scipys.pvalue, abs=0.02)
-
-
-def test_attribute_permutation_matches_scipy_and_corrects_over_sizes() -> None:
-    rng = np.random.default_rng(8)
-    importance = rng.random(14)
-    drop = np.stack([importance + 0.4 * rng.normal(size=14), rng.normal(size=14)])
-    r, p, p_fwe = inference.correlate_attributes(drop, importance, 9999, 0)
-    np.testing.assert_allclose(r, [np.corrcoef(row, importance)[0, 1] for row in drop], atol=1e-12)
-    method = scipy.stats.PermutationMethod(n_resamples=9999, rng=np.random.default_rng(1))
-    expected = scipy.stats.pearsonr(drop[0], importance, alternative="greater", method=method).pvalue
-    assert p[0] == pytest.approx(expected, abs=0.01)
-    assert (p_fwe >= p).all()
-
-
 def test_parametric_p_equals_scipy_with_ties() -> None:
     rng = np.random.default_rng(4)
     x, y = np.round(rng.random((3, 60)), 1), np.round(rng.random((2, 60)), 1)

@@ -132,7 +132,7 @@ def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
     }
     assert unkeyed == {"device", "threads", "progress"}
     live = {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)}
-    assert live == {"prompts", "lesions", "dose"}
+    assert live == {"prompts", "lesions", "bijections", "dose"}
     assert {name for table in (STAGES, LIVE) for name, s in table.items() if s.units} == {
         g.stage for table in (STAGES, LIVE) for s in table.values() for g in s.given.values() if isinstance(g, Work)
     }
@@ -140,7 +140,7 @@ def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
 
 def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
     control = Run(load_study("control"))
-    swept = {"masks", "lesions", "dose", "specifications"}
+    swept = {"masks", "lesions", "bijections", "dose", "specifications"}
     for field, value, changed in (
         (
             "tuning.epochs",
@@ -158,8 +158,9 @@ def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:
             },
         ),
         ("lesions.draws", 5, swept),
-        ("lesions.examples", 12, {"lesions", "dose", "specifications", "activations_in_use"}),
+        ("lesions.examples", 12, {"lesions", "bijections", "dose", "specifications", "activations_in_use"}),
         ("inference.permutations", 99, set()),
+        ("inference.bijections", 3, {"bijections"}),
         ("device", "cuda", set()),
         ("title", "another", set()),
     ):

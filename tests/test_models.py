@@ -55,7 +55,7 @@ def test_what_training_adds_is_found_and_not_what_more_seeds_add() -> None:
     many, few, nothing = (_activations(rng, p, n) for p, n in ((points, 12), (points, 3), (rng.normal(size=(16, 3)), 3)))
     found = structure.compare_networks(many, nothing, judges, "euclidean", 199, 3)
     assert found.seeds == 3 and found.gain.value == pytest.approx(found.trained - found.untrained)
-    assert found.gain.low > 0 and found.gain.p < 0.01
+    assert found.gain.low > 0 and found.gain.p < 0.05
     pattern = rdm.pattern_rdm(nothing.mean("seed")[:, 0].values, "euclidean")
     assert found.untrained == pytest.approx(structure.compare(pattern, judges.mean("judge").values, "rho"))
     same = structure.compare_networks(many, few, judges, "euclidean", 199, 3)  # the same network
@@ -74,9 +74,8 @@ def test_each_covariate_by_itself_and_all_together() -> None:
     table = partial.estimate_each(model, human, xr.concat(given, "rdm"))
     assert table.index.tolist() == ["rdm2", "rdm3", "all"]
     for name, some in (("rdm3", given[1]), ("all", np.stack(given))):
-        one = partial.compare_given(model, human, some, 19, 5)
-        assert table.loc[name, ["rho", "low", "high"]].tolist() == [one.rho, one.low, one.high]
-        assert table.loc[name, "p"] == pytest.approx(2 * min(one.p, 1 - one.p))
+        one = partial.estimate_given(model, human, some)
+        assert table.loc[name, ["rho", "low", "high", "p"]].tolist() == [one.value, one.low, one.high, one.p]
 
 
 def test_partial_rank_correlation_equals_the_textbook_formula() -> None:
@@ -99,20 +98,20 @@ def test_a_partial_correlation_given_many_is_the_inverse_covariance_s() -> None:
 
 
 def test_comparison_given_a_covariate_finds_what_is_beyond_it_and_nothing_else() -> None:
-    fired = {"p": 0, "mantel_p": 0}
+    fired = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         shared, own = rng.normal(size=(16, 2)), rng.normal(size=(16, 2))
         covariate = _rdm_of(shared)
         human = _rdm_of(np.hstack([shared, own]))
         only = _rdm_of(shared + 0.05 * rng.normal(size=shared.shape))
-        nothing = partial.compare_given(only, human, covariate, 99, 0)
-        assert nothing.low < nothing.rho < nothing.high
-        fired = {name: fired[name] + (getattr(nothing, name) < 0.05) for name in fired}
-    assert max(fired.values()) <= 6, fired  # of 40; 2 expected at the nominal rate
+        nothing = partial.estimate_given(only, human, covariate)
+        assert nothing.low < nothing.value < nothing.high
+        fired += nothing.p_greater < 0.05
+    assert fired <= 6  # of 40; 2 expected at the nominal rate
     beyond = _rdm_of(np.hstack([rng.normal(size=(16, 1)) * 0.2, own]))
-    found = partial.compare_given(beyond, human, covariate, 499, 0)
-    assert found.p < 0.01 and found.mantel_p < 0.01 and found.low > 0
+    found = partial.estimate_given(beyond, human, covariate)
+    assert found.p < 0.02 and found.low > 0
     variance = partial.unique_variance(beyond, human, covariate, 1.0)
     assert variance["both"] > variance["covariates"]
     assert variance["unique"] == pytest.approx(variance["both"] - variance["covariates"])
@@ -137,9 +136,9 @@ def test_jackknife_equals_leaving_out_emotions_by_hand() -> None:
     without = np.array([rho(np.delete(everyone, k)) for k in everyone])
     error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
     model, human, first, second = (square[np.triu_indices(n, 1)] for square in squares)
-    result = partial.compare_given(model, human, np.stack([first, second]), 9, 0)
-    assert result.rho == pytest.approx(rho(everyone), abs=1e-9)
-    assert result.p == pytest.approx(t.sf(rho(everyone) / error, n - 1), abs=1e-9)
+    result = partial.estimate_given(model, human, np.stack([first, second]))
+    assert result.value == pytest.approx(rho(everyone), abs=1e-9)
+    assert result.p_greater == pytest.approx(t.sf(rho(everyone) / error, n - 1), abs=1e-9)
     assert result.high - result.low == pytest.approx(2 * t.isf(0.025, n - 1) * error, abs=1e-9)
 
 
@@ -168,7 +167,21 @@ def test_halves_that_are_the_whole_change_nothing_and_unusable_ones_are_left_out
     other = np.array([_rdm_of(rng.normal(size=(9, 2))) for _ in range(2)])
     gap = np.where(np.arange(36) < 8, np.nan, other)  # the first emotion is undefined
     one, two = (partial.estimate_given(model, human, whole, np.stack(some)) for some in ([other], [other, gap]))
-    assert one == two and one.value == pytest.approx(2 * plain.value - partial.estimate_given(model, human, other).value)
+    assert one == two
+    labelled = xr.DataArray(np.stack([other, whole]).swapaxes(0, 1), dims=("given", "half", "pair"))
+    assert partial.estimate_given(model, human, whole, labelled) == partial.estimate_given(
+        model, human, whole, np.stack([other, whole])
+    )
+    with pytest.raises(ValueError, match=r"must have shape \(n_halves, 2, 36\), got \(2, 1, 36\)"):
+        partial.estimate_given(model, human, whole, np.stack([other, whole])[:, :1])
+
+    def left(given: np.ndarray) -> np.ndarray:
+        ranks = [np.argsort(np.argsort(rdm)) for rdm in (model, human, *given)]
+        design = np.vstack([np.ones(36), *(rank**power for rank in np.array(ranks[2:]) / 35 for power in (1, 2, 3))]).T
+        return np.cov([side - design @ np.linalg.lstsq(design, side, rcond=None)[0] for side in ranks[:2]])
+
+    without = 2 * left(whole) - left(other)  # noise taken off variances and covariance
+    assert one.value == pytest.approx(without[0, 1] / np.sqrt(without[0, 0] * without[1, 1]))
     assert np.isnan(partial.estimate_given(model, human, whole, gap[None])).all()
 
 
@@ -176,8 +189,6 @@ def test_nothing_is_left_of_a_model_that_is_its_covariate() -> None:
     rng = np.random.default_rng(8)
     human, covariate = (_rdm_of(rng.normal(size=(9, 2))) for _ in range(2))
     given = np.stack([covariate, np.ones_like(covariate)])
-    result = partial.compare_given(covariate**2, human, given, 19, 0)
-    assert (result.rho, result.p, result.mantel_p) == (0, 1, 1)
     found = partial.estimate_given(covariate**2, human, given)
     assert found.value == 0 and np.isnan(found[1:]).all()  # no interval of no width, which would be certainty
 
@@ -209,7 +220,6 @@ def test_importance_is_tested_by_emotion_whatever_the_order_of_attributes() -> N
     table = lesions.test_importance(drop, importance)
     assert table.index.tolist() == [10, 20]
     weight = importance.sel(attribute=drop.attribute).values
-    mean = drop.mean(("seed", "emotion"))
     for size in (10, 20):
         z = [np.arctanh(pearsonr(drop.sel(size=size, emotion=e).mean("seed"), weight).statistic) for e in drop.emotion]
         assert table.loc[size, "t"] == pytest.approx(ttest_1samp(z, 0).statistic)
@@ -217,9 +227,6 @@ def test_importance_is_tested_by_emotion_whatever_the_order_of_attributes() -> N
         assert table.loc[size, "paper_p"] == pytest.approx(ttest_1samp(z, 0).pvalue)
     moved = lesions.test_importance(drop.isel(attribute=[3, 0, 5, 1, 4, 2]), importance)
     np.testing.assert_allclose(moved, table)
-    left_out = lesions.leave_one_out(mean.sel(size=10), importance)
-    kept = [name != "c" for name in drop.attribute.values]
-    assert float(left_out.sel(attribute="c")) == pytest.approx(pearsonr(mean.sel(size=10)[kept], weight[kept]).statistic)
 
 
 def test_depth_is_the_mean_layer_and_is_held_constant() -> None:

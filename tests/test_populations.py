@@ -1,4 +1,4 @@
-"""Lesions for two populations, depth, the mixed model, specificity, importance: oracles, known truth, calibration."""
+"""Lesions against sets of the same structure, single attributes, depth, importance: oracles, known truth, calibration."""
 
 import itertools
 
@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis import bayes, depth, estimates, importance, mixed, multiverse, populations, power, specificity
+from emonb.analysis import bayes, depth, estimates, importance, multiverse, populations, power
 from emonb.analysis.rdm import pair_coords
 
 ATTRIBUTES = [f"a{k}" for k in range(14)]
@@ -33,98 +33,224 @@ def _rejects(tests: list[float], at_most: float = 0.08) -> None:
     assert 0.02 <= rate <= at_most, rate
 
 
-def test_estimates_agree_with_scipy() -> None:
-    x = np.random.default_rng(0).normal(0.3, 1, 12)
-    test = scipy.stats.ttest_1samp(x, 0)
-    mine = estimates.from_t(x.mean(), x.std(ddof=1) / np.sqrt(12), 11)
-    assert (mine.low, mine.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
-    assert (mine.low90, mine.high90) == pytest.approx(tuple(test.confidence_interval(0.90)))
-    assert mine.p == pytest.approx(test.pvalue)
-    assert mine.p_greater == pytest.approx(scipy.stats.ttest_1samp(x, 0, alternative="greater").pvalue)
-    y = x + np.random.default_rng(1).normal(0, 1, 12)
-    r = scipy.stats.pearsonr(x, y)
-    mine = estimates.from_r(r.statistic, 12)
-    assert (mine.low, mine.high) == pytest.approx(tuple(r.confidence_interval(0.95)))
-    assert (mine.low90, mine.high90) == pytest.approx(tuple(r.confidence_interval(0.90)))
-    assert mine.p == pytest.approx(r.pvalue)
-    for undefined in (
-        estimates.from_t(1, 0, 5),
-        estimates.from_t(1, np.nan, 5),
-        estimates.from_r(1.0, 9),
-        estimates.from_r(0.2, 3),
-    ):
-        assert np.isnan(undefined[1:]).all()
+def _sets(values: np.ndarray, sizes: tuple[int, ...]) -> xr.DataArray:
+    """Sets of neurons [attribute, size, layer, neuron]."""
+    coords = {"attribute": ATTRIBUTES[: len(values)], "size": list(sizes), "layer": range(1, values.shape[2] + 1)}
+    return xr.DataArray(values, {**coords, "neuron": range(values.shape[3])}, (*coords, "neuron"))
 
 
-@pytest.mark.parametrize("t", [-1.3, 0.0, 0.7, 2.5, 6.0])
-def test_bayes_factors_agree_with_pingouin(t: float) -> None:
-    assert bayes.bayes_t(t, 14, 13) == pytest.approx(pingouin.bayesfactor_ttest(t, 14, r=np.sqrt(0.5)), rel=1e-5)
-    assert bayes.bayes_t(t, 7, 26) == pytest.approx(pingouin.bayesfactor_ttest(t, 14, 14, r=np.sqrt(0.5)), rel=1e-5)
-    both = bayes.bayes_t(t, 14, 13, "greater") + bayes.bayes_t(-t, 14, 13, "greater")
-    assert both / 2 == pytest.approx(bayes.bayes_t(t, 14, 13), rel=1e-5)
-    r = t / np.sqrt(t**2 + 12)
-    assert bayes.bayes_r(r, 14) == pytest.approx(pingouin.bayesfactor_pearson(r, 14), rel=1e-5)
-    both = bayes.bayes_r(r, 14, "greater") + bayes.bayes_r(-r, 14, "greater")
-    assert both / 2 == pytest.approx(bayes.bayes_r(r, 14), rel=1e-5)
-    assert bayes.bayes_r(0.6, 14, "greater") > bayes.bayes_r(0.6, 14) > 1
+def _apart(sizes: tuple[int, ...] = (10, 20)) -> xr.DataArray:
+    """Correlations of masks that share no more than chance has it: none, but an attribute's over sizes."""
+    n = len(sizes)
+    same = np.einsum("ab,ij->aibj", np.eye(14), np.ones((n, n)) if n > 1 else np.eye(1))
+    coords = {"attribute": ATTRIBUTES, "size": list(sizes), "other": ATTRIBUTES, "other_size": list(sizes)}
+    return xr.DataArray(same, coords, tuple(coords))
 
 
-def test_bayes_factors_refuse_what_they_do_not_know() -> None:
-    assert np.isnan(bayes.bayes_t(np.nan, 5, 4)) and np.isnan(bayes.bayes_r(1.0, 5))
-    with pytest.raises(ValueError, match="side is 'two-sided' or 'greater'"):
-        bayes.bayes_t(1, 5, 4, "less")
+@pytest.mark.parametrize("within_layers", [False, True])
+def test_masks_correlate_over_all_bijections_as_their_overlaps_say(within_layers: bool) -> None:
+    worth = np.array([[3.0, 1.0, 4.0], [1.0, 4.0, 3.0]])  # both layers vary alike
+    held = np.zeros((2, 2, 2, 3), bool)
+    held[0, 0, 0, 0] = held[0, 1, 0, :2] = held[0, 1, 1, 2] = True  # a small mask within a larger one
+    held[1, 0, 1, 1] = held[1, 1, 0, 1:] = held[1, 1, 1, 1] = True
+    if within_layers:
+        moves = [np.stack(pair) for pair in itertools.product(*(list(itertools.permutations(row)) for row in worth))]
+    else:
+        moves = [np.reshape(order, (2, 3)) for order in itertools.permutations(worth.ravel())]
+    sums = np.array([(held * move).sum((2, 3)).ravel() for move in moves])
+    found = populations.relate_masks(_sets(held, (1, 3)), within_layers)
+    assert found.values.reshape(4, 4) == pytest.approx(np.corrcoef(sums.T))
 
 
-def test_both_populations_agree_with_scipy() -> None:
-    selective, random = _draw(np.random.default_rng(3))
-    fixed, sampled = populations.compare_fixed(selective, random), populations.compare_sampled(selective, random)
-    matched = populations.compare_sampled(selective, random, matched=True)
-    for n in (10, 20, "all"):
-        s, r = ((x.mean("size") if n == "all" else x.sel(size=n)).values.ravel() for x in (selective, random))
-        assert fixed.loc[n, "value"] == pytest.approx(r.mean() - s.mean()) == pytest.approx(sampled.loc[n, "value"])
-        welch = scipy.stats.ttest_ind(r, s, equal_var=False)
-        assert sampled.loc[n, "p"] == pytest.approx(welch.pvalue)
-        assert sampled.loc[n, ["low", "high"]].tolist() == pytest.approx(list(welch.confidence_interval()))
-        assert matched.loc[n, "p"] == pytest.approx(scipy.stats.ttest_rel(r, s).pvalue)
-        assert sampled.loc[n, "d"] == pytest.approx(pingouin.compute_effsize(r, s, eftype="cohen"))
-        if n != "all":
-            assert fixed.loc[n, "p_greater"] == pytest.approx(
-                scipy.stats.ttest_1samp(r, s.mean(), alternative="greater").pvalue
+def test_relations_are_known_formulas_for_nested_masks_and_for_overlapping_ones() -> None:
+    total, n, m, k = 40, 8, 12, 5
+    held = np.zeros((2, 2, 1, total), bool)
+    held[0, 0, 0, :n] = held[0, 1, 0, :m] = True
+    held[1, 0, 0, n - k : 2 * n - k] = held[1, 1, 0, n - k : m + n - k] = True
+    found = populations.relate_masks(_sets(held, (n, m)))
+    nested = found.sel(attribute="a0", other="a0", size=n, other_size=m).item()
+    assert nested == pytest.approx(np.sqrt(n * (total - m) / (m * (total - n))))
+    apart = found.sel(attribute="a0", other="a1", size=n, other_size=n).item()
+    assert apart == pytest.approx((k / n - n / total) / (1 - n / total))
+    empty = populations.relate_masks(_sets(held & (np.arange(2)[:, None, None, None] > 0), (n, m)))
+    assert empty.sel(attribute="a0").isnull().all() and empty.sel(attribute="a1", other="a1").notnull().all()
+
+
+def test_masks_of_ranks_and_of_plans_are_the_same_sets() -> None:
+    coords = {"attribute": ["a0", "a1"], "layer": [1], "neuron": range(3)}
+    rank = xr.DataArray([[[3.0, 1.0, 2.0]], [[1.0, 3.0, 2.0]]], coords, tuple(coords))
+    by_rank = populations.rank_masks(rank, [1, 2])
+    rows = [
+        ("random", "a0", 1),
+        ("selective", "a1", 2),
+        ("selective", "a0", 2),
+        ("selective", "a1", 1),
+        ("selective", "a0", 1),
+    ]
+    silenced = [by_rank.sel(attribute=a, size=n).values for _, a, n in rows]
+    labels = {name: ("mask", list(column)) for name, column in
+              zip(("kind", "attribute", "size"), zip(*rows, strict=True), strict=True)}  # fmt: skip
+    plan = xr.Dataset({"silenced": (("mask", "layer", "neuron"), np.stack(silenced))},
+                      {**labels, "draw": ("mask", [0] * 5), "layer": [1], "neuron": range(3)})  # fmt: skip
+    taken = populations.take_masks(plan, [1, 2]).sel(attribute=["a0", "a1"])
+    xr.testing.assert_equal(taken.drop_vars("kind", errors="ignore"), by_rank.transpose("attribute", "size", ...))
+
+
+def test_masks_that_share_nothing_are_compared_as_two_samples_and_intervals_are_fiellers() -> None:
+    selective, random = _draw(np.random.default_rng(3), draws=3)
+    selective = selective - 0.05
+    table = populations.compare_masks(selective, random, _apart(), intact=0.3)
+    for n in (10, 20):
+        s, r = selective.sel(size=n).values.ravel(), random.sel(size=n).values.ravel()
+        error = r.std(ddof=1) * np.sqrt(1 / s.size + 1 / r.size)
+        row, t = table.loc[n], (r.mean() - s.mean()) / error
+        assert row[["difference", "error", "t", "df"]].tolist() == pytest.approx(
+            [r.mean() - s.mean(), error, t, r.size - 1]
+        )
+        assert row["p"] == pytest.approx(2 * scipy.stats.t.sf(abs(t), r.size - 1))
+        assert row["value"] == pytest.approx((0.3 - s.mean()) / (0.3 - r.mean()) - 1)
+        for end, level in (("low", 0.975), ("high", 0.975), ("low90", 0.95), ("high90", 0.95)):
+            u = 1 + row[end]  # the ratio of losses at which the test of own - u * random is just not passed
+            spread = r.var(ddof=1) * (1 / s.size + u**2 / r.size)
+            assert abs((0.3 - s.mean()) - u * (0.3 - r.mean())) / np.sqrt(spread) == pytest.approx(
+                scipy.stats.t.ppf(level, r.size - 1)
             )
-    stouffer = scipy.stats.combine_pvalues(fixed.p_greater[[10, 20]], "stouffer")
-    assert fixed.loc["all", "p_combined"] == pytest.approx(stouffer.pvalue)
+    nested = populations.compare_masks(selective, random, _apart(), 0.3).loc["all"]
+    sd = random.std(("attribute", "draw"), ddof=1).values
+    of_own, of_random = sd.sum() ** 2 / 4 / 14, (sd**2).sum() / 4 / 42
+    assert nested["error"] == pytest.approx(np.sqrt(of_own + of_random))
+    matched = populations.compare_masks(selective, random, _apart(), 0.3, matched=True)
+    within = np.sqrt(random.var("draw", ddof=1).mean("attribute")).values
+    of_own, of_random = within.sum() ** 2 / 4 / 14, (within**2).sum() / 4 / 42
+    assert matched.loc["all", "error"] == pytest.approx(np.sqrt(of_own + of_random))
+    assert matched.loc[10, "df"] == 28 and matched.loc["all", "df"] > 28
 
 
-def test_area_weighs_sizes_by_trapezoids() -> None:
-    selective, random = _draw(np.random.default_rng(4), sizes=3)
-    selective, random = (x.assign_coords(size=[10, 20, 60]) for x in (selective, random))
-    for compare in (populations.compare_fixed, populations.compare_sampled):
-        table = compare(selective, random, area=True)
-        area = np.trapezoid(table.value.iloc[:3], [10, 20, 60]) / 50
-        assert table.loc["all", "value"] == pytest.approx(area)
+def test_nothing_is_a_share_of_random_masks_that_cost_nothing() -> None:
+    selective, random = _draw(np.random.default_rng(4), draws=3)
+    row = populations.compare_masks(selective, random, _apart(), intact=float(random.mean()) + 1e-4).loc["all"]
+    assert row[["low", "high", "low90", "high90", "p"]].isna().all() and np.isfinite(row["difference"])
+    same = populations.compare_masks(selective, xr.full_like(random, 0.7), _apart(), intact=0.8)
+    assert same[["low", "p"]].isna().all(axis=None)
 
 
-def test_the_two_populations_are_calibrated_each_under_its_own_null() -> None:
-    rng, fixed, several, sampled = np.random.default_rng(5), [], [], []
-    for _ in range(200):
-        selective, random = _draw(rng)
-        sampled.append(populations.compare_sampled(selective, random).loc["all", "p"])
-        centred = selective - selective.mean("attribute")  # these attributes cost what a random mask does
-        fixed.append(populations.compare_fixed(centred, random).loc["all", "p"])
-        shift = xr.DataArray(
-            0.1 * rng.normal(size=14), {"attribute": ATTRIBUTES}, ("attribute",)
-        )  # matched to the attribute
-        several.append(populations.compare_fixed(centred + shift, _draw(rng, draws=4)[1] + shift).loc["all", "p"])
-    _rejects(fixed)
-    _rejects(several)
-    _rejects(sampled)
+def _size_of_the_test(draws: int, n: int, seed: int) -> tuple[float, float]:
+    """How often real bijections of a heavy-tailed network are said to be special, by this test and without overlaps."""
+    rng, total, sizes, n_attributes = np.random.default_rng(seed), 1500, np.array([60, 120, 240]), 14
+    follows = 0.6 * rng.normal(size=total) + 0.8 * rng.normal(size=(n_attributes, total))
+    place = np.argsort(np.argsort(follows, axis=1), axis=1)
+    held = place[:, None] < sizes[:, None]
+    related = populations.relate_masks(_sets(held[:, :, None], tuple(sizes))).values
+    worth = rng.gamma(0.02, size=total) * np.repeat([0.5, 1.5], total // 2)  # half of the neurons vary three times as much
+    own_sums = held.reshape(-1, total).astype(np.float32)
+    rejected = np.zeros(2)
+    for _ in range(n):
+        moved = worth[rng.permutation(total)].astype(np.float32)
+        own = 10 - (own_sums @ moved).reshape(n_attributes, len(sizes)).T
+        random = np.empty((len(sizes), n_attributes, draws))
+        for k, size in enumerate(sizes):
+            lots = np.argpartition(rng.random((n_attributes * draws, total), dtype=np.float32), size, axis=1)[:, :size]
+            random[k] = 10 - worth[lots].sum(1).reshape(n_attributes, draws)
+        row = populations._compare(own, random, related, 10.0, False)
+        usual = (random.mean() - own.mean()) / np.sqrt((random.var((1, 2), ddof=1)).sum() / 9 / random[0].size)
+        rejected += row[5] < 0.05, abs(usual) > 1.96
+    return tuple(rejected / n)
 
 
-def test_fixed_attributes_are_found_where_attributes_in_general_are_not() -> None:
-    selective, random = _draw(np.random.default_rng(6), own=0.2)
-    selective = selective - selective.mean() - 0.06
-    assert populations.compare_fixed(selective, random).loc["all", "p"] < 0.01
-    assert populations.compare_sampled(selective, random).loc["all", "p"] > 0.05
+@pytest.mark.parametrize(("draws", "n"), [(1, 3000), (4, 3000)])
+def test_sets_that_carry_no_information_pass_as_often_as_the_level_says(draws: int, n: int) -> None:
+    """Nested, strongly overlapping sets of neurons of which few do most: two-sided .05 is .05 +- .01."""
+    mine, usual = _size_of_the_test(draws, n, 7)
+    assert mine == pytest.approx(0.05, abs=0.01)
+    assert usual > 0.25  # of a test whose only sample are random masks
+
+
+def test_attributes_in_general_are_a_sample_whose_overlaps_count() -> None:
+    selective, random = _draw(np.random.default_rng(5), draws=2, sizes=1)
+    found = populations.compare_attributes(selective, random, _apart((10,)), 0.3)
+    welch = scipy.stats.ttest_ind(random.values.ravel(), selective.values.ravel(), equal_var=False)
+    assert (found["t"], found["p"]) == pytest.approx((welch.statistic, welch.pvalue))
+    rng, p = np.random.default_rng(6), []
+    shared = 0.3 + 0.7 * np.eye(14)
+    related = _apart((10,)).copy(data=shared[:, None, :, None])
+    for _ in range(400):
+        own = _masks((np.linalg.cholesky(shared) @ rng.normal(size=14))[:, None, None], (10,))
+        p.append(populations.compare_attributes(own, _draw(rng, sizes=1)[1], related, 5.0)["p"])
+    _rejects(p)
+
+
+def test_selections_of_one_size_are_counted_one_by_one() -> None:
+    rng = np.random.default_rng(8)
+    selective, random = _masks(rng.normal(size=(4, 1, 1)), (10,)), _masks(rng.normal(size=(4, 1, 2)), (10,))
+    own, others = (x.sel(size=10) for x in (selective, random))
+    masks = np.column_stack([own.values, others.values])
+    apart = abs(own.values.sum() - 4 * masks.mean())
+    sums = np.array([sum(some) for some in itertools.product(*masks)])
+    expected = np.mean(np.abs(sums - 4 * masks.mean()) >= apart - 1e-12)
+    assert populations.permute_masks(own, others, matched=True) == pytest.approx(expected)
+    sums = np.array([sum(some) for some in itertools.combinations(masks.ravel(), 4)])
+    expected = np.mean(np.abs(sums - 4 * masks.mean()) >= apart - 1e-12)
+    assert populations.permute_masks(own, others) == pytest.approx(expected)
+    both = own.values.ravel(), others.values.ravel()
+    scipys = scipy.stats.permutation_test(
+        both, lambda a, b: abs(a.mean() - b.mean()), n_resamples=np.inf, alternative="greater"
+    )
+    assert populations.permute_masks(own, others) == pytest.approx(scipys.pvalue)
+
+
+def test_selections_too_many_to_be_counted_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    selective, random = (x.sel(size=10) for x in _draw(np.random.default_rng(9), draws=1))
+    exact = {matched: populations.permute_masks(selective, random, matched) for matched in (False, True)}
+    monkeypatch.setattr(populations, "MOST", 10)
+    for matched, p in exact.items():
+        assert populations.permute_masks(selective, random, matched, 4999, 1) == pytest.approx(p, abs=0.03)
+    same = xr.full_like(selective, 0.7)
+    assert populations.permute_masks(same, xr.full_like(random, 0.7 + 1e-16)) == 1
+    assert np.isnan(populations.permute_masks(same * np.nan, random))
+
+
+def _by_emotion(rng: np.random.Generator, draws: int) -> tuple[xr.DataArray, xr.DataArray]:
+    """Masks that move all emotions together; attributes' own over two sizes are the same sets but for noise."""
+    own = np.repeat(rng.normal(size=(14, 1, 1, 1)) + 2 * rng.normal(size=(14, 1, 1, 27)), 2, axis=1)
+    random = rng.normal(size=(14, 2, draws, 1)) + 2 * rng.normal(size=(14, 2, draws, 27))
+    coords = {"attribute": ATTRIBUTES, "size": [10, 20], "draw": range(draws), "emotion": range(27)}
+    dims = tuple(coords)
+    return xr.DataArray(own, {**coords, "draw": [0]}, dims), xr.DataArray(random, coords, dims)
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_most_emotions_are_worse_by_chance_as_often_as_p_says(draws: int) -> None:
+    rng = np.random.default_rng(30)
+    p = [populations.count_emotions(*_by_emotion(rng, draws), _apart(), 199, k, draws > 1)[1] for k in range(200)]
+    assert np.mean(np.array(p) < 0.05) <= 0.08 and np.mean(np.array(p) < 0.5) == pytest.approx(0.45, abs=0.12)
+    own, random = _by_emotion(rng, draws)
+    assert populations.count_emotions(own - 9, random, _apart(), 499, 0) == (1.0, pytest.approx(1 / 500, abs=0.02))
+    assert populations.count_emotions(own + 9, random, _apart(), 499, 0)[0] == 0.0
+    one = (x.isel(attribute=[0], draw=[0]) for x in (own, random))
+    assert np.isnan(populations.count_emotions(*one, _apart(), 9, 0)[1])
+
+
+def test_masks_are_one_more_draw_of_moved_ones() -> None:
+    rng = np.random.default_rng(31)
+    moved = xr.DataArray(rng.normal(size=(19, 14)), {"attribute": ATTRIBUTES}, ("bijection", "attribute"))
+    own = xr.DataArray(np.full(14, -9.0), {"attribute": ATTRIBUTES}, ("attribute",))
+    found = populations.test_moved(own, moved)
+    assert found["p"] == 1 / 20 and found["n"] == 19 and found["difference"] == pytest.approx(moved.mean().item() + 9)
+    assert found["sd"] == pytest.approx(moved.mean("attribute").std(ddof=1).item())
+    every = [populations.test_moved(moved[k], moved.drop_isel(bijection=k))["p"] for k in range(19)]
+    assert sorted(every) == pytest.approx(np.arange(1, 20) / 19)
+
+
+def test_every_kind_of_mask_is_compared_by_every_measure() -> None:
+    accuracy = _lesions(np.random.default_rng(14))
+    intact = {name: (("seed", "emotion"), np.full((3, 5), 0.9)) for name in ("baseline", "baseline_auc")}
+    data = xr.Dataset({"accuracy": accuracy, "auc": accuracy**2, **intact})
+    sets = _sets(np.random.default_rng(0).random((6, 2, 1, 50)) < 0.3, (10, 20))
+    table = populations.compare_kinds(data, sets, [10, 20])
+    assert table.index.tolist() == [("random", "accuracy"), ("random", "auc")]
+    selective, random = (populations.mask_means(data, kind, [10, 20], "auc") for kind in ("selective", "random"))
+    expected = populations.compare_masks(selective, random, populations.relate_masks(sets), 0.9).loc["all"]
+    assert table.loc[("random", "auc")].tolist() == pytest.approx(expected[["value", "low", "high", "p"]].tolist())
 
 
 def test_outlying_attributes_are_those_that_were_planted() -> None:
@@ -156,42 +282,42 @@ def _lesions(rng: np.random.Generator, effect: float = 0.0, sizes: tuple[int, ..
     return xr.DataArray(y, coords, tuple(coords))
 
 
-def _by_emotion(accuracy: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    data = accuracy.to_dataset(name="accuracy")
-    first, second = (populations.mask_means(data, kind, [10, 20], by_emotion=True) for kind in ("selective", "random"))
-    return first, second
+def test_estimates_agree_with_scipy() -> None:
+    x = np.random.default_rng(0).normal(0.3, 1, 12)
+    test = scipy.stats.ttest_1samp(x, 0)
+    mine = estimates.from_t(x.mean(), x.std(ddof=1) / np.sqrt(12), 11)
+    assert (mine.low, mine.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert (mine.low90, mine.high90) == pytest.approx(tuple(test.confidence_interval(0.90)))
+    assert mine.p == pytest.approx(test.pvalue)
+    assert mine.p_greater == pytest.approx(scipy.stats.ttest_1samp(x, 0, alternative="greater").pvalue)
+    y = x + np.random.default_rng(1).normal(0, 1, 12)
+    r = scipy.stats.pearsonr(x, y)
+    mine = estimates.from_r(r.statistic, 12)
+    assert (mine.low, mine.high) == pytest.approx(tuple(r.confidence_interval(0.95)))
+    assert (mine.low90, mine.high90) == pytest.approx(tuple(r.confidence_interval(0.90)))
+    assert mine.p == pytest.approx(r.pvalue)
+    for undefined in (
+        estimates.from_t(1, 0, 5),
+        estimates.from_t(1, np.nan, 5),
+        estimates.from_r(1.0, 9),
+        estimates.from_r(0.2, 3),
+    ):
+        assert np.isnan(undefined[1:]).all()
 
 
-def test_majority_counts_emotions_and_draws_masks() -> None:
-    found = populations.find_majority(*_by_emotion(_lesions(np.random.default_rng(8), effect=0.3)), 499, 0)
-    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5) and found.p == pytest.approx(2 / 500)
-    none = populations.find_majority(*_by_emotion(_lesions(np.random.default_rng(9), effect=-0.3)), 499, 0)
-    assert none.value == -0.5 and none.p_greater == 1.0
+@pytest.mark.parametrize("t", [-1.3, 0.0, 0.7, 2.5, 6.0])
+def test_bayes_factors_agree_with_pingouin(t: float) -> None:
+    r = t / np.sqrt(t**2 + 12)
+    assert bayes.bayes_r(r, 14) == pytest.approx(pingouin.bayesfactor_pearson(r, 14), rel=1e-5)
+    both = bayes.bayes_r(r, 14, "greater") + bayes.bayes_r(-r, 14, "greater")
+    assert both / 2 == pytest.approx(bayes.bayes_r(r, 14), rel=1e-5)
+    assert bayes.bayes_r(0.6, 14, "greater") > bayes.bayes_r(0.6, 14) > 1
 
 
-@pytest.mark.parametrize("draws", [1, 4])
-def test_majority_is_calibrated_whether_masks_are_one_sample_or_matched(draws: int) -> None:
-    """Every mask moves all emotions together, so that by chance all of them are worse, or none."""
-    rng, p = np.random.default_rng(30), []
-    coords = {"attribute": ATTRIBUTES, "size": [10], "emotion": range(9)}
-    for k in range(200):
-        level = rng.normal(size=(14, 1, 1, 1)) * (draws > 1)  # of an attribute's masks, selective and matched alike
-        masks = level + rng.normal(size=(14, 1, draws, 1)) + 0.3 * rng.normal(size=(14, 1, draws, 9))
-        random = xr.DataArray(masks, {**coords, "draw": range(draws)}, ("attribute", "size", "draw", "emotion"))
-        selective = xr.zeros_like(random.isel(draw=[0])) + level.mean()
-        p.append(populations.find_majority(selective, random, 199, k).p)
-    _rejects(p)
-
-
-def test_every_kind_of_mask_is_compared_by_every_measure() -> None:
-    accuracy = _lesions(np.random.default_rng(14))
-    data = xr.Dataset({"accuracy": accuracy, "auc": accuracy**2})
-    table = populations.compare_kinds(data, [10, 20])
-    assert table.index.tolist() == list(itertools.product(["random"], ["accuracy", "auc"], ["fixed", "sampled"]))
-    selective, random = (populations.mask_means(data, kind, [10, 20], "auc") for kind in ("selective", "random"))
-    expected = populations.compare_sampled(selective, random).loc["all", ["value", "low", "high", "p"]]
-    assert table.loc[("random", "auc", "sampled")].tolist() == pytest.approx(expected.tolist())
-    assert populations.compare_kinds(data[["accuracy"]], [10]).index.tolist() == table.index.tolist()[:2]
+def test_bayes_factors_refuse_what_they_do_not_know() -> None:
+    assert np.isnan(bayes.bayes_r(1.0, 5))
+    with pytest.raises(ValueError, match="side is 'two-sided' or 'greater'"):
+        bayes.bayes_r(0.3, 9, "less")
 
 
 def test_masks_of_live_and_released_lesions_are_laid_out_alike() -> None:
@@ -255,131 +381,6 @@ def test_depth_of_planned_masks_is_their_mean_layer() -> None:
     }
     masks = xr.Dataset({"silenced": (("mask", "layer", "neuron"), silenced)}, {**labels, "layer": [1, 2, 3]})
     assert depth.mask_depth(masks, "random", [2]).values.tolist() == [[[1.0, 3.0]]]
-
-
-def test_mixed_model_agrees_with_statsmodels() -> None:
-    smf = pytest.importorskip("statsmodels.formula.api")
-    rng = np.random.default_rng(12)
-    table = pd.DataFrame(list(itertools.product(range(8), range(6), range(2))), columns=["a", "b", "x"])
-    table["y"] = 0.5 * table.x + rng.normal(size=8)[table.a] + 0.6 * rng.normal(size=6)[table.b] + 0.4 * rng.normal(size=96)
-    parts = {"a": "0 + C(a)", "b": "0 + C(b)"}
-    oracle = smf.mixedlm("y ~ x", table, groups=np.ones(96), vc_formula=parts).fit(reml=True)
-    fixed = pd.DataFrame({"intercept": np.ones(96), "x": table.x.astype(float)})
-    mine = mixed.fit_mixed(table.y.to_numpy(), fixed, {n: mixed._levels(table, [n]) for n in "ab"})
-    test = mine.test(np.array([0.0, 1.0]))
-    assert test.value == pytest.approx(oracle.params["x"], rel=1e-4)
-    assert test.value / test.t == pytest.approx(oracle.bse["x"], rel=1e-3)
-    assert mine.sds[["a", "b", "residual"]].tolist() == pytest.approx(
-        [*np.sqrt(oracle.vcomp), np.sqrt(oracle.scale)], rel=0.01
-    )
-    assert mine.effects["intercept"] == pytest.approx(oracle.params["Intercept"], rel=1e-3)
-    assert test.df == pytest.approx(96 - 8 - 6, abs=1.5)  # balanced: x is tested within both
-
-
-def test_mixed_model_is_known_to_more_digits_than_are_compared() -> None:
-    rng = np.random.default_rng(41)
-    levels = {"a": rng.integers(12, size=400), "b": rng.integers(9, size=400), "none": rng.integers(10, size=400)}
-    table = pd.DataFrame({**levels, "x": rng.normal(size=400)})
-    table["y"] = (
-        0.3 * table.x + 0.7 * rng.normal(size=12)[table.a] + 0.05 * rng.normal(size=9)[table.b] + rng.normal(size=400)
-    )
-
-    def fit(rows: pd.DataFrame) -> mixed.Mixed:
-        fixed = pd.DataFrame({"intercept": np.ones(len(rows)), "x": rows.x.to_numpy()})
-        return mixed.fit_mixed(rows.y.to_numpy(), fixed, {n: mixed._levels(rows, [n]) for n in levels})
-
-    one = fit(table)
-    assert one.sds["none"] == 0 and (one.sds[["a", "b"]] > 0).all()
-    for k in range(3):  # other sums of the same numbers
-        other = fit(table.sample(frac=1, random_state=k).reset_index(drop=True))
-        pd.testing.assert_series_equal(other.sds, one.sds, rtol=1e-7)
-        assert other.test(np.array([0.0, 1.0])) == pytest.approx(one.test(np.array([0.0, 1.0])), rel=1e-6)
-
-
-def test_what_cannot_be_modelled_is_undefined_and_masks_that_are_missing_are_left_out() -> None:
-    accuracy = _lesions(np.random.default_rng(31))
-    assert np.isnan(mixed.test_lesions(xr.full_like(accuracy, 0.7), "random")).all()
-    assert np.isnan(mixed.test_lesions(accuracy.isel(seed=[0]), "random")).all()
-    gone = accuracy.where(accuracy.attribute != "a1")
-    kept = mixed.test_lesions(accuracy.drop_sel(attribute="a1"), "random")
-    assert mixed.test_lesions(gone, "random") == pytest.approx(kept)
-    assert kept == pytest.approx(mixed.test_kind(mixed.model_lesions(accuracy.drop_sel(attribute="a1"), "random")))
-
-
-def test_mixed_model_of_balanced_masks_is_a_t_test_of_masks() -> None:
-    rng = np.random.default_rng(13)
-    accuracy = _lesions(rng, sizes=(10,))
-    accuracy = accuracy + xr.DataArray(
-        0.3 * rng.normal(size=(2, 6)),
-        coords={"kind": accuracy.kind, "attribute": accuracy.attribute},
-        dims=("kind", "attribute"),
-    )
-    test = mixed.test_kind(mixed.model_lesions(accuracy, "random"))
-    s, r = (accuracy.sel(kind=k).mean(("size", "seed", "emotion")).values for k in ("selective", "random"))
-    welch = scipy.stats.ttest_ind(r, s, equal_var=False)
-    assert test.value == pytest.approx(r.mean() - s.mean(), abs=1e-6)
-    assert test.t == pytest.approx(welch.statistic, rel=0.02) and test.df == pytest.approx(welch.df, rel=0.1)
-
-
-def test_mixed_model_tells_the_populations_apart_and_takes_depth() -> None:
-    accuracy = _lesions(np.random.default_rng(14), effect=0.1)
-    sampled, fixed = (mixed.test_kind(mixed.model_lesions(accuracy, "random", sampled=s)) for s in (True, False))
-    assert sampled.value == pytest.approx(fixed.value) and fixed.high - fixed.low < sampled.high - sampled.low
-    rng = np.random.default_rng(15)
-    layer = xr.DataArray(rng.uniform(5, 9, (6, 2)), {"attribute": ATTRIBUTES[:6], "size": [10, 20]}, ("attribute", "size"))
-    slope = xr.concat([0.1 * (layer - 6), 0 * layer], pd.Index(["selective", "random"], name="kind"))
-    deep = mixed.model_lesions(_lesions(rng) + slope, "random", layer, 6.0)
-    assert deep.effects["depth"] == pytest.approx(0.1, abs=0.04)
-    with pytest.raises(ValueError, match="nothing is left for depth"):
-        mixed.model_lesions(accuracy, "random", layer, 6.0, sampled=False)
-
-
-def test_mixed_model_is_calibrated() -> None:
-    found = [mixed.test_kind(mixed.model_lesions(_lesions(np.random.default_rng(100 + k)), "random")).p for k in range(60)]
-    assert np.mean(np.array(found) < 0.05) <= 0.15
-
-
-def _tables(rng: np.random.Generator, slope: float = 0.0) -> tuple[xr.DataArray, xr.DataArray]:
-    """Levels and losses of 14 attributes and 20 emotions, families of which suffer together under any mask."""
-    family = np.eye(4)[rng.integers(0, 4, 20)]
-    level = rng.normal(size=(14, 4)) @ family.T + 0.5 * rng.normal(size=(14, 20))
-    noise = rng.normal(size=(14, 4)) @ family.T + 0.5 * rng.normal(size=(14, 20))
-    loss = slope * scipy.stats.zscore(level, axis=1) + 0.02 * noise + rng.normal(size=(14, 1)) + rng.normal(size=20)
-    coords = {"attribute": ATTRIBUTES, "emotion": range(20)}
-    return xr.DataArray(loss, coords, tuple(coords)), xr.DataArray(level, coords, tuple(coords))
-
-
-def test_specificity_finds_a_planted_slope_whatever_the_margins() -> None:
-    loss, level = _tables(np.random.default_rng(16), slope=0.03)
-    random = xr.DataArray(
-        0.02 * np.random.default_rng(0).normal(size=(40, 20)), {"emotion": range(20)}, ("mask", "emotion")
-    )
-    found = specificity.test_specificity(loss, level, 499, 0, random)
-    assert found.slope.low < 0.03 < found.slope.high and found.slope.p < 0.01 and found.p_random < 0.01
-    shifted = (
-        loss
-        + xr.DataArray(5.0 * np.arange(14), {"attribute": ATTRIBUTES}, ("attribute",))
-        + xr.DataArray(np.arange(20.0), {"emotion": range(20)}, ("emotion",))
-    )
-    again = specificity.test_specificity(shifted, level.isel(emotion=slice(None, None, -1)), 499, 0)
-    assert again.slope == pytest.approx(found.slope) and np.isnan(again.p_random)
-    dummies = pd.get_dummies(
-        loss.to_series().reset_index()[["attribute", "emotion"]].astype(str), drop_first=True, dtype=float
-    )
-    x = np.column_stack([np.ones(280), scipy.stats.zscore(level.values, axis=1).ravel(), dummies])
-    assert found.slope.value == pytest.approx(np.linalg.lstsq(x, loss.values.ravel(), rcond=None)[0][1])
-    with pytest.raises(ValueError, match="same emotions, got 20 and 5"):
-        specificity.test_specificity(loss, level.isel(emotion=slice(5)), 9, 0)
-    with pytest.raises(ValueError, match="at least as many random masks"):
-        specificity.test_specificity(loss, level, 9, 0, random[:5])
-
-
-def test_specificity_is_calibrated_by_attributes_and_not_by_emotions() -> None:
-    rng = np.random.default_rng(17)
-    found = [specificity.test_specificity(*_tables(rng), 199, k) for k in range(200)]
-    _rejects([f.slope.p for f in found], 0.09)
-    assert np.mean([f.p_emotions < 0.05 for f in found]) > 0.12  # why the emotion is not the unit
-    assert np.mean([f.slope.low <= 0 <= f.slope.high for f in found]) >= 0.93
 
 
 def _people(rng: np.random.Generator, n: int = 8) -> tuple[xr.DataArray, xr.DataArray]:
@@ -454,9 +455,5 @@ def test_specification_curve_runs_each_sensible_combination_once() -> None:
     curve = multiverse.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse)
     assert sorted(seen) == sorted(itertools.product([10, 20, 30], [False, True]))
     assert curve.value.tolist() == [-5, 5, 10, 20, 30] and curve["passes"].mean() == 0.8
-    both = pd.concat([curve.assign(claim="a"), curve.assign(claim="b", passes=False, subtract="")])
-    by = multiverse.share_by_option(both, ["size", "subtract"], "claim")
-    assert by.loc["subtract: True", "a"] == 0.5 and np.isnan(by.loc["subtract: True", "b"])
-    assert by.loc["size: 10"].tolist() == [curve[curve["size"] == 10].passes.mean(), 0]
     with pytest.raises(ValueError, match="makes sense"):
         multiverse.specify({"size": [1]}, lambda size: None)

@@ -8,7 +8,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis import reliance
-from emonb.analysis.partial import compare_given, permute_residuals
+from emonb.analysis.partial import estimate_given, permute_residuals
 from emonb.analysis.rdm import pair_coords, pair_index
 from emonb.errors import LabelError
 
@@ -127,7 +127,7 @@ def test_semi_partialing_has_the_same_correlation_finds_what_is_left_and_nothing
     covariate = dist(shared)
     model, human = (dist(np.c_[shared, own, rng.normal(size=27)]) for _ in range(2))
     found = permute_residuals(model, human, covariate, 499, 0)
-    assert found.rho == pytest.approx(compare_given(model, human, covariate, 9, 0).rho)
+    assert found.rho == pytest.approx(estimate_given(model, human, covariate).value)
     assert found.p_greater == found.p_two_sided == 1 / 500
     assert permute_residuals(covariate**2, human, covariate, 99, 0)[:3] == (0, 1, 1)
     against = permute_residuals(-model, human, -covariate, 499, 0)

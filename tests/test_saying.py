@@ -17,6 +17,8 @@ RECORDED = {
     "lesions.fixed.value": -0.25,
     "lesions.fixed.low": -0.5,
     "lesions.fixed.high": 0.1,
+    "lesions.loss.low": -0.3,
+    "lesions.loss.high": -0.1,
     "odd.value": float("nan"),
     "structure.n": 27.0,
 }
@@ -51,9 +53,11 @@ def test_numbers_and_words_are_filled_in(text: str, said: str) -> None:
         ("odd.value < 1 or odd.value >= 1", False),
         ("odd is known", False),
         ("lesions.fixed is known and lesions.fixed is decided", True),
-        ("lesions.p is known", True),
+        ("lesions.p is known and lesions.random is known", True),
         ("nobody.recorded.this is known", False),
         ("lesions.nothing is decided", False),
+        ("lesions.fixed is positive or lesions.fixed is negative", False),
+        ("lesions.loss is negative and lesions.loss is not positive", True),
         ("verdict('lesions') == 'undecided'", True),
     ],
 )

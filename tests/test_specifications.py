@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
-from emonb.analysis import importance, partial, populations, reliance, resampling, specifications, specificity
+from emonb.analysis import importance, partial, populations, profile, reliance, resampling, specifications
 from emonb.analysis import specifications_maps as maps
 from emonb.analysis.attributes import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
@@ -36,7 +36,9 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
         "own": find_own_neurons(ranks.sel(seeds="all"), humans, 19, 1, moments=99),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),
         "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in ("tfidf", "classifier")}),
-        "lesions": xr.Dataset({"accuracy": (tuple(cells), accuracy)}, cells),
+        "lesions": xr.Dataset(
+            {"accuracy": (tuple(cells), accuracy), "baseline": (("seed", "emotion"), accuracy[0, 0, 0] + 0.6)}, cells
+        ),
     }
 
 
@@ -57,18 +59,13 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
     study, found = specified
     half = study["lesions"].sel(seed=[5, 7])
     selective, random = (populations.mask_means(half, kind, SIZES) for kind in ("selective", "random"))
-    for claim, table in (
-        ("lesions", populations.compare_fixed(selective, random)),
-        ("lesions-general", populations.compare_sampled(selective, random)),
-    ):
-        for n in (6, "all"):
-            row = _one(found, claim, seeds="second half", N=str(n), depth="no" if claim == "lesions-general" else "")
-            assert row.value.item() == pytest.approx(table.loc[n, "value"]) and row.p.item() == pytest.approx(
-                table.loc[n, "p"]
-            )
-            assert row.passes.item() == (row.p.item() < 0.05 and row.low.item() > 0)
-    assert _one(found, "lesions", N="area").sizes["specification"] == 3  # all seeds and both halves
-    assert _one(found, "lesions-general", depth="adjusted", N="area").sizes["specification"] == 0
+    rank = study["light"]["rank"]
+    related, intact = populations.relate_masks(populations.rank_masks(rank, SIZES)), float(half.baseline.mean())
+    table = populations.compare_masks(selective, random, related, intact)
+    for n in (6, "all"):
+        row = _one(found, "lesions", seeds="second half", N=str(n))
+        assert [row.value.item(), row.p.item()] == pytest.approx(table.loc[n, ["value", "p"]].tolist())
+        assert row.passes.item() == (row.p.item() < 0.05 and row.low.item() > 0)
     loss = -populations.mask_means(study["lesions"], "selective", SIZES).mean("draw")
     drawn = importance.draw_importance(study["rdms"].attribute_rdm, study["rdms"].human, 999, 5)
     table = importance.test_loss(loss, drawn, 5)
@@ -78,9 +75,10 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
     own, other = (
         populations.mask_means(study["lesions"], k, [6], by_emotion=True).mean("draw") for k in ("selective", "random")
     )
-    level = study["humans"].score.T
-    slope = specificity.test_specificity((other - own).mean("size"), level, 999, 5).slope
-    row = _one(found, "specificity", seeds="all", N="6", baseline="random")
+    standing = profile.stand_out(study["rdms"].attribute_rdm)
+    cost = float(study["lesions"].baseline.mean() - other.mean())
+    slope = profile.test_profile((other - own).mean("size"), standing, 999, 5, cost).slope
+    row = _one(found, "profile", seeds="all", N="6", baseline="random")
     assert row.value.item() == pytest.approx(slope.value) and row.p.item() == slope.p
     patterns = study["activations"].activation.sel(layer=[2], seed=[1, 3]).mean("seed").values.reshape(6, -1)
     rho = spearmanr(pattern_rdm(patterns - patterns.mean(0)), study["rdms"].human).statistic

@@ -113,7 +113,7 @@ def test_a_bound_that_a_tenth_turns_is_named_as_an_edge(found: Evidence, least: 
 
 
 def test_a_count_is_yes_where_one_is_shown_and_never_no() -> None:
-    assert decide_count(1, 0.049) == "yes"
+    assert decide_count(1, 0.049) == decide_count(1, 0.05) == "yes"
     assert decide_count(0, 0.9) == "undecided"
     assert decide_count(3, 0.2) == "undecided"  # count and p must agree
     assert decide_count(math.nan, 0.2) == decide_count(2, None) == "not tested"

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from emonb.analysis.estimates import Estimate, from_t
-from emonb.analysis.populations import ALL, compare_fixed, mask_means
+from emonb.analysis.populations import compare_masks, is_matched, mask_means, relate_masks, take_masks
 
 MEASURES = ("accuracy", "auc")
 CHANCE = 0.01
@@ -43,13 +43,18 @@ def find_intact(lesions: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(MEASURES))
 
 
-def compare_ablations(lesions: Mapping[str, xr.Dataset], size: int, comparisons: Sequence[str]) -> pd.DataFrame:
-    """Compare selective with random masks of a size, by ablation and measure, attributes fixed and random masks sampled.
+def compare_ablations(
+    lesions: Mapping[str, xr.Dataset], masks: xr.Dataset, size: int, comparisons: Sequence[str]
+) -> pd.DataFrame:
+    """Compare selective masks of a size with sets of the same structure, by ablation and measure.
 
     Parameters
     ----------
-    lesions, size
+    lesions
         As of :func:`tabulate_masks`.
+    masks : Dataset
+        What was silenced (:func:`emonb.analysis.masks.plan_masks`).
+    size : int
     comparisons : sequence of str
         Kinds of random masks.
 
@@ -57,19 +62,22 @@ def compare_ablations(lesions: Mapping[str, xr.Dataset], size: int, comparisons:
     -------
     DataFrame
         Index (ablation, measure, comparison); ``value`` (random - selective), ``low``, ``high``, ``p`` (two-sided) of
-        :func:`emonb.analysis.populations.compare_fixed`. ``unable`` and ``unable_random``: share of selective and
+        :func:`emonb.analysis.populations.compare_masks`. ``unable`` and ``unable_random``: share of selective and
         of random masks that leave the network unable to do the task (:data:`CHANCE`); ``rest``: the difference between the
         other masks, without a test, as the outcome has chosen them.
     """
     rows = {}
     for (ablation, data), measure, kind in product(lesions.items(), MEASURES, comparisons):
         selective, random = (mask_means(data, name, [size], measure) for name in ("selective", kind))
-        test = compare_fixed(selective, random).loc[ALL]
+        related = relate_masks(take_masks(masks, [size]), is_matched(kind))
+        found = compare_masks(selective, random, related, 1.0, is_matched(kind)).loc[size]
+        test = from_t(found["difference"], found["error"], found["df"])
         works = [accuracy > 0.5 + CHANCE for accuracy in (mask_means(data, n, [size]) for n in ("selective", kind))]
         rest = random.where(works[1]).mean() - selective.where(works[0]).mean()
         unable = {"unable": 1 - works[0].mean(), "unable_random": 1 - works[1].mean()}
-        rows[ablation, measure, kind] = {**test[["value", "low", "high", "p"]], "rest": float(rest)} | {
-            name: float(share) for name, share in unable.items()
+        rows[ablation, measure, kind] = {name: getattr(test, name) for name in ("value", "low", "high", "p")} | {
+            "rest": float(rest),
+            **{name: float(share) for name, share in unable.items()},
         }
     return pd.DataFrame(rows).T.rename_axis(["ablation", "measure", "comparison"])
 

@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike
 
 from emonb.analysis.kendall import count_exceeding, count_scores, norms, pack_signs
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square
-from emonb.analysis.ties import ROUNDING, varies
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
@@ -112,91 +110,6 @@ def mantel_test(
     )
 
 
-def compare_masks(
-    selective: ArrayLike, random: ArrayLike, n_permutations: int = 9_999, seed: int = 0
-) -> tuple[float, float]:
-    """Two-sample permutation test that selective masks leave less accuracy than random masks.
-
-    Up to 40 masks in all, every split of the pooled masks into groups of these sizes is counted (meet in the middle):
-    the test is exact. With more masks splits are sampled, p = (b + 1) / (n + 1).
-
-    Exchangeability assumed: under the null a selective mask is one more draw from the random masks of its size.
-    Unit of inference: the mask.
-
-    Parameters
-    ----------
-    selective, random : array, shape (n_selective,) and (n_random,)
-        Accuracy of each mask, averaged over emotions and seeds.
-    n_permutations, seed : int
-        Used when splits are sampled.
-
-    Returns
-    -------
-    difference : float
-        mean(random) - mean(selective).
-    p : float
-        Share of splits whose selective mean is at most the observed one; sums equal but for rounding count as equal.
-        Both are NaN where there is no mask of a kind, or a mask without a number.
-
-    >>> difference, p = compare_masks([0.5, 0.6], [0.7, 0.8])  # the lowest of six splits
-    >>> round(difference, 9), p == 1 / 6
-    (0.2, True)
-    """
-    selective, random = np.asarray(selective, np.float64), np.asarray(random, np.float64)
-    pooled, k = np.concatenate([selective, random]), len(selective)
-    if not len(selective) or not len(random) or not np.isfinite(pooled).all():
-        return float("nan"), float("nan")
-    bound = selective.sum() + ROUNDING * np.abs(pooled).sum()
-    if len(pooled) > 40:
-        sums = pooled[draw_permutations(len(pooled), n_permutations, seed)[:, :k]].sum(1)
-        as_low = int((sums <= bound).sum())
-        return float(random.mean() - selective.mean()), (as_low + 1) / (n_permutations + 1)
-    half = len(pooled) // 2
-    left, right = _subset_sums(pooled[:half]), _subset_sums(pooled[half:])
-    hits = total = 0
-    for n_left in range(max(0, k - (len(pooled) - half)), min(k, half) + 1):
-        a, b = left[n_left], np.sort(right[k - n_left])
-        hits += int(np.searchsorted(b, bound - a, side="right").sum())
-        total += len(a) * len(b)
-    return float(random.mean() - selective.mean()), hits / total
-
-
-def correlate_attributes(
-    drop: np.ndarray, importance: np.ndarray, n_permutations: int, seed: int, scale: float | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Permutation test of the correlation over attributes between drop and importance, for several sizes at once.
-
-    Exchangeability assumed: under the null, which importance belongs to which attribute's mask does not matter.
-    Unit of inference: the attribute. The same permutations serve all sizes, so the maximum statistic corrects over them.
-
-    Parameters
-    ----------
-    drop : array, shape (n_sizes, n_attributes)
-    importance : array, shape (n_attributes,)
-    n_permutations, seed : int
-    scale : float, optional
-        Size of the numbers whose differences the drops are; drops that differ by no more than its rounding are the same.
-
-    Returns
-    -------
-    r, p, p_fwe : array, shape (n_sizes,)
-        Pearson r, one-sided p (greater), and p corrected over sizes. NaN at a size where all drops are the same but for
-        rounding, or one is missing, and everywhere where all attributes are equally important: no correlation is defined.
-    """
-    drop, importance = np.atleast_2d(drop), np.asarray(importance, np.float64)
-    r, p, p_fwe = np.full((3, len(drop)), np.nan)
-    defined = [bool(np.isfinite(row).all()) and varies(row, scale) for row in drop]
-    if not any(defined) or not np.isfinite(importance).all() or not varies(importance):
-        return r, p, p_fwe
-    z = scipy.stats.zscore(drop[defined], axis=1) / drop.shape[1]
-    w = scipy.stats.zscore(importance)
-    r[defined] = z @ w
-    null = z @ w[draw_permutations(len(w), n_permutations, seed)].T  # [n_defined, n_permutations]
-    p[defined] = ((null >= r[defined][:, None] - TIE).sum(1) + 1) / (n_permutations + 1)
-    p_fwe[defined] = _p_value(np.sort(null.max(0)), r[defined])
-    return r, p, p_fwe
-
-
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjusted p values of Benjamini & Hochberg (1995), over all entries, with the monotone step."""
     return scipy.stats.false_discovery_control(np.asarray(p).ravel(), method="bh").reshape(np.shape(p))
@@ -252,15 +165,6 @@ def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """(b + 1) / (n + 1) of observed values against one sorted null distribution; 1 where nothing was observed (NaN)."""
     b = len(sorted_null) - np.searchsorted(sorted_null, observed - TIE, side="left")
     return np.where(np.isnan(observed), 1.0, (b + 1) / (len(sorted_null) + 1))
-
-
-def _subset_sums(values: np.ndarray) -> list[np.ndarray]:
-    """Sums of all subsets, grouped by the number of elements."""
-    groups = [np.zeros(1)]
-    for value in values:
-        grown = [np.zeros(0), *(sums + value for sums in groups)]
-        groups = [np.concatenate([old, new]) for old, new in zip([*groups, np.zeros(0)], grown, strict=True)]
-    return groups
 
 
 def _tie_sums(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -66,11 +66,6 @@ def name_attributes(drop: xr.DataArray) -> tuple[list[str], list[str]]:
     return list(names[drop.isnull().all(others).values]), list(names[(drop == 0).all(others).values])
 
 
-def mean_accuracy(accuracy: xr.DataArray) -> xr.DataArray:
-    """Mean accuracy (kind, size) over attributes, emotions and seeds."""
-    return accuracy.mean(("attribute", "seed", "emotion"))
-
-
 def test_prompts(drop: xr.DataArray) -> pd.DataFrame:
     """Paired t test of random against selective masks at every N, as if every prompt under a mask were a unit of its own.
 
@@ -153,13 +148,6 @@ def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
         [(profile * profile.layer).sum("layer", skipna=False) for profile in profiles], pd.Index(sizes, name="size")
     )
     return depth.transpose("attribute", "size")
-
-
-def leave_one_out(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
-    """Pearson r over attributes between drop and importance with each attribute left out; dims (attribute, ...)."""
-    names = list(drop.attribute.values)
-    parts = [correlate(drop.drop_sel(attribute=name), importance.drop_sel(attribute=name)) for name in names]
-    return xr.concat(parts, dim=xr.DataArray(names, dims="attribute", name="attribute"))
 
 
 def _t_test(values: np.ndarray, unit: str) -> TestResult:

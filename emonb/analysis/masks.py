@@ -113,27 +113,6 @@ def draw_masks(
     return xr.DataArray(np.stack(masks), dims=("mask", "layer", "neuron"), coords=coords, name="silenced")
 
 
-def move_masks(masks: xr.DataArray, number: int, within_layers: bool, seed: int) -> xr.DataArray:
-    """Move masks together by one random bijection of neurons; they keep their sizes and overlaps.
-
-    Parameters
-    ----------
-    masks : DataArray of bool, dims (mask, layer, neuron)
-    number : int
-        Of the bijection; it and the seed draw it.
-    within_layers : bool
-        Every neuron stays in its layer, and so each mask keeps its number of neurons a layer.
-    seed : int
-    """
-    rng = np.random.default_rng([seed, number, *b"moved"])
-    values = masks.transpose("mask", "layer", "neuron").to_numpy()
-    if within_layers:
-        moved = np.stack([layer[:, rng.permutation(values.shape[2])] for layer in values.swapaxes(0, 1)], axis=1)
-    else:
-        moved = values.reshape(len(values), -1)[:, rng.permutation(values[0].size)].reshape(values.shape)
-    return masks.transpose("mask", "layer", "neuron").copy(data=moved)
-
-
 def _draw(kind: str, chosen: np.ndarray, rng: np.random.Generator, level: np.ndarray | None) -> np.ndarray:
     out = np.zeros(chosen.shape, bool)
     if kind == "random":

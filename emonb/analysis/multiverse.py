@@ -59,31 +59,6 @@ def specify(choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimat
     return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)
 
 
-def share_by_option(curves: pd.DataFrame, choices: Sequence[str], by: str) -> pd.DataFrame:
-    """Share that passes under every option of every choice, one column a claim.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        From :func:`specify`, several below each other; "" where a claim has no such choice.
-    choices : sequence of str
-    by : str
-        Column that tells them apart.
-
-    Returns
-    -------
-    DataFrame
-        Index "choice: option", numbers first; NaN where a claim has no such option.
-    """
-    parts = []
-    for name in choices:
-        mine = curves[curves[name] != ""]
-        part = mine.groupby([name, by], sort=False)["passes"].mean().unstack()
-        part = part.loc[sorted(part.index, key=lambda option: (not str(option).isdigit(), len(str(option)), str(option)))]
-        parts.append(part.set_axis([f"{name}: {option}" for option in part.index]))
-    return pd.concat(parts)
-
-
 def thirds(layers: Sequence[int]) -> dict[str, np.ndarray]:
     """All layers, and the lower, middle and upper ones where there are at least three.
 

@@ -17,75 +17,29 @@ from emonb.analysis.ties import varies
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
 
-class Partial(NamedTuple):
-    """Partial rank correlation of two RDMs; unit of inference: the emotion."""
+def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None = None) -> Estimate:
+    """Partial rank RSA of model and human given other RDMs, with what the jackknife over emotions says of it.
 
-    rho: float
-    low: float
-    """95 % interval of the jackknife over emotions."""
-    high: float
-    p: float
-    """One-sided (greater), jackknife over emotions."""
-    mantel_p: float
-    """One-sided (greater), the model's labels permuted; approximate."""
-    n_permutations: int
+    All RDMs are rank-transformed, and the covariates' ranks, their squares and cubes are regressed out of both sides. The
+    jackknife leaves out one emotion at a time, with all its pairs, and compares the correlation over its standard error
+    with t on n - 1 degrees of freedom (Efron & Stein 1981). It assumes no exchangeability, and simulations find it at or
+    below its nominal rate also where covariates nearly determine both sides.
 
+    Covariates that are measured with noise explain too little, and what they leave passes for something beyond them
+    (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from. So with
+    covariates from half of the data the variances and the covariance of what is left are too large by twice as much, and
+    ``2 whole - mean(halves)`` of each is right but for what is curved in it; their ratio is the estimate (extrapolated as
+    by SIMEX; Cook & Stefanski 1994, J Am Stat Assoc 89:1314; with the noise that data have in place of an assumed one).
+    The jackknife leaves an emotion out of all of them.
 
-def compare_given(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> Partial:
-    """Partial rank RSA of model and human given other RDMs, with two tests.
-
-    All RDMs are rank-transformed, and the covariates' ranks, their squares and cubes are regressed out of both sides.
-
-    The *jackknife* leaves out one emotion at a time, with all its pairs, and compares the correlation over its standard
-    error with t on n - 1 degrees of freedom (Efron & Stein 1981). It assumes no exchangeability, and simulations find it
-    at or below its nominal rate also where covariates nearly determine both sides.
-
-    The *partial Mantel test* (Smouse, Long & Sokal 1986) permutes the model's emotion labels and takes its residuals anew.
-    The permuted model loses its relation to the covariates: the test is exact only when the two are unrelated, and fires
-    too often otherwise, the more so the closer both sides are to the covariates.
+    Unit: the emotion; population: emotions of which these are a sample.
 
     Parameters
     ----------
     model, human : array or DataArray, shape (n_pairs,)
     covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
         Labelled RDMs must have the same pairs.
-    n_permutations, seed : int
-
-    Returns
-    -------
-    Partial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
-        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
-    """
-    model, human, covariates = _defined(model, human, covariates)
-    n = to_square(model).shape[0]
-    found = estimate_given(model, human, covariates)
-    rho = found.value
-    if np.isnan(rho):
-        return Partial(rho, rho, rho, rho, rho, n_permutations)
-    if np.isnan(found.low):
-        return Partial(rho, rho, rho, 1.0, 1.0, n_permutations)
-    given, ranks = _powers(covariates), _ranks(model)
-    null = _correlate_given(permute_rdm(ranks, draw_permutations(n, n_permutations, seed)), _ranks(human), given)
-    return Partial(rho, found.low, found.high, found.p_greater, permutation_p(null, rho)[0], n_permutations)
-
-
-def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None = None) -> Estimate:
-    """Partial rank correlation with what the jackknife over emotions says of it (see :func:`compare_given`).
-
-    Covariates that are measured with noise explain too little, and what they leave passes for something beyond them
-    (Westfall & Yarkoni 2016, PLoS ONE 11:e0152719). Their noise falls as one over the data they are made from; so the
-    correlation given covariates from half of the data each has twice the bias, and ``2 whole - mean(halves)`` none, but
-    for what is curved in it (extrapolated as by SIMEX; Cook & Stefanski 1994, J Am Stat Assoc 89:1314; with the noise
-    that the data have in place of an assumed one). The jackknife leaves an emotion out of all of them.
-
-    Unit: the emotion; population: emotions of which these are a sample.
-
-    Parameters
-    ----------
-    model, human, covariates
-        As for :func:`compare_given`.
-    halves : array or DataArray, shape (n_halves, n_covariates, n_pairs), optional
+    halves : array of shape (n_halves, n_covariates, n_pairs) or DataArray with dims half and pair, optional
         The covariates in the same order, each from half of the data; the estimate is then corrected for their noise.
         Halves in which a covariate is not defined for all the emotions that the whole has are left out.
 
@@ -96,17 +50,22 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
         a side does not vary, fewer than four emotions are left, or no half is. Emotions on which a covariate is not
         defined (NaN) are left out.
     """
-    kept = _are_defined(covariates)
-    noisier = [] if halves is None else [h[..., kept] for h in pair_values(model, halves)[1]]
-    noisier = [half for half in noisier if not np.isnan(half).any()]
+    kept, noisier = _are_defined(covariates), []
+    if halves is not None:
+        some = halves.transpose("half", ..., "pair") if isinstance(halves, xr.DataArray) else np.asarray(halves)
+        expected = np.atleast_2d(pair_values(covariates)[0]).shape
+        if some.shape[1:] != expected:
+            raise ValueError(f"halves must have shape (n_halves, {expected[0]}, {expected[1]}), got {some.shape}")
+        noisier = [half[:, kept] for half in pair_values(model, some)[1] if not np.isnan(half[:, kept]).any()]
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):
         return Estimate(*[float("nan")] * 9)
 
     def measure(some: np.ndarray) -> float:
-        whole, *parts = (_partial_rho(model[some], human[some], rows[:, some]) for rows in (covariates, *noisier))
-        return float(np.clip(2 * whole - np.mean(parts), -1, 1)) if parts else whole
+        sides = np.vstack([_ranks(model[some]), _ranks(human[some])])
+        whole, *parts = (_left_over(sides, rows[:, some]) for rows in (covariates, *noisier))
+        return _correlation(2 * whole - np.mean(parts, axis=0) if parts else whole)
 
     i, j = pair_index(n)
     without = [measure((i != k) & (j != k)) for k in range(n)]
@@ -127,7 +86,7 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     """Partial rank RSA tested by double semi-partialing (MRQAP; Dekker, Krackhardt & Snijders 2007, Psychometrika 72:563).
 
     What covariates leave of the *model* RDM is relabelled, and the covariates are taken out of both sides anew (of
-    permuted residuals too), so the statistic is the partial correlation, as :func:`compare_given` has it. Unlike a
+    permuted residuals too), so the statistic is the partial correlation, as :func:`estimate_given` has it. Unlike a
     permutation of the model itself this keeps the covariates' relation to the human RDM out of the null distribution.
 
     Unit: the emotion. Population: none, the relabellings of these emotions. Exchangeability assumed: the emotions of the
@@ -205,7 +164,7 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     Parameters
     ----------
     model, human, covariates
-        As in :func:`compare_given`.
+        As in :func:`estimate_given`.
     explainable : float
         Share of the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
 
@@ -224,8 +183,16 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
     return {"covariates": without, "both": with_model, "unique": (with_model - without) / explainable}
 
 
-def _partial_rho(model: np.ndarray, human: np.ndarray, covariates: np.ndarray) -> float:
-    return partial_correlation(_ranks(model), _ranks(human), _powers(covariates))
+def _left_over(sides: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+    """Variances and covariance [2, 2] of what covariates [k, m] leave of two sides [2, m], as shares of their variances."""
+    left = _residuals(sides, _powers(covariates))
+    return np.cov(left, bias=True) / np.outer(sides.std(1), sides.std(1))
+
+
+def _correlation(moments: np.ndarray) -> float:
+    """Correlation of two sides; 0 where nothing but rounding is left of either."""
+    variances = np.diag(moments)
+    return float(np.clip(moments[0, 1] / np.sqrt(variances.prod()), -1, 1)) if variances.min() > 1e-9 else 0.0
 
 
 def _ranks(rows: np.ndarray) -> np.ndarray:

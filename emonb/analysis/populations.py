@@ -21,6 +21,7 @@ from emonb.analysis.estimates import Estimate, from_t, pool_errors
 from emonb.analysis.ties import ROUNDING, varies
 
 ALL = "all"  # the row that speaks for all sizes N together
+COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
 MOST = 2_000_000
 """Selections of one half of the masks that are counted one by one; where there are more, selections are drawn."""
 
@@ -141,19 +142,9 @@ def compare_masks(
     """
     rows = {}
     for name in [*selective["size"].values.tolist(), ALL]:
-        sizes = selective["size"].values if name == ALL else [name]
-        own, drawn, shared = _arrange(selective, random, related, sizes)
-        variance, df = _spread(drawn, matched)
-        sd, n_sizes = np.sqrt(variance), len(variance)
-        of_own = sd * (shared.mean((0, 2)) @ sd) / n_sizes**2  # a size's part; over all sizes the variance of their mean
-        of_random = variance / (n_sizes**2 * drawn[0].size)
-        loss, cost = intact - own.mean(), intact - drawn.mean()
-        _, df = pool_errors(of_own + of_random, np.full(n_sizes, df))
-        excess = _divide(loss, cost, of_own.sum(), of_random.sum(), df)
-        error = np.sqrt(of_own.sum() + of_random.sum())
-        rows[name] = (*excess, loss - cost, error, loss, cost)
-    columns = [*Estimate._fields, "difference", "error", "own", "cost"]
-    return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), columns)
+        sizes = selective["size"].values.tolist() if name == ALL else [name]
+        rows[name] = _compare(*_arrange(selective, random, related, sizes), intact, matched)
+    return pd.DataFrame(list(rows.values()), pd.Index(list(rows), name="N"), COLUMNS)
 
 
 def compare_attributes(
@@ -176,7 +167,7 @@ def compare_attributes(
     Series
         As a row of :func:`compare_masks`.
     """
-    own, drawn, shared = _arrange(selective, random, related, selective["size"].values)
+    own, drawn, shared = _arrange(selective, random, related, selective["size"].values.tolist())
     values = own.mean(0) - (drawn.mean((0, 2)) if matched else 0.0)  # [attribute]
     n, r = len(values), shared.mean((1, 3))  # the attributes' masks of all sizes
     r = r / np.sqrt(np.outer(np.diag(r), np.diag(r)))
@@ -188,7 +179,7 @@ def compare_attributes(
     error, df = pool_errors(np.r_[of_own, of_random], np.r_[df, np.full(len(variance), df_random)])
     loss, cost = intact - own.mean(), intact - drawn.mean()
     excess = _divide(loss, cost, of_own, of_random.sum(), df)
-    return pd.Series([*excess, loss - cost, error, loss, cost], [*Estimate._fields, "difference", "error", "own", "cost"])
+    return pd.Series([*excess, loss - cost, error, loss, cost], COLUMNS)
 
 
 def permute_masks(
@@ -401,6 +392,18 @@ def _arrange(
     return own, drawn, shared.transpose("attribute", "size", "other", "other_size").values
 
 
+def _compare(own: np.ndarray, drawn: np.ndarray, shared: np.ndarray, intact: float, matched: bool) -> tuple[float, ...]:
+    """One row of :func:`compare_masks`; arrays as of :func:`_arrange`."""
+    variance, df = _spread(drawn, matched)
+    sd, n_sizes = np.sqrt(variance), len(variance)
+    of_own = sd * (shared.mean((0, 2)) @ sd) / n_sizes**2  # each size's part in the variance of the mean of all own masks
+    of_random = variance / (n_sizes**2 * drawn[0].size)
+    error, df = pool_errors(of_own + of_random, np.full(n_sizes, df))
+    loss, cost = float(intact - own.mean()), float(intact - drawn.mean())
+    excess = _divide(loss, cost, of_own.sum(), of_random.sum(), df)
+    return (*excess, loss - cost, error, loss, cost)
+
+
 def _spread(drawn: np.ndarray, matched: bool) -> tuple[np.ndarray, float]:
     """Variance between random masks of each size, matched ones around an attribute's mean, and its degrees of freedom."""
     groups = drawn if matched and drawn.shape[2] > 1 else drawn.reshape(len(drawn), 1, -1)
@@ -420,7 +423,7 @@ def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float)
             return Estimate(float(value), *[float("nan")] * 8)
         half = np.sqrt(b**2 - a * c)
         ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
-    return Estimate(float(value), *ends, *test[5:])
+    return Estimate(*(float(number) for number in (value, *ends, *test[5:])))
 
 
 def _count_outside(pairs: Sequence[tuple[np.ndarray, np.ndarray]], expected: float, apart: float) -> float:

@@ -57,6 +57,33 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(mean, coords, tuple(coords))
 
 
+def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """How emotions stand out (SD) and what they lose, both without margins: what :func:`test_profile` relates.
+
+    Parameters
+    ----------
+    loss, standing, cost
+        As of :func:`test_profile`.
+
+    Returns
+    -------
+    standing, loss : array [attribute, emotion]
+
+    Raises
+    ------
+    ValueError
+        Different attributes or emotions in the two tables.
+    """
+    for dim in ("attribute", "emotion"):
+        if set(loss[dim].values.tolist()) != set(standing[dim].values.tolist()):
+            raise ValueError(f"both tables must be of the same {dim}s, got {loss.sizes[dim]} and {standing.sizes[dim]}")
+    standing = standing.sel(attribute=loss.attribute, emotion=loss.emotion)
+    values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss / cost, standing))
+    y = _interaction(values)
+    y = y if varies(y, scale=np.abs(values).max()) else np.zeros_like(y)
+    return _interaction(scipy.stats.zscore(levels, axis=1)), y
+
+
 def test_profile(
     loss: xr.DataArray,
     standing: xr.DataArray,
@@ -106,14 +133,9 @@ def test_profile(
     ValueError
         Different attributes or emotions in the two tables.
     """
-    for dim in ("attribute", "emotion"):
-        if set(loss[dim].values.tolist()) != set(standing[dim].values.tolist()):
-            raise ValueError(f"both tables must be of the same {dim}s, got {loss.sizes[dim]} and {standing.sizes[dim]}")
+    x, y = pair_tables(loss, standing, cost)
     standing = standing.sel(attribute=loss.attribute, emotion=loss.emotion)
     values, levels = (table.transpose("attribute", "emotion").to_numpy() for table in (loss / cost, standing))
-    x = _interaction(scipy.stats.zscore(levels, axis=1))
-    y = _interaction(values)
-    y = y if varies(y, scale=np.abs(values).max()) else np.zeros_like(y)
     n, m = y.shape
     slope, scale = float((x * y).sum() / (x**2).sum()), (x**2).sum()
     products = x @ y.T / scale  # [attribute of the emotions' standing, mask]
@@ -129,7 +151,8 @@ def test_profile(
     variance = (n - 1) * np.var(left[:n]) + (m - 1) * np.var(left[n:])
     p, p_greater = _two_sided(by_attribute, slope)
     if not y.any() or not x.any():  # nothing that is lost, or nothing it could go with
-        return Profile(from_t(slope, 0.0, n - 1), *[float("nan")] * 3, 0)
+        nothing = float("nan")
+        return Profile(from_t(slope, 0.0, n - 1), nothing, nothing, nothing, 0)
     estimate = from_t(slope, float(np.sqrt(variance)), n - 1)._replace(p=p, p_greater=p_greater)
     r = float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
     p_random = np.nan

@@ -10,8 +10,8 @@ import xarray as xr
 
 from emonb.analysis.attributes import search_neurons
 from emonb.analysis.estimates import Estimate
-from emonb.analysis.lesions import mean_depth
 from emonb.analysis.multiverse import specify
+from emonb.analysis.populations import rank_masks
 from emonb.analysis.rdm import rank_neuron_rdms
 from emonb.analysis.specifications_lesions import plan_lesions
 from emonb.analysis.specifications_maps import plan_maps
@@ -23,7 +23,6 @@ CHOICES = (
     "comparison",
     "measure",
     "baseline",
-    "depth",
     "attributes",
     "permuted",
     "distance",
@@ -70,11 +69,11 @@ def specify_claims(
     if set(choosing_seeds) != set(activations.seed.values.tolist()):
         chosen = activations.activation.sel(seed=list(choosing_seeds))
         light = search_neurons(rank_neuron_rdms(chosen, humans), humans)
-    depth = mean_depth(light["rank"], sizes)
+    sets = rank_masks(light["rank"], sizes)
     claims = {
         **plan_maps(activations.activation, rdms, words, humans.score, seed),
         **plan_neurons(ranks, humans, own, seed),
-        **plan_lesions(lesions, depth, float(activations.layer.mean()), rdms, humans.score, sizes, seed),
+        **plan_lesions(lesions, sets, rdms, humans.score, sizes, seed),
     }
     curves = []
     for name, (choices, analyse) in claims.items():

@@ -8,36 +8,32 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.depth import adjust_for_depth
 from emonb.analysis.estimates import Estimate
 from emonb.analysis.importance import draw_importance, name_subsets, test_loss
 from emonb.analysis.multiverse import Plan, known, named
-from emonb.analysis.populations import ALL, compare_fixed, compare_sampled, find_majority, is_matched, mask_means
+from emonb.analysis.populations import ALL, compare_masks, is_matched, mask_means, relate_masks
+from emonb.analysis.profile import stand_out, test_profile
 from emonb.analysis.rdm import halve
-from emonb.analysis.specificity import test_specificity
 
 PERMUTATIONS = 999
-AREA, INTACT = "area", "intact"
+INTACT = "intact"
 
 
 def plan_lesions(
     lesions: xr.Dataset,
-    depth: xr.DataArray,
-    middle: float,
+    sets: xr.DataArray,
     rdms: xr.Dataset,
     score: xr.DataArray,
     sizes: Sequence[int],
     seed: int,
 ) -> dict[str, Plan]:
-    """Choices and analysis of *lesions*, *lesions-general*, *majority*, *specificity* and *importance*.
+    """Choices and analysis of *lesions*, *profile* and *importance*.
 
     Parameters
     ----------
     lesions : Dataset
-    depth : DataArray, dims (attribute, size)
-        Mean layer of the neurons silenced (:func:`emonb.analysis.lesions.mean_depth`).
-    middle : float
-        Mean layer of the network.
+    sets : DataArray of bool, dims (attribute, size, layer, neuron)
+        The neurons silenced (:func:`emonb.analysis.populations.rank_masks`).
     rdms : Dataset
         ``human`` (pair), ``attribute_rdm`` (attribute, pair).
     score : DataArray, dims (emotion, attribute)
@@ -46,65 +42,45 @@ def plan_lesions(
     """
     masks = _Masks(lesions, sizes)
     return {
-        **_lesions(masks, depth, middle),
-        "majority": _majority(masks, seed),
-        "specificity": _specificity(masks, score, seed),
+        "lesions": _lesions(masks, sets),
+        "profile": _profile(masks, rdms, seed),
         "importance": _importance(masks, rdms, score, seed),
     }
 
 
-def _lesions(masks: "_Masks", depth: xr.DataArray, middle: float) -> dict[str, Plan]:
-    """Random minus selective masks, for these attributes and for attributes in general."""
+def _lesions(masks: "_Masks", sets: xr.DataArray) -> Plan:
+    """Loss under attributes' masks as a share of that under each kind of random mask."""
+    related = {matched: relate_masks(sets, matched) for matched in {is_matched(k) for k in masks.choices["comparison"]}}
 
     @cache
-    def compare(population: str, comparison: str, measure: str, seeds_: str, area: bool) -> pd.DataFrame:
+    def compare(comparison: str, measure: str, seeds_: str) -> pd.DataFrame:
         selective, random = masks.pair(seeds_, measure, comparison)
-        if population == "fixed":
-            return compare_fixed(selective, random, area)
-        return compare_sampled(selective, random, is_matched(comparison), area)
+        matched, intact = is_matched(comparison), masks.intact(seeds_, measure)
+        return compare_masks(selective, random, related[matched], intact, matched)
 
-    @cache
-    def adjust(comparison: str, measure: str, seeds_: str) -> pd.DataFrame:
-        selective, random = masks.pair(seeds_, measure, comparison)
-        return adjust_for_depth(selective, depth.sel(attribute=selective.attribute), random, middle)
-
-    def fixed(comparison: str, measure: str, seeds_: str, N: Any) -> Estimate | None:
-        return _row(compare("fixed", comparison, measure, seeds_, N == AREA), N)
-
-    def sampled(comparison: str, measure: str, seeds_: str, N: Any, depth_: str) -> Estimate | None:
-        if depth_ == "no":
-            return _row(compare("sampled", comparison, measure, seeds_, N == AREA), N)
-        return None if N == AREA or is_matched(comparison) else _row(adjust(comparison, measure, seeds_), N)
-
-    choices = masks.choices if len(masks.sizes) == 1 else {**masks.choices, "N": [*masks.choices["N"], AREA]}
-    return {
-        "lesions": named(choices, fixed),
-        "lesions-general": named({**choices, "depth_": ["no", "adjusted"]}, sampled),
-    }
-
-
-def _majority(masks: "_Masks", seed: int) -> Plan:
     def analyse(comparison: str, measure: str, seeds_: str, N: Any) -> Estimate | None:
-        return known(find_majority(*masks.pair(seeds_, measure, comparison, N, by_emotion=True), PERMUTATIONS, seed))
+        return _row(compare(comparison, measure, seeds_), N)
 
     return named(masks.choices, analyse)
 
 
-def _specificity(masks: "_Masks", score: xr.DataArray, seed: int) -> Plan:
-    """Loss against the intact network, or against each kind of random mask."""
+def _profile(masks: "_Masks", rdms: xr.Dataset, seed: int) -> Plan:
+    """Loss against the intact network, or against each kind of random mask; as a share of what the latter cost."""
+    standing, kinds = stand_out(rdms.attribute_rdm), masks.choices["comparison"]
 
     def analyse(measure: str, seeds_: str, N: Any, baseline: str) -> Estimate | None:
         loss = masks.loss(seeds_, measure, baseline, N, by_emotion=True).mean("size")
         if loss.sizes["attribute"] < 3:
             return None
-        level = score.transpose("attribute", "emotion").sel(attribute=loss.attribute)
-        return known(test_specificity(loss, level, PERMUTATIONS, seed).slope)
+        random = masks.pair(seeds_, measure, kinds[0] if baseline == INTACT else baseline, N)[1]
+        cost = masks.intact(seeds_, measure) - float(random.mean())
+        return known(test_profile(loss, standing.sel(attribute=loss.attribute), PERMUTATIONS, seed, cost).slope)
 
     return named(_baselines(masks.choices), analyse)
 
 
 def _importance(masks: "_Masks", rdms: xr.Dataset, score: xr.DataArray, seed: int) -> Plan:
-    """Loss as for specificity; all attributes, or without the two that are most alike; attributes or emotions permuted."""
+    """Loss as for the profile; all attributes, or without the two that are most alike; attributes or emotions permuted."""
     drawn = draw_importance(rdms.attribute_rdm, rdms.human, PERMUTATIONS, seed)
     subsets = name_subsets(score)
 
@@ -137,7 +113,11 @@ class _Masks:
         def read(seeds_: str, measure: str, kind: str, by_emotion: bool) -> xr.DataArray:
             return mask_means(data.sel(seed=seeds[seeds_]), kind, self.sizes, measure, by_emotion)
 
-        self._read = read
+        def intact(seeds_: str, measure: str) -> float:
+            baseline = data["baseline" if measure == "accuracy" else f"baseline_{measure}"]
+            return float(baseline.sel(seed=seeds[seeds_]).mean())
+
+        self._read, self.intact = read, intact
 
     def pair(
         self, seeds_: str, measure: str, comparison: str, N: Any = ALL, by_emotion: bool = False
@@ -161,5 +141,5 @@ def _baselines(choices: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _row(table: pd.DataFrame, name: Any) -> Estimate | None:
-    row = table.loc[ALL if name == AREA else name]
+    row = table.loc[name]
     return known(Estimate(*(float(row.get(field, np.nan)) for field in Estimate._fields)))

@@ -68,7 +68,7 @@ def measure_reliability(halves: xr.Dataset) -> dict[str, float]:
     """
     found = {}
     for name, rdms in halves.items():
-        both = rdms.to_numpy().reshape(-1, 2, rdms.sizes["pair"])
+        both = rdms.transpose("half", "pair").to_numpy().reshape(-1, 2, rdms.sizes["pair"])
         r = np.array([_correlate_defined(*pair) for pair in both])
         found[str(name)] = float(np.mean(2 * r / (1 + r)))
     return found

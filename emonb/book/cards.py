@@ -106,6 +106,8 @@ def read_verdict(claim: Claim, entry: Entry) -> str:
     text = fill_counts(claim.reads.get(kind_of(entry), ""), counts)  # type: ignore[call-overload]
     if entry["holds"] == "yes, too small to matter":
         text += " It is smaller than what would matter."
+    if "withheld" in entry:
+        text += f" The rule says {entry['withheld']}, but this test may not: {claim.no_yes}."
     if edges := entry.get("edges"):
         text += f" At the edge: {'; '.join(edges)}."
     return text

@@ -65,6 +65,7 @@ class Claim(Strict):
     mark: Mark | None = None
     stated: tuple[Statement, ...] = ()
     truth: tuple[Known, ...] = ()
+    no_yes: str | None = Field(None, description="why its test may print no yes: it says so of nothing too often")
     reads: dict[Read, str] = Field(description="the verdict in words; {k}: the count")
 
     @model_validator(mode="after")
@@ -83,11 +84,16 @@ class Claim(Strict):
         """Evidence that was recorded."""
         return Evidence(*(known(quantities, f"{self.evidence}.{name}") for name in Evidence._fields))
 
-    def judge(self, evidence: Evidence) -> Verdict:
-        """Apply the rule to evidence."""
+    def apply_rule(self, evidence: Evidence) -> Verdict:
+        """What the rule says of evidence, whatever the test is worth."""
         if self.is_count:
             return decide_count(evidence.value, evidence.p)
         return evidence.decide(self.smallest.effect, self.side)
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """The verdict that is printed: the rule's, but undecided in place of a *yes* that its test is not good for."""
+        verdict = self.apply_rule(evidence)
+        return "undecided" if self.no_yes and verdict.startswith("yes") else verdict
 
     def known_in(self, world: str) -> Known | None:
         """What is declared of a planted world; None of any other study."""

@@ -27,9 +27,7 @@ def draw_best(p: pd.DataFrame, level: float) -> Figure:
     for (title, values), (colour, marker) in zip(p.loc[order].items(), looks, strict=True):
         ax.plot(values, range(len(order)), marker, color=colour, ms=7, mec="white", label=title)
     ax.axvline(level, color=INTACT, lw=0.9, ls="--", label=f"p = {level:g}")
-    ax.set(
-        yticks=range(len(order)), yticklabels=order, xscale="log", xlabel="p of the best of all neurons"
-    )
+    ax.set(yticks=range(len(order)), yticklabels=order, xscale="log", xlabel="p of the best of all neurons")
     ax.invert_yaxis()
     ax.invert_xaxis()
     fig.legend(loc="outside lower center", ncols=3, fontsize=8)

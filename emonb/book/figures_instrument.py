@@ -128,7 +128,9 @@ def draw_alarms(errors: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     for level, style in ((NOMINAL, ":"), (ALPHA, "--")):
         ax.axvline(level, color=FAINT, lw=0.9, ls=style)
     ax.set_yticks(range(len(titles)), list(titles.values()))
-    ax.set(xlim=(0, 0.5), ylim=(len(titles) - 0.4, -0.6), xlabel="share judged yes where nothing is there")
+    alarms = errors[errors["error"] == "false alarm"]
+    right = max(0.35, 1.05 * float((alarms["k"] / alarms["n"]).max() if len(alarms) else 0))
+    ax.set(xlim=(0, right), ylim=(len(titles) - 0.4, -0.6), xlabel="share judged yes where nothing is there")
     handles = [plt.Line2D([], [], color=RANDOM, marker=m, lw=0.8, ms=4, label=name) for name, m in marks.items()]
     ax.legend(handles=handles, loc="lower right")
     return finish(fig)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -89,6 +88,25 @@ def draw_importance(
     return finish(fig)
 
 
+def draw_standing(standing: np.ndarray, loss: np.ndarray, measured: str) -> Figure:
+    """Draw losses on how emotions stand out (:func:`~emonb.analysis.profile.pair_tables`), in ten groups too; the slope."""
+    x, y = standing.ravel(), 100 * loss.ravel()
+    fig, ax = plt.subplots(figsize=(6.2, 4.0))
+    ax.plot(x, y, ".", color=FAINT, ms=5, mew=0)
+    groups = np.array_split(np.argsort(x), min(10, len(x)))
+    means = [(x[group].mean(), y[group].mean()) for group in groups]
+    ax.plot(*np.transpose(means), "o", color=SELECTIVE, ms=8, mec="white", label="means of ten groups")
+    if varies(x):
+        ends = np.array([x.min(), x.max()])
+        ax.plot(ends, ends * (x @ y) / (x @ x), color=SELECTIVE, lw=1.5)
+    ax.axhline(0, color=INTACT, lw=0.8)
+    ax.set(
+        xlabel="how an emotion stands out on the attribute (SD)", ylabel=f"{measured} lost (% of what random masks cost)"
+    )
+    ax.legend(loc="upper left")
+    return finish(fig)
+
+
 def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across: int = 3) -> Figure:
     """Draw every claim's effect under every combination of choices, sorted, with its 95 % interval; orange where it passes.
 
@@ -116,17 +134,4 @@ def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str], across:
         ax.set(xlabel="specifications, sorted", xticks=[], ylim=(seen.min() - room, seen.max() + room))
     for ax in list(axes.flat)[len(titles) :]:
         ax.axis("off")
-    return finish(fig)
-
-
-def draw_shares(shares: pd.DataFrame) -> Figure:
-    """Draw the share (%) of specifications that pass, one row an option, one column a claim; grey where there is none."""
-    fig, ax = plt.subplots(figsize=(min(0.8 * shares.shape[1] + 3.4, 9.2), 0.26 * len(shares) + 1.6))
-    ax.set_facecolor("#DDDDDD")
-    sns.heatmap(
-        shares, ax=ax, mask=shares.isna(), cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 9},
-        linewidths=0.3, cbar_kws={"label": "specifications that pass (%)", "shrink": 0.6},
-    )  # fmt: skip
-    ax.set(xlabel="", ylabel="")
-    ax.set_xticklabels(ax.get_xticklabels(), rotation=35, ha="right")
     return finish(fig)

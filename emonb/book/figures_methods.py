@@ -1,32 +1,18 @@
-"""How structure, attributes and lesions are measured: a drawing each, of made-up numbers."""
+"""How attributes and lesions are measured: a drawing each, of made-up numbers."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish
+from emonb.book.figures import INTACT, RANDOM, SELECTIVE, finish
 from emonb.book.figures_pipeline import NETWORK
 
 _EMOTIONS = ("joy", "love", "fear", "anger", "grief")
 _PLACES = {
-    "people": [0.0, 0.5, 3.2, 3.0, 2.5],
     "network": [0.2, 0.0, 2.6, 3.3, 1.6],
     "attribute": [0.1, 0.4, 3.0, 2.4, 2.9],
 }
-
-
-def draw_rdm_comparison() -> Figure:
-    """Draw how two maps are compared: distances of all pairs, for people and for the network, and their ranks."""
-    fig, (left, middle, right) = _panels([1.25, 1.25, 1.5])
-    first, second = (_draw_rdm(ax, _PLACES[who], who) for ax, who in ((left, "people"), (middle, "network")))
-    i, j = np.triu_indices(len(first), 1)
-    x, y = (np.argsort(np.argsort(rdm[i, j], kind="stable")) + 1 for rdm in (first, second))
-    right.plot(x, y, "o", color=INTACT, ms=6)
-    right.plot([1, len(x)], [1, len(x)], "--", color=FAINT, lw=1)
-    right.set(xlabel="rank of a pair, people", ylabel="rank, network", xticks=[1, 5, 10], yticks=[1, 5, 10], aspect="equal")
-    right.set_title("do they rank the pairs alike?", fontsize=10)
-    return finish(fig)
 
 
 def draw_searchlight() -> Figure:

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from emonb.analysis import maps
 from emonb.analysis.rdm import pair_labels, to_square
-from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish, name_points
+from emonb.book.figures import FAINT, INTACT, RANDOM, SELECTIVE, finish
 
 
 def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:
@@ -41,23 +41,24 @@ def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:
     return finish(fig)
 
 
-def draw_moves(human: xr.DataArray, model: xr.DataArray) -> Figure:
-    """Draw the human map, and an arrow from each emotion to where the network has it.
+def draw_pairs(human: xr.DataArray, model: xr.DataArray, kinds: Mapping[str, np.ndarray]) -> Figure:
+    """Draw all pairs of emotions by the percentile of their distance for people and for the network.
 
-    Classical scaling of rank percentiles, so that a few outlying emotions do not squeeze all others into one corner; the
-    network's map is rotated, reflected and scaled onto the human one.
+    Parameters
+    ----------
+    human, model : DataArray, dims (pair,)
+    kinds : mapping of str to array of bool, shape (n_pairs,)
+        At most three, each in a panel of its own; in grey the other pairs.
     """
-    there = maps.map_emotions(rankdata(human) / human.size)
-    here = maps.align_map(maps.map_emotions(rankdata(model) / model.size), there)
-    fig, ax = plt.subplots(figsize=(7.6, 5.6))
-    for a, b in zip(there, here, strict=True):
-        ax.annotate("", b, a, arrowprops={"arrowstyle": "-|>", "color": SELECTIVE, "lw": 0.9, "alpha": 0.6, "shrinkA": 3})
-    ax.plot(*here.T, ".", color=SELECTIVE, ms=1)  # so that the axes hold the arrows' ends
-    ax.plot(*there.T, "o", color=RANDOM, ms=5, label="people")
-    ax.plot([], [], "-", color=SELECTIVE, label="to where the network has it")
-    name_points(ax, there[:, 0], there[:, 1], pair_labels(human))
-    ax.set(xlabel="dimension 1 (a.u.)", ylabel="dimension 2 (a.u.)")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    x, y = (100 * (rankdata(rdm) - 0.5) / rdm.size for rdm in (human, model))
+    fig, axes = plt.subplots(1, len(kinds), figsize=(3.1 * len(kinds) + 0.4, 3.5), sharey=True, squeeze=False)
+    colours = (RANDOM, SELECTIVE, INTACT)
+    for ax, (kind, mine), colour in zip(axes[0], kinds.items(), colours, strict=False):
+        ax.plot(x[~mine], y[~mine], ".", color=FAINT, ms=3)
+        ax.plot(x[mine], y[mine], ".", color=colour, ms=5)
+        ax.set(title=kind, xlabel="people (percentile)", xticks=(0, 50, 100), yticks=(0, 50, 100))
+        ax.set_aspect("equal")
+    axes[0, 0].set_ylabel("network (percentile)")
     return finish(fig)
 
 

@@ -140,7 +140,7 @@ def _count_simulated(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
             place = f"effect {cell['effect']:.2f}"
             rows.append([claim.id, "miss", "simulated", place, n - said_yes, n])
             rows.append([claim.id, "false no", "simulated", place, int(cell["no"]), n])
-        elif cell["kind"] or cell["strength"] == 0:
+        elif bool(cell["kind"]) != (cell["strength"] == 0) or cell["kind"] == "lot":
             rows.append([claim.id, "false alarm", "simulated", place, said_yes, n])
     return rows
 
@@ -161,7 +161,8 @@ def _count_planted(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
 def find_unsound(errors: pd.DataFrame) -> dict[str, str]:
     """Claims whose test says *yes* of nothing more often than .05, beyond chance, somewhere: claim -> the worst place.
 
-    Such a claim prints no *yes*: a test holds every committed ledger to it.
+    Such a claim prints no *yes*: its ``no_yes`` in ``data/claims.yml`` says why, and a test holds
+    every committed ledger to it.
     """
     alarms = errors[(errors["error"] == "false alarm") & (errors["low"] > ALPHA)]
     worst = alarms.sort_values("low").groupby("claim").tail(1)

@@ -28,7 +28,8 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     Returns
     -------
     dict
-        ``holds`` (one of :data:`emonb.book.verdict.Verdict`), ``edges`` (what would turn it, where
+        ``holds`` (one of :data:`emonb.book.verdict.Verdict`; where a *yes* is ``withheld``, what
+        the rule said stands there), ``edges`` (what would turn it, where
         little would), ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the
         released files give, ``released``; whether it is ``exploratory`` in this study;
         ``estimate``, ``low``, ``high`` (95 %), ``low90``, ``high90``, ``p`` and its ``side``,
@@ -51,6 +52,8 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
         "population": claim.population,
         "sesoi": smallest,
     }
+    if (rule := claim.apply_rule(evidence)) != entry["holds"]:
+        entry["withheld"] = rule
     if claim.of is not None:
         entry["of"] = _whole(quantities, claim.of)
     elif edges := list(evidence.edges(smallest, claim.side)):

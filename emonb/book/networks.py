@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from emonb.book import prose
 from emonb.book.cards import HOLDS, Entry, describe_effect
 from emonb.book.claims import Claim, Declarations
 from emonb.book.saying import write_number
-from emonb.book.tables import Html, Text, format_number
+from emonb.book.tables import Html, format_number
 from emonb.study import Study
 
 Ledgers = Mapping[str, Mapping[str, Any]]
@@ -38,7 +37,7 @@ class Pair(NamedTuple):
     @property
     def outcome(self) -> str:
         """One of :data:`OUTCOMES`."""
-        found = [None if entry is None else str(entry["holds"]) for entry in self.entries]
+        found = [None if entry is None else str(entry["holds"]).partition(",")[0] for entry in self.entries]
         if None in found or "not tested" in found:
             return "not yet"
         if self.claim.is_count:
@@ -145,21 +144,6 @@ def count_differences(pairs: list[Pair]) -> dict[str, float]:
     return {"compared": float(len(gaps)), "apart": float(sum(low > 0 or high < 0 for _, low, high in gaps))}
 
 
-def gather(ledgers: Ledgers, *editions: str) -> dict[str, float]:
-    """Quantities of editions under ``EDITION.NAME``, for :func:`say`; what is undefined is NaN."""
-    return {
-        f"{edition}.{name}": math.nan if value is None else float(value)
-        for edition in editions
-        for name, value in ledgers.get(edition, {}).get("quantities", {}).items()
-    }
-
-
-def say(text: str, quantities: Mapping[str, float], when: str | None = None, **names: str | float) -> Text | None:
-    """Fill a sentence as :meth:`emonb.run.runs.Run.say` does."""
-    filled = prose.fill(" ".join(text.split()), quantities, when, **names)
-    return None if filled is None else Text(filled)
-
-
 BASELINES = {
     "prompts on RoBERTa": ("published.structure.fit.value", "published.prompts.accuracy"),
     "prompts on RoBERTa, less what all share": ("published.structure.centred.rho", "published.prompts.accuracy"),
@@ -209,71 +193,6 @@ def find_baselines(quantities: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "accuracy"])
 
 
-def say_gains(quantities: Mapping[str, float], own: str, unclear: str) -> Text:
-    """Say for each untrained network how much better the trained one fits people, and what that means; or "not yet".
-
-    Parameters
-    ----------
-    quantities : mapping of str to float
-        From :func:`gather`.
-    own : str
-        What a difference that is shown means.
-    unclear : str
-        What is open where none is shown; goes on after "so".
-    """
-    text = (
-        "MiniLM's prompts fit people better by **{by.value:+.2f}** [{by.low:+.2f}, {by.high:+.2f}] than those on the same "
-        "network with {form} (accuracy there {by.accuracy:.2f})."
-    )
-    said, shown = [], []
-    for baseline, form in FORMS.items():
-        names: dict[str, Any] = {"by": f"minilm.knowledge.{baseline}", "form": form}
-        if (found := say(text, quantities, "by.value", **names)) is not None:
-            said.append(str(found))
-            shown.append(say(own, quantities, "by.low > 0", **names))
-    if any(shown):
-        said = [f"{found} {meant or 'This difference is not shown.'}" for found, meant in zip(said, shown, strict=True)]
-    elif said:
-        said.append(f"{'Neither difference is' if len(said) == 2 else 'This difference is not'} shown, so {unclear}")
-    return Text(" ".join(said) or "No prompts on random weights have been compared yet.")
-
-
-def say_doses(apart: pd.DataFrame, doses: pd.DataFrame, text: str, smallest: float = 0.01) -> Text | None:
-    """Say how selective masks differ from matched ones at twice their strength and alone, and whether it could matter.
-
-    Parameters
-    ----------
-    apart, doses : DataFrame
-        From :func:`emonb.analysis.ablations.compare_doses` (other - selective) and ``summarise_doses``.
-    text : str
-        With ``only`` (value, low, high; selective - other), ``twice`` (the same, without its sign), ``way`` (whether
-        twice is higher or lower), ``alone`` and ``so``.
-    smallest : float
-        Difference in accuracy that would matter.
-    """
-    alone = float(doses.xs("only", level="dose")["value"].mean())
-    numbers, way = {"alone": alone}, "higher"
-    for name, dose in (("twice", "2"), ("only", "only")):
-        other = apart.loc[dose, ["value", "low", "high"]].astype(float)
-        gap = -other[["value", "high", "low"]]  # selective - other: the ends change places
-        if name == "twice" and gap["value"] < 0:
-            gap, way = other, "lower"
-        numbers |= dict(zip((f"{name}.value", f"{name}.low", f"{name}.high"), gap, strict=True))
-    nothing = "So these neurons are not sufficient, whoever chose them: without the others no prompt works."
-    little = "So it makes no difference that would matter whose neurons are kept."
-    more = "So an attribute's own neurons carry more of the task than others."
-    conditions = {
-        "alone < .55": nothing,
-        f"only.low > -{smallest} and only.high < {smallest}": little,
-        "only.low > 0": more,
-    }
-    for when, so in conditions.items():
-        said = say(text, numbers, when, so=so, way=way)
-        if said is not None:
-            return said
-    return say(text, numbers, so="", way=way)
-
-
 def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
     """What :func:`emonb.analysis.ablations.compare_ablations` found, as text; a mask *fails* that no prompt survives."""
     rows = {
@@ -286,26 +205,3 @@ def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
     spelt = {"auc": "AUC", "random_layer": "as many in each layer", "random_matched": "matched", "random_norm": "norm"}
     names = [f"{way}, {spelt.get(measure, measure)}, {spelt.get(kind, kind)}" for way, measure, kind in lost.index]
     return pd.DataFrame(rows, pd.Index(names)).rename_axis(columns="put in place, measure, compared with")
-
-
-def say_unable(lost: pd.DataFrame, comparison: str, text: str) -> Text | None:
-    """Say which masks leave the network unable to do the task under mean ablation, and why; nothing where none does.
-
-    Parameters
-    ----------
-    lost : DataFrame
-        From :func:`emonb.analysis.ablations.compare_ablations`, with kinds ``random`` and ``comparison``.
-    comparison : str
-    text : str
-        With ``unable``, ``plain``, ``matched`` (shares), ``rest``, ``rest_matched``, ``why``.
-    """
-    plain, matched = (lost.loc[("mean", "accuracy", kind)] for kind in ("random", comparison))
-    numbers = {"unable": plain["unable"], "plain": plain["unable_random"], "matched": matched["unable_random"]}
-    numbers |= {"rest": plain["rest"], "rest_matched": matched["rest"]}
-    why = (
-        "A few neurons are always strongly active at the answer's place; a mask that holds one puts that value everywhere. "
-        "Masks matched on activation hold hardly any: what the matched comparison seems to show is the work of these few."
-    )
-    found = {name: float(value) for name, value in numbers.items()}
-    said = say(text, found, "unable > matched and plain > matched", why=why)
-    return said or say(text, found, "unable > 0 or plain > 0", why="")

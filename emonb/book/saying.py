@@ -8,7 +8,8 @@ quantities alone, such as ``{{ (1 - a.rate)|write(".0%") }}``, is as good as the
 
 An undefined quantity (NaN) prints "undefined", and no comparison with it holds, so that its
 ``{% else %}`` is said; where that matters ask ``{% if a is known %}``, true of what was recorded and
-is defined, or ``is decided``, of an effect with its interval. Roles and directives are written
+is defined, or ``is decided``, of an effect with its interval. ``is positive`` (``negative``) tells
+whether an effect's 95 % interval lies above (below) zero. Roles and directives are written
 plainly: ``{term}`RDM```, ``:::{dropdown}``. A brace that shall be printed, as in a formula, is
 escaped, or a space follows it: ``\{a}``, ``_{ a }``.
 
@@ -168,9 +169,9 @@ def interval(effect: Branch, digits: int = 2, sign: str = "") -> str:
 
 
 def is_known(value: Any) -> bool:
-    """Tell whether a quantity, or an effect's value, was recorded and is defined."""
+    """Tell whether a quantity was recorded and is defined; of the beginning of several, its ``value`` if it has one."""
     if isinstance(value, Branch) and not isinstance(value, float):
-        value = value.value
+        return isinstance(value.value, Missing) or is_known(value.value)
     return not isinstance(value, jinja2.Undefined) and not (isinstance(value, float) and math.isnan(value))
 
 
@@ -182,6 +183,7 @@ def is_decided(effect: Any) -> bool:
 _JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=write)
 _JINJA.filters |= {"write": write, "hundred": lambda share: 100 * share}
 _JINJA.tests |= {"known": is_known, "decided": is_decided}
+_JINJA.tests |= {"positive": lambda effect: effect.low > 0, "negative": lambda effect: effect.high < 0}
 _JINJA.globals["interval"] = interval
 
 
@@ -228,7 +230,7 @@ def render(
     try:
         asked = jinja2.meta.find_undeclared_variables(_JINJA.parse(source)) - given.keys() - _JINJA.globals.keys()
         return _JINJA.from_string(source).render({**{name: look_up(name) for name in asked}, **given}).strip()
-    except (jinja2.TemplateError, ClaimError, TypeError, ValueError) as error:
+    except (jinja2.TemplateError, ClaimError, ArithmeticError, TypeError, ValueError) as error:
         raise ClaimError(f"{MAGIC}, line {_line_of(error) + 1} of the cell: {error}") from None
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.masks import move_masks
 from emonb.model.backbone import open_backbone
 from emonb.model.compute import limit_threads
 from emonb.model.silencing import open_sweep
@@ -75,3 +74,24 @@ def lesion_moved(
         swept[name] = tuple(axes), np.where(silences[:, None, None], every, np.nan)
     about = {"ablation": lesions.ablation, "split": lesions.split, "size": size, "within_layers": int(within_layers)}
     return swept.assign_attrs(about)
+
+
+def move_masks(masks: xr.DataArray, number: int, within_layers: bool, seed: int) -> xr.DataArray:
+    """Move masks together by one random bijection of neurons; they keep their sizes and overlaps.
+
+    Parameters
+    ----------
+    masks : DataArray of bool, dims (mask, layer, neuron)
+    number : int
+        Of the bijection; it and the seed draw it.
+    within_layers : bool
+        Every neuron stays in its layer, and so each mask keeps its number of neurons a layer.
+    seed : int
+    """
+    rng = np.random.default_rng([seed, number, *b"moved"])
+    values = masks.transpose("mask", "layer", "neuron").to_numpy()
+    if within_layers:
+        moved = np.stack([layer[:, rng.permutation(values.shape[2])] for layer in values.swapaxes(0, 1)], axis=1)
+    else:
+        moved = values.reshape(len(values), -1)[:, rng.permutation(values[0].size)].reshape(values.shape)
+    return masks.transpose("mask", "layer", "neuron").copy(data=moved)

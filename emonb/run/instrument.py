@@ -71,8 +71,9 @@ def simulate(n: int = N, seed: int = SEED, log: Callable[[str], None] = lambda l
             rows += found
     at_bound = []
     for number, claim in enumerate(declarations().claims, 1001):
-        strength = None if claim.is_count else find_strength(rows, claim)
-        if strength is None:
+        if claim.is_count:
+            continue
+        if (strength := find_strength(rows, claim)) is None:
             log(f"{claim.id}: no strength of the design brings its effect to its bound")
             continue
         found = _simulate_cell(tests[claim.id], number, MIDDLE._replace(strength=strength), n, seed, log)
@@ -119,11 +120,14 @@ def write_rates(rows: list[dict[str, Any]], path: Path) -> Path:
 
 
 def _count(found: list[dict[str, Estimate]], cell: Cell, declared: Declarations) -> list[dict[str, Any]]:
-    rows = []
+    """Count verdicts; what a test gives beside claims' evidence is not judged."""
+    rows, known = [], {claim.id for claim in declared.claims}
     for name in found[0]:
         claim, _, kind = name.partition(":")
+        if claim not in known:
+            continue
         evidence = [Evidence(**one[name].evidence()) for one in found]
-        verdicts: Counter[str] = Counter(declared.claim(claim).judge(one) for one in evidence)
+        verdicts: Counter[str] = Counter(declared.claim(claim).apply_rule(one) for one in evidence)
         counts = {verdict: verdicts[verdict] for verdict in (*JUDGED, "not tested")}
         effect = float(np.nanmean([one[name].value for one in found]))
         planted = {"claim": claim, "kind": kind, **cell._asdict()}

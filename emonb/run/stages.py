@@ -5,7 +5,6 @@ from typing import Any
 
 from emonb.data import checkpoints, sources
 from emonb.errors import StudyError
-from emonb.paths import data_dir
 from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
@@ -37,8 +36,7 @@ def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
 def _committed_moved(study: Study) -> Mapping[Any, str]:
     """The file of moved masks, which are committed as they come: there may be none yet."""
     names = _committed("bijections")(study)
-    path = data_dir() / names["bijections"].removeprefix("committed:")
-    return names if path.is_file() else {}
+    return names if sources.fingerprint(names["bijections"]) else {}
 
 
 def _released(field: str) -> Callable[[Study], str]:

@@ -100,10 +100,10 @@ def _measure_words(positions: np.ndarray) -> np.ndarray:
 
 
 def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
-    """Evidence on *structure*, *words*, *knowledge* and *reliance* from one data set.
+    """Evidence on *structure*, *words* and *reliance* from one data set.
 
-    At strength 0 the network of *structure* and *reliance* is unrelated to people; that of *words* and *knowledge* knows
-    what comments say (half of the attributes), as an untrained network does too, and nothing beyond.
+    At strength 0 the network of *structure* and *reliance* is unrelated to people; that of *words* knows what comments say
+    (half of the attributes), as an untrained network does too, and nothing beyond.
     """
     rng = np.random.default_rng(seed)
     people, number = draw_people(rng, cell.correlation), int(rng.integers(1 << 31))
@@ -111,18 +111,16 @@ def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int =
     known, beyond = (_weigh(people.level, people.weight * part) for part in (said, ~said))
     everything, size = np.hstack([known, beyond]), np.std(known)
     network = _network(rng, cell.strength * everything, (1 - 0.5 * cell.strength) * 1.4 * size)
-    trained, untrained = (_network(rng, np.hstack([known, s * beyond]), 0.7 * size) for s in (cell.strength, 0.0))
+    trained = _network(rng, np.hstack([known, cell.strength * beyond]), 0.7 * size)
     counted = known + 0.3 * size * math.sqrt(N_PARTS) * rng.normal(size=(N_PARTS, *known.shape))
     words, halves = _measure_words(counted), [_measure_words(counted[part]) for part in HALVES]
     fit = fit_rdms(network, people.human, permutations, number)
     both = resample_factors(network, people.judgment, permutations, number)["both"]
     left = estimate_given(trained, people.human, words, np.array(halves)[:, None])
-    gain = resample_factors(trained, people.judgment, permutations, number, minus=untrained)["both"]
     alike = compare_profiles(network, people.human, people.attribute_rdm, permutations, number)
     return {
         "structure": both._replace(p=fit.p_two_sided),
         "words": left,
-        "knowledge": gain,
         "reliance": alike,
     }
 

@@ -59,7 +59,7 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
     study, found = specified
     half = study["lesions"].sel(seed=[5, 7])
     selective, random = (populations.mask_means(half, kind, SIZES) for kind in ("selective", "random"))
-    rank = search_neurons(study["activations"], study["humans"], SEEDS)["rank"]
+    rank = study["light"]["rank"]
     related, intact = populations.relate_masks(populations.rank_masks(rank, SIZES)), float(half.baseline.mean())
     table = populations.compare_masks(selective, random, related, intact)
     for n in (6, "all"):

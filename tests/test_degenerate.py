@@ -22,7 +22,7 @@ from emonb.analysis import (
     structure,
 )
 from emonb.analysis.ties import level
-from emonb.book import prose, saying
+from emonb.book import saying
 from emonb.book.interactive import Interactive
 from emonb.book.ledger import Ledger
 from emonb.book.ledgers import compare_ledgers, declarations, merge_records
@@ -267,12 +267,3 @@ def test_an_undefined_quantity_is_kept_with_its_reason_and_no_claim_is_tested_on
     for pair in ((merged, other), (other, merged)):
         row = next(row for row in compare_ledgers(*pair, declarations()) if row["name"] == "a")
         assert not row["same"] and "undefined" in (row["committed"], row["recomputed"])
-
-
-def test_a_sentence_says_undefined_and_no_condition_on_it_holds() -> None:
-    quantities = {"x": float("nan"), "y": 0.5}
-    assert prose.fill("x = {x:.3f}, y = {y:.1f}", quantities) == "x = undefined, y = 0.5"
-    assert prose.fill("{share:.0%}", quantities, share=float("nan")) == "undefined"
-    for when in ("x < 1", "x >= 1", "x != 1", "not x < 1", "y > x", "x", "not x", "x == x"):
-        assert prose.fill("said", quantities, when) is None
-    assert prose.fill("said", quantities, "x < 1 or y < 1") == "said"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emonb import __version__, artifacts, store
-from emonb.book import prose, saying
+from emonb.book import saying
 from emonb.book.cards import read_verdict
 from emonb.book.ledger import Ledger, judge_claim
 from emonb.book.tables import Text
@@ -68,20 +68,6 @@ class Run:
         truth = planted.read_truth(self.study)
         measure = self.study.lesions.measure
         return Ledger(data_dir() / "claims.yml", path, self.chapter, self.study.name, truth, self.used, measure)
-
-    def say(self, text: str, when: str | None = None, **names: str | float) -> Text | None:
-        """Fill a sentence from the ledger's quantities; nothing where its condition does not hold.
-
-        Parameters
-        ----------
-        text : str
-            Markdown with ``{quantity:format}``.
-        when : str, optional
-            Condition on quantities, such as ``"lesions.mask_p < .05"``.
-        **names
-            Short names for quantities or their prefixes; or words and numbers that are no quantities.
-        """
-        return prose.say(text, self.ledger.quantities, when, **names)
 
     def fill(self, text: str, notebook: Mapping[str, Any]) -> str:
         """Fill a ``%%say`` cell (:func:`emonb.book.saying.render`) from this chapter's ledger.

@@ -26,8 +26,8 @@ def _cells(chapter: str) -> list[str]:
     return [text for text in cells if text is not None]
 
 
-class AnyWord(dict[str, str]):
-    """A notebook in which every name is a word, but for those of which a cell asks for parts."""
+class AnyWord(dict[str, Any]):
+    """A notebook in which every name is a word, or a whole number if so written, but for those a cell takes apart."""
 
     def __init__(self, text: str) -> None:
         super().__init__(study="published")
@@ -36,8 +36,8 @@ class AnyWord(dict[str, str]):
     def __contains__(self, name: object) -> bool:
         return not re.search(rf"(?<![\w.]){name}[.\[]", self.text)
 
-    def __missing__(self, name: str) -> str:
-        return "word"
+    def __missing__(self, name: str) -> Any:
+        return 7 if re.search(rf"\{{{name}:[^}}]*[,d]\}}", self.text) else "word"
 
 
 def _dotted(node: nodes.Node, aliases: Mapping[str, str]) -> str | None:

@@ -63,12 +63,12 @@ def test_a_difference_has_the_interval_of_independent_effects() -> None:
     assert _pair(_entry("yes"), None).difference() is None
 
 
-def test_a_count_names_the_attributes_of_both() -> None:
-    each = [{name: {"holds": holds} for name, holds in zip("abc", kinds, strict=True)} for kinds in (
-        ("yes", "yes", "undecided"), ("yes", "no", "yes"))]  # fmt: skip
-    pair = _pair(_entry("2 of 3", 2, None, None, each=each[0]), _entry("2 of 3", 2, None, None, each=each[1]), "neurons")
-    assert pair.outcome == "counted"
-    assert "In both: a. In one only: b, c." in pair.say()
+def test_a_count_is_shown_or_open_like_any_claim() -> None:
+    pair = _pair(_entry("yes", 2, None, None, of=14), _entry("undecided", 0, None, None, of=14), "own")
+    assert pair.outcome == "shown in one" and pair.difference() is None
+    assert pair.say() == "Shown in RoBERTa; MiniLM can neither confirm nor contradict it."
+    small = _pair(_entry("yes, too small to matter", 0.1, 0.05, 0.15), _entry("no", 0.0, -0.1, 0.1))
+    assert small.outcome == "differ" and small.say().startswith("Shown in RoBERTa and ruled out in MiniLM")
 
 
 def test_baselines_that_are_not_known_are_left_out_and_a_gain_s_interval_is_not_a_fit_s() -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from emonb.book.cards import HOLDS, Entry, describe_effect
+from emonb.book.cards import HOLDS, Entry, describe_effect, say_sentence
 from emonb.book.claims import Claim, Declarations
 from emonb.book.saying import write_number
 from emonb.book.tables import Html, format_number
@@ -22,7 +22,6 @@ OUTCOMES = {
     "shown in one": "Shown in {shown}; {other} can neither confirm nor contradict it.",
     "ruled out in one": "Ruled out in {ruled}; {other} can neither confirm nor contradict that.",
     "open": "Open in both: a second network of this size does not help; more {sampled} would.",
-    "counted": "Counted over attributes.",
     "not yet": "Not tested in both.",
 }
 
@@ -40,8 +39,6 @@ class Pair(NamedTuple):
         found = [None if entry is None else str(entry["holds"]).partition(",")[0] for entry in self.entries]
         if None in found or "not tested" in found:
             return "not yet"
-        if self.claim.is_count:
-            return "counted"
         pair = frozenset(map(str, found))
         return {
             frozenset({"yes"}): "both hold",
@@ -67,7 +64,8 @@ class Pair(NamedTuple):
     def say(self) -> str:
         """What the two verdicts mean together."""
         kinds = {
-            NAMES.get(e, e): entry and str(entry["holds"]) for e, entry in zip(self.editions, self.entries, strict=True)
+            NAMES.get(e, e): entry and str(entry["holds"]).partition(",")[0]
+            for e, entry in zip(self.editions, self.entries, strict=True)
         }
         names = {
             "shown": next((n for n, kind in kinds.items() if kind == "yes"), ""),
@@ -79,21 +77,11 @@ class Pair(NamedTuple):
         tested = [name for name, kind in kinds.items() if kind not in (None, "not tested")]
         if len(tested) == 1:
             return f"Tested in {tested[0]} only: {kinds[tested[0]]}."
-        if self.outcome == "counted":
-            both, either = self._attributes()
-            text += f" In both: {', '.join(both) or 'none'}. In one only: {', '.join(either) or 'none'}."
         gap = self.difference()
         if gap is not None and self.outcome in ("differ", "shown in one", "ruled out in one"):
             apart = gap[1] > 0 or gap[2] < 0
             text += " The two effects differ." if apart else " That the two effects differ is not shown."
         return text
-
-    def _attributes(self) -> tuple[list[str], list[str]]:
-        """Attributes for which the claim holds in both editions, and in one only."""
-        first, second = (
-            {name for name, one in (entry or {}).get("each", {}).items() if one["holds"] == "yes"} for entry in self.entries
-        )
-        return sorted(first & second), sorted(first ^ second)
 
 
 def pair_claims(declared: Declarations, ledgers: Ledgers, first: str = "published", second: str = "minilm") -> list[Pair]:
@@ -111,15 +99,14 @@ def pair_table(pairs: list[Pair]) -> Html:
         claim, gap, cells = (
             pair.claim,
             pair.difference(),
-            [f"<b>{pair.claim.title}</b>: {html.escape(pair.claim.sentence)}"],
+            [f"<b>{pair.claim.title}</b>: {html.escape(say_sentence(pair.claim, pair.entries[0] or {}))}"],
         )
         for edition, entry in zip(pair.editions, pair.entries, strict=True):
             if entry is None:
                 cells.append("not yet")
                 continue
             link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{HOLDS[entry["holds"]]}</a>'
-            effect = "" if claim.is_count else f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
-            cells.append(link + effect)
+            cells.append(f"{link}<br><small>{html.escape(describe_effect(claim, entry))}</small>")
         digits = 2 if claim.smallest.effect >= 0.1 else 3
         difference = [format_number(value, digits) for value in gap] if gap else []
         cells.append(f"{difference[0]} [{difference[1]}, {difference[2]}]" if gap else "–")
@@ -135,7 +122,7 @@ def count_outcomes(pairs: list[Pair]) -> dict[str, float]:
     counts = {outcome.replace(" ", "_"): 0.0 for outcome in OUTCOMES}
     for pair in pairs:
         counts[pair.outcome.replace(" ", "_")] += 1
-    return counts | {"judged": len(pairs) - counts["not_yet"] - counts["counted"]}
+    return counts | {"judged": len(pairs) - counts["not_yet"]}
 
 
 def count_differences(pairs: list[Pair]) -> dict[str, float]:

@@ -190,7 +190,7 @@ def draw_lesions(
     return mine + emotions.mean(), others + emotions.mean(), relate_masks(sets)
 
 
-def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
+def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 399) -> dict[str, Estimate]:
     """Evidence on *own*: attributes with own neurons of all, and (``silent``) of those that no neuron carries.
 
     Neurons that carry an attribute correlate with it by .8 times the strength; others vary with families of emotions.

@@ -212,7 +212,7 @@ def _key(run: Run, chapter: str, injected: dict[str, Any]) -> str:
     return artifacts.make_key(
         source=artifacts.file_digest(chapters_dir() / f"{chapter}.md"),
         ledger=artifacts.file_digest(data_dir() / "claims.yml"),
-        rates=artifacts.file_digest(rates) if (rates := book_dir() / "instrument.json").is_file() else "",
+        trials=artifacts.file_digest(trials) if (trials := book_dir() / "trials.json").is_file() else "",
         study=run.study.digest(),
         parameters=sorted((key, repr(value)) for key, value in injected.items()),
         code=package_digest(),

@@ -45,7 +45,7 @@ def draw_effects(effects: Mapping[str, Mapping[str, Effect]], editions: Sequence
     ax.set(yticks=list(ticks), yticklabels=list(ticks.values()), xlabel="effect / smallest effect that would matter")
     ax.invert_yaxis()
     handles = [plt.Line2D([], [], color=colour, marker="o", lw=2.5, label=edition) for edition, colour in colours.items()]
-    ax.legend(handles=handles, loc="lower right")
+    ax.legend(handles=handles, ncols=len(handles), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return finish(fig)
 
 

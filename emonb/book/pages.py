@@ -140,7 +140,7 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
         entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
         if not any(entries.values()):
             continue
-        cells = [str(entries[edition].get(kind, "–")) for edition, kind in kinds]
+        cells = [_say_verdict(claim, entries[edition], kind) for edition, kind in kinds]
         control = entries.get("control", {})
         truth = describe_truth(control) if "truth" in control else "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
@@ -148,6 +148,15 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
         told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module]
         lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
+
+
+def _say_verdict(claim: Claim, entry: Mapping[str, Any], kind: str) -> str:
+    """A verdict as a cell of the README: of a count how many, and whether it was found after looking."""
+    verdict = str(entry.get(kind, "–"))
+    if kind == "holds" and claim.is_count and verdict == "yes":
+        verdict = f"at least {entry['estimate']:.0f} of {entry['of']}"
+    exploratory = kind == "holds" and entry.get("exploratory")
+    return f"{verdict} (exploratory)" if exploratory and verdict.startswith("yes") else verdict
 
 
 def summarise_claims(declared: Declarations, ledger: Mapping[str, Any]) -> str:

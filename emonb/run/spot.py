@@ -87,20 +87,12 @@ def spot_check(run: Run, prompts: int, masks: int, seed: int, log: Callable[[str
 def choose_format(run: Run) -> BackboneConfig:
     """Settings of a study's backbone, with float32 in place of a bfloat16 that would be emulated."""
     from emonb.model.compute import pick_device
+    from emonb.model.processor import multiplies_bfloat16
 
     backbone = run.backbone()
     on_cpu = pick_device(run.study.device).type == "cpu"
     emulated = backbone.dtype == "bfloat16" and on_cpu and not multiplies_bfloat16()
     return backbone.model_copy(update={"dtype": "float32"}) if emulated else backbone
-
-
-def multiplies_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16, and PyTorch and oneDNN may let it do so."""
-    import torch
-
-    vectors = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    products = torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return vectors and products and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _check_prompts(

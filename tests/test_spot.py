@@ -1,13 +1,18 @@
 """A few committed prompts and lesions of the MiniLM study made again from nothing; skipped where weights cannot be had."""
 
+import math
+import os
+import subprocess
+import sys
+
 import pytest
 import xarray as xr
 
 from emonb.data import weights
 from emonb.errors import StudyError
-from emonb.model import tuning
+from emonb.model import processor, tuning
 from emonb.run.runs import Run
-from emonb.run.spot import bound_accuracy, spot_check
+from emonb.run.spot import bound_accuracy, bound_loss, choose_format, spot_check
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
@@ -52,6 +57,26 @@ def test_other_lesions_are_seen(minilm: Run, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_not_committed_is_not_compared() -> None:
     with pytest.raises(StudyError, match="prompts and lesions of 'published' are not committed"):
         spot_check(Run(load_study("published"), progress=False), 1, 1, 0)
+
+
+@pytest.mark.parametrize(("multiplies", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_bfloat16_is_not_emulated(minilm: Run, monkeypatch: pytest.MonkeyPatch, multiplies: bool, chosen: str) -> None:
+    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: multiplies)
+    assert choose_format(minilm) == minilm.backbone().model_copy(update={"dtype": chosen})
+
+
+@pytest.mark.parametrize("told", [{"ATEN_CPU_CAPABILITY": "default"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}])
+def test_a_processor_told_to_do_without_multiplies_no_bfloat16(told: dict[str, str]) -> None:
+    ask = "from emonb.model.processor import multiplies_bfloat16 as ask; print(ask())"
+    done = subprocess.run([sys.executable, "-c", ask], env=os.environ | told, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_bound_of_a_loss_is_narrow_where_nothing_was_learned_and_never_holds_all_that_was() -> None:
+    untouched = math.log(2)
+    assert bound_loss(untouched, untouched + 0.1) == 0.01
+    assert bound_loss(untouched - 0.1, untouched) == bound_loss(untouched, untouched - 0.1)
+    assert 0.01 < bound_loss(untouched - 0.1, untouched) < 0.1
 
 
 def test_the_bound_of_an_accuracy_is_three_standard_errors_of_a_difference() -> None:

@@ -221,6 +221,7 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
     from emonb.book.ledgers import declarations, read_ledgers
 
     ledgers, declared = read_ledgers(), declarations()
+    known = {claim.id for claim in declared.claims}
     if not ledgers:
         raise EmonbError(f"no committed edition under {paths.book_dir()}; run one: emonb run control")
     if as_json:
@@ -228,6 +229,10 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
         return
     for edition, ledger in ledgers.items():
         typer.echo(f"{edition} ({len(ledger['quantities'])} quantities)")
+        if changed := known ^ set(ledger["claims"]):
+            names = ", ".join(sorted(changed))
+            typer.echo(f"  older than data/claims.yml ({names}); execute it anew: emonb update {edition} --accept")
+            continue
         for name, entry in ledger["claims"].items():
             effect = describe_effect(declared.claim(name), entry)
             typer.echo(f"  {name:16} holds: {entry['holds']:10} reproduced: {entry['reproduced']:11} {effect}")

@@ -385,6 +385,7 @@ def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(front, "FRONT", ("deviations",))
     monkeypatch.setattr(notebooks, "execute", lambda *a: pytest.fail("a page that needs data ran without it"))
     monkeypatch.setattr(front.pages, "refresh_readme", lambda text, *a: text)
+    monkeypatch.setattr(front.codecheck, "write_manifest", lambda *a: (ROOT / "codecheck.yml").read_text(encoding="utf-8"))
     monkeypatch.setattr(front.sources, "available", lambda files: f"{len(files)} files cannot be had")
     (tmp_path / "deviations.ipynb").write_text("as committed")
     lines: list[str] = []
@@ -396,9 +397,9 @@ def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: p
 # ---------------------------------------------------------------- nbval, on a small notebook of its own
 
 
-def _notebook(folder: Path, outputs: list[str | None]) -> Path:
-    """A notebook that says the same in each cell, with these committed outputs; none for a cell never executed."""
-    cells = [nbformat.v4.new_code_cell("print('tau = 0.351, n = 27')") for _ in outputs]
+def _notebook(folder: Path, outputs: list[str | None], source: str = "print('tau = 0.351, n = 27')") -> Path:
+    """A notebook with the same source in each cell and these committed outputs; none for a cell never executed."""
+    cells = [nbformat.v4.new_code_cell(source) for _ in outputs]
     for cell, output in zip(cells, outputs, strict=True):
         if output is not None:
             cell.execution_count = 1
@@ -439,7 +440,7 @@ def test_nbval_refuses_an_unexecuted_notebook(tmp_path: Path) -> None:
 def test_nbval_has_runs_of_its_own_and_the_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMONB_SHARED_STORE", str(tmp_path / "shared"))
     source = "from emonb import paths; print(paths.store_dir().name, len(list(paths.runs_dir().iterdir())))"
-    done = _nbval(_notebook(tmp_path, "shared 0\n", source))
+    done = _nbval(_notebook(tmp_path, ["shared 0"], source))
     assert done.returncode == 0, done.stdout
 
 

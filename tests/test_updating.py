@@ -80,9 +80,18 @@ def test_cores_are_shared_out_unless_threads_are_given(monkeypatch: pytest.Monke
     assert run_beside({"a": tell}, print, cores=2) == {"a": (0, "7 2")}
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_every_command_and_starts_no_other(tmp_path: Path, kind: signal.Signals) -> None:
-    code = "import sys\nfrom emonb.run.beside import run_beside\nrun_beside("
+@pytest.mark.parametrize(
+    ("kind", "before"),
+    [
+        (signal.SIGINT, "default_int_handler"),
+        (signal.SIGTERM, "default_int_handler"),
+        # as a script starts what it leaves in the background
+        (signal.SIGTERM, "SIG_IGN"),
+    ],
+)
+def test_an_interruption_ends_every_command_and_starts_no_other(tmp_path: Path, kind: signal.Signals, before: str) -> None:
+    code = f"import signal, sys\nsignal.signal(signal.SIGINT, signal.{before})\n"
+    code += "from emonb.run.beside import run_beside\nrun_beside("
     code += "{n: [sys.executable, '-c', sys.argv[1], f'{sys.argv[2]}/{n}'] for n in 'abc'}, print, cores=2)"
     environment = {**os.environ, "PYTHONPATH": str(data_dir().parent)}
     process = subprocess.Popen(_python(code, INTERRUPTIBLE, tmp_path), env=environment, stderr=subprocess.PIPE, text=True)

@@ -98,7 +98,7 @@ def test_shares_on_this_machine_are_one_process_bit_for_bit_and_a_failed_one_is_
         shutil.copytree(WORKFLOW.parent / name, changed / name, ignore=shutil.ignore_patterns("__pycache__", "minilm"))
     with (changed / "emonb" / "analysis" / "masks.py").open("a") as file:
         file.write("\nCHANGED = 1\n")
-    again = {"all": 1, "read": 1, "share": 4, "whole": 2, "total": 8}  # what is read from prompts, and what is made of that
+    again = {"all": 1, "read": 1, "share": 2, "whole": 1, "total": 5}  # masks read from prompts, and their lesions
     assert cluster.plan(changed) == again  # prompts are not tuned again
     _compare_with_one_process(cluster, ("prompts", "activations", "masks", "lesions"), monkeypatch)
 
@@ -107,7 +107,7 @@ def test_worlds_and_studies_are_planned_and_never_more_shares_than_units(tmp_pat
     monkeypatch.setenv("EMONB_RUNS", "")
     cluster = Cluster(tmp_path, "local", fault="none")
     both = cluster.plan(study="control,control-null", worlds="10-11")
-    assert (both["inputs"], both["read"], both["whole"]) == (6, 6, 14)  # four runs, and two untrained networks
+    assert (both["inputs"], both["read"], both["whole"]) == (6, 6, 10)  # four runs: prompts, lesions; two untrained networks: prompts
     assert cluster.plan(study="control,control-null", worlds="10-11", trials="true")["trial"] == 4
     assert cluster.plan(parts="999")["share"] < 40
 

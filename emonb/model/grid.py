@@ -32,7 +32,7 @@ def snap(values: Tensor) -> Tensor:
     """Round to the nearest multiples of :data:`GRID`.
 
     >>> (snap(torch.tensor([1e-6, -1e-5], dtype=torch.float64)) / GRID).tolist()
-    [0.0, -1.0]
+    [0.0, -3.0]
     """
     return torch.round(values / GRID) * GRID
 

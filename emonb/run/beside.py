@@ -77,8 +77,9 @@ def run_beside(
         return process.wait(), last
 
     with _ending_as_interrupt(), ThreadPoolExecutor(workers) as pool:
-        waiting = {name: pool.submit(follow, name, command) for name, command in commands.items()}
+        # starting them, too, may be interrupted
         try:
+            waiting = {name: pool.submit(follow, name, command) for name, command in commands.items()}
             return {name: ended.result() for name, ended in waiting.items()}
         except BaseException:
             with lock:
@@ -91,9 +92,12 @@ def run_beside(
 
 @contextlib.contextmanager
 def _ending_as_interrupt() -> Iterator[None]:
-    """Take a request to end, or the end of the terminal, for Ctrl-C."""
+    """Take a request to end, or the end of the terminal, for Ctrl-C; commands never ignore an interruption."""
     kinds = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
     before = {kind: signal.signal(kind, signal.default_int_handler) for kind in kinds}
+    if kinds and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # as in the background of a script; what ignores it hands that on to what it starts, a handler is not handed on
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield
     finally:

@@ -79,6 +79,23 @@ def test_claims_as_json_and_as_text(monkeypatch, capsys) -> None:
     assert "holds:" in out
 
 
+def test_a_ledger_of_other_claims_is_named_in_one_line_and_hides_no_other(monkeypatch, capsys) -> None:
+    first, *others = (claim.id for claim in declarations().claims)
+    entry = {"holds": "not tested", "reproduced": "not printed", "estimate": None}
+    now = {name: entry for name in (first, *others)}
+    ledgers = {
+        "old": {"quantities": {}, "claims": {name: {} for name in ("renamed", *others)}},
+        "new": {"quantities": {}, "claims": now},
+    }
+    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", lambda: ledgers)
+    code, out, _ = _run(monkeypatch, capsys, "claims")
+    named = ", ".join(sorted(("renamed", first)))
+    old = f"  older than data/claims.yml ({named}); execute it anew: emonb update old --accept"
+    lines = out.splitlines()
+    assert code == 0 and lines[:3] == ["old (0 quantities)", old, "new (0 quantities)"]
+    assert [line.split()[0] for line in lines[3:]] == [*now]
+
+
 def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys) -> None:
     def broken() -> None:
         raise KeyError("a\nb")

@@ -107,7 +107,8 @@ def test_worlds_and_studies_are_planned_and_never_more_shares_than_units(tmp_pat
     monkeypatch.setenv("EMONB_RUNS", "")
     cluster = Cluster(tmp_path, "local", fault="none")
     both = cluster.plan(study="control,control-null", worlds="10-11")
-    assert (both["inputs"], both["read"], both["whole"]) == (6, 6, 10)  # four runs: prompts, lesions; two untrained networks: prompts
+    # prompts and lesions of four runs, prompts of two untrained networks
+    assert (both["inputs"], both["read"], both["whole"]) == (6, 6, 10)
     assert cluster.plan(study="control,control-null", worlds="10-11", trials="true")["trial"] == 4
     assert cluster.plan(parts="999")["share"] < 40
 

@@ -84,7 +84,7 @@ def test_people_and_comments_that_do_not_vary(tmp_path: Path, monkeypatch) -> No
     ledger, text = _execute(study, monkeypatch)
     assert "judge 2 are the same" in text
     assert "has the same score on odd" in text
-    assert "they have no mask: odd." in text
+    assert "No neuron follows odd, so that there is no mask." in text
     assert "do not tell fear from others" in text
     q, undefined = ledger["quantities"], ledger["undefined"]
     assert q["attributes.importance.odd"] is None and q["attributes.importance.warm"] is not None
@@ -98,7 +98,7 @@ def test_people_and_comments_that_do_not_vary(tmp_path: Path, monkeypatch) -> No
 def test_a_network_that_reads_nothing_has_masks_without_effect(tmp_path: Path, monkeypatch) -> None:
     study = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"), silent=True)
     ledger, text = _execute(study, monkeypatch)
-    assert "than random ones do: warm, fast, odd." in text
+    assert "Masks of warm, fast, odd change no prompt more or less than random ones do." in text
     q = ledger["quantities"]
     assert q["lesions.difference"] == 0 and q["lesions.excess.p"] is None
     assert q["lesions.prompts.p"] is None and q["importance.loss.p"] is None and q["profile.slope.p"] is None

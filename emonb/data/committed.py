@@ -224,13 +224,14 @@ def read_moved(
     same = (note["size"], note["within_layers"]) == (size, int(within_layers))
     if not same or (found["fingerprint"][where] != _own_masks(masks, attributes, size)).any():
         return none
-    axes = {"attribute": list(attributes), "seed": found["seed"], "emotion": found["emotion"]}
-    arrays = {n: (("bijection", *axes), found[n][:bijections][:, where]) for n in ("accuracy", "auc")}
+    arrays = {name: found[name][:bijections, where] for name in ("accuracy", "auc")}
+    axes = {"bijection": np.arange(len(arrays["auc"])), "attribute": list(attributes)}
+    axes |= {"seed": found["seed"], "emotion": found["emotion"]}
     about = {
         **{name: note[name] for name in ("ablation", "split", "size", "within_layers")},
         "device": note["log"]["device"],
     }
-    return xr.Dataset(arrays, axes, about)
+    return xr.Dataset({name: (tuple(axes), values) for name, values in arrays.items()}, axes, about)
 
 
 def _own_masks(masks: xr.Dataset, attributes: Sequence[str], size: int) -> np.ndarray:

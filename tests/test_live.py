@@ -106,7 +106,8 @@ def test_what_was_computed_once_is_committed_and_read_again(study_file: Path, tm
     written = [str(p.relative_to(tmp_path / "kept")) for p in committing.commit_results(str(path), {})]
     seeds = {"prompts": (1, 3, 5), "untrained/prompts": (1, 3), "layers/prompts": (1, 3, 5)}
     expected = [f"{folder}/seed-{seed}.json" for folder, some in seeds.items() for seed in some]
-    assert written == [*expected, "masks.json", "lesions-zero.json", "bijections.json", "dose.json"]
+    expected += ["masks.json", "lesions-zero.json", "bijections.json", "dose.json", "activations_in_use.json"]
+    assert written == expected
     run = Run(study, progress=False)
     masks = Run(load_study(study, **{"stages.masks": "computed"}), progress=False)
     xr.testing.assert_identical(run.load("masks").silenced.drop_attrs(), masks.load("masks").silenced.drop_attrs())

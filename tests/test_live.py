@@ -53,7 +53,7 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
     folder = editions.run_edition(str(study_file))
     record = json.loads((folder / "claims.json").read_text())
     assert set(record["claims"]) == {claim.id for claim in declarations().claims}
-    assert "lesions.controls.random_matched.auc.fixed.p" in record["quantities"]
+    assert "lesions.controls.random_matched.auc.p" in record["quantities"]
     assert record["quantities"]["prompts.mean.value"] > 0.5
     pictures = ("structure", "attributes", "lesions")
     assert all('class=\\"interactive\\"' in (folder / f"{name}.ipynb").read_text() for name in pictures)

@@ -53,7 +53,7 @@ def test_all_chapters_run_for_a_live_study_and_show_it(study_file: Path) -> None
     folder = editions.run_edition(str(study_file))
     record = json.loads((folder / "claims.json").read_text())
     assert set(record["claims"]) == {claim.id for claim in declarations().claims}
-    assert "lesions.controls.random_matched.auc.fixed.p" in record["quantities"]
+    assert "lesions.controls.random_matched.auc.p" in record["quantities"]
     assert record["quantities"]["prompts.mean.value"] > 0.5
     pictures = ("structure", "attributes", "lesions")
     assert all('class=\\"interactive\\"' in (folder / f"{name}.ipynb").read_text() for name in pictures)
@@ -106,7 +106,8 @@ def test_what_was_computed_once_is_committed_and_read_again(study_file: Path, tm
     written = [str(p.relative_to(tmp_path / "kept")) for p in committing.commit_results(str(path), {})]
     seeds = {"prompts": (1, 3, 5), "untrained/prompts": (1, 3), "layers/prompts": (1, 3, 5)}
     expected = [f"{folder}/seed-{seed}.json" for folder, some in seeds.items() for seed in some]
-    assert written == [*expected, "masks.json", "lesions-zero.json", "bijections.json", "dose.json"]
+    expected += ["masks.json", "lesions-zero.json", "bijections.json", "dose.json", "activations_in_use.json"]
+    assert written == expected
     run = Run(study, progress=False)
     masks = Run(load_study(study, **{"stages.masks": "computed"}), progress=False)
     xr.testing.assert_identical(run.load("masks").silenced.drop_attrs(), masks.load("masks").silenced.drop_attrs())

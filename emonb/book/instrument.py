@@ -124,9 +124,9 @@ def count_simulated(rates: pd.DataFrame, declared: Declarations) -> pd.DataFrame
 
 def _make_errors(rows: list[list[Any]]) -> pd.DataFrame:
     columns = ["claim", "error", "source", "place", "k", "n"]
-    counted = pd.DataFrame([row for row in rows if row[-1]], columns=columns)
+    counted = pd.DataFrame([row for row in rows if row[-1]], columns=columns).astype({"k": int, "n": int})
     ends = [scipy.stats.binomtest(k, n).proportion_ci() for k, n in zip(counted["k"], counted["n"], strict=True)]
-    return counted.assign(low=[end.low for end in ends], high=[end.high for end in ends])
+    return counted.assign(**{name: np.array([getattr(end, name) for end in ends], float) for name in ("low", "high")})
 
 
 def _count_simulated(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:

@@ -195,6 +195,14 @@ def test_no_trials_and_no_rates_leave_the_page_standing(tmp_path: Path, monkeypa
     assert truths.loc[declared.claim("own").title, "control-null"] == "no"
 
 
+def test_errors_of_simulated_studies_are_told_before_any_world_is_run() -> None:
+    declared = declarations()
+    table = instrument.tally([], declared, worlds.WORLDS, {})
+    told = instrument.tabulate_errors(instrument.count_errors(table, instrument.read_rates(), declared), declared)
+    assert set(told["false alarm, planted"]) == {"–"}
+    assert " of " in told.loc["Lesions", "false alarm, simulated"]
+
+
 def test_no_claim_whose_test_says_yes_of_nothing_too_often_prints_a_yes() -> None:
     """Of simulated and planted nulls; a rate counts where its exact 95 % interval lies above .05."""
     declared = declarations()

@@ -90,7 +90,7 @@ def test_the_committed_ledger_is_complete_and_belongs_to_this_study() -> None:
     expected += [f"structure.correlation.layer.{k}.tau" for k in range(1, 13)]
     expected += [f"structure.correlation.seed.{s}.tau" for s in study.seeds]
     expected += [f"attributes.importance.{a}" for a in study.attributes]
-    expected += [f"importance.{m}.{n}" for m in ("mean_r", "t", "loss.r") for n in study.sizes]
+    expected += [f"importance.{m}.{n}" for m in ("mean_r", "t", "loss.value") for n in study.sizes]
     for kind in ("selective", "random"):
         expected += [f"lesions.{kind}.{n}" for n in study.sizes]
         expected += [f"lesions.{kind}.{n}.{a}" for n in study.sizes for a in study.attributes]

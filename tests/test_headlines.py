@@ -34,9 +34,11 @@ class AnyWord(dict[str, Any]):
         self.text = text
 
     def __contains__(self, name: object) -> bool:
-        return not re.search(rf"(?<![\w.]){name}[.\[]", self.text)
+        return not re.search(rf"(?<![\w.]){name}(?!\.items\()[.\[]", self.text)
 
     def __missing__(self, name: str) -> Any:
+        if f"{name}.items()" in self.text:
+            return {"one": "word"}
         return 7 if re.search(rf"\{{{name}:[^}}]*[,d]\}}", self.text) else "word"
 
 

@@ -49,7 +49,9 @@ VARIANTS = {
     },
 }
 LAST_DIGITS = 1e-9  # how far an analysis may lie apart that adds in another order
-IN_FLOAT32 = dict.fromkeys(("own_neurons", "untrained/own_neurons", "specifications"), 1e-5)
+SEARCHES = ("searchlight_null", "own_neurons", "untrained/searchlight_null", "untrained/own_neurons")
+# a search finds the best of all neurons in single precision: of two that are as good to 1e-6 either may be taken
+IN_FLOAT32 = dict.fromkeys((*SEARCHES, "specifications"), 1e-5)
 PROBE = "what any product of matrices gives"
 NETWORK = ("backbone", "prompts", "activations", "masks", "lesions", "untrained/prompts", "untrained/activations")
 UNTRAINED = ("prompts", "activations", "rdms", "searchlight_null", "own_neurons")

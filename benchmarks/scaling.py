@@ -11,15 +11,15 @@ from common import RESULTS, machine, timed
 from matplotlib import pyplot as plt
 from transformers import RobertaConfig, RobertaForMaskedLM
 
-from emonb.analysis.inference import mantel_test
-from emonb.analysis.kendall import tau_b
+from emonb.analysis.statistics import mantel_test
+from emonb.analysis.tau import tau_b
 from emonb.book import figures
-from emonb.data.goemotions import Task
+from emonb.data.comments import Task
 from emonb.model.backbone import open_backbone
-from emonb.model.compute import Rows
+from emonb.model.batches import Rows
 from emonb.model.silencing import sweep_lesions
 from emonb.model.tuning import tune_tasks
-from emonb.settings import BackboneConfig, Tuning
+from emonb.study import BackboneConfig, Tuning
 from emonb.world.network import SPECIAL, make_tokenizer
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "_static" / "scaling.png"

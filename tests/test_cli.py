@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emonb import cli
-from emonb.book.ledgers import declarations
+from emonb.book.ledger import declarations
 from emonb.study import known_parameters
 
 
@@ -87,7 +87,7 @@ def test_a_ledger_of_other_claims_is_named_in_one_line_and_hides_no_other(monkey
         "old": {"quantities": {}, "claims": {name: {} for name in ("renamed", *others)}},
         "new": {"quantities": {}, "claims": now},
     }
-    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", lambda: ledgers)
+    monkeypatch.setattr("emonb.book.ledger.read_ledgers", lambda: ledgers)
     code, out, _ = _run(monkeypatch, capsys, "claims")
     named = ", ".join(sorted(("renamed", first)))
     old = f"  older than data/claims.yml ({named}); execute it anew: emonb update old --accept"
@@ -100,7 +100,7 @@ def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys) -> None:
     def broken() -> None:
         raise KeyError("a\nb")
 
-    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", broken)
+    monkeypatch.setattr("emonb.book.ledger.read_ledgers", broken)
     code, _, err = _run(monkeypatch, capsys, "claims")
     assert code == 2 and err == "emonb: unexpected KeyError: 'a\\nb'; EMONB_DEBUG=1 shows the traceback\n"
     monkeypatch.setenv("EMONB_DEBUG", "1")

@@ -13,11 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from emonb.analysis.estimates import Estimate
-from emonb.analysis.inference import TIE
-from emonb.analysis.neurons import CHUNK, flatten, label_neurons
-from emonb.analysis.normal_scores import Tail, correlate_ranks, search_ranks, unit_rows
+from emonb.analysis.neurons import CHUNK, Tail, correlate_ranks, flatten, label_neurons, search_ranks, unit_rows
 from emonb.analysis.rdm import centred_ranks, pair_index, pair_labels, pair_values
+from emonb.analysis.statistics import TIE, Estimate
 from emonb.errors import LabelError
 
 N_MOMENTS = 1_000

@@ -12,9 +12,8 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate, from_t
-from emonb.analysis.inference import TIE, draw_permutations
-from emonb.analysis.ties import varies
+from emonb.analysis.rdm import varies
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_t
 
 
 class Profile(NamedTuple):

@@ -5,11 +5,10 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate, from_interval
-from emonb.analysis.fits import jackknife_interval, leave_one_out, permutation_p
-from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
-from emonb.analysis.kendall import pack_signs, tau_b
 from emonb.analysis.rdm import pair_values, to_square
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permute_rdm
+from emonb.analysis.structure import jackknife_interval, leave_one_out, permutation_p
+from emonb.analysis.tau import pack_signs, tau_b
 
 _LARGEST = 1 - 1e-12  # correlation whose z is still a number
 

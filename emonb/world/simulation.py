@@ -1,10 +1,16 @@
-"""Whole studies simulated at the level of RDMs and accuracies: no network is trained, so hundreds take minutes.
+"""Studies simulated without a network, for the claims' own tests.
+
+Whole studies simulated at the level of RDMs and accuracies: no network is trained, so hundreds take minutes.
 
 A data set has the sizes of the published study (27 emotions in families, 14 attributes, 61 judges, seven N) and what makes
 that one hard: attributes that correlate, emotions that resemble each other, masks that share neurons, few neurons that do
 most of the work, comments that carry part of people's structure. One
 number plants all effects, from none (0) over about what is disputed in the published data (.5) to twice that (1). The
 chapters' own functions are applied to it; what they find is handed over as evidence and judged elsewhere.
+
+Sets of neurons drawn by lot that share members over attributes as much as over sizes: nothing follows anything.
+
+What the rule says of them is what it says of any fourteen nested sets of neurons that overlap strongly.
 """
 
 import math
@@ -14,16 +20,15 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate
-from emonb.analysis.fits import fit_rdms
 from emonb.analysis.importance import draw_importance, test_loss
+from emonb.analysis.lesions import ALL, compare_masks, relate_masks
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
-from emonb.analysis.partial import estimate_given
-from emonb.analysis.populations import ALL, compare_masks, relate_masks
 from emonb.analysis.profile import stand_out, test_profile
 from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
-from emonb.analysis.resampling import resample_factors
+from emonb.analysis.statistics import Estimate, resample_factors
+from emonb.analysis.structure import fit_rdms
+from emonb.analysis.words import estimate_given
 
 EMOTIONS = [f"emotion {k:02d}" for k in range(27)]
 ATTRIBUTES = [f"attribute {k:02d}" for k in range(14)]
@@ -172,7 +177,7 @@ def draw_lesions(
     own, random : DataArray, dims (attribute, size, draw, emotion)
         Accuracies.
     related : DataArray
-        Of the attributes' masks (:func:`emonb.analysis.populations.relate_masks`).
+        Of the attributes' masks (:func:`emonb.analysis.lesions.relate_masks`).
     """
     sizes, n_emotions = np.array(SIZES) // 10, len(EMOTIONS)
     follows = np.linalg.cholesky(alike) @ rng.normal(size=(len(ATTRIBUTES), TOTAL))
@@ -245,3 +250,15 @@ def _attribute_table(values: np.ndarray) -> xr.DataArray:
 def label_row(row: "object") -> Estimate:
     """Estimate from a row of a table of tests."""
     return Estimate(*(float(getattr(row, name)) for name in Estimate._fields))
+
+
+ALIKE = 0.6
+"""Correlation of the lots by which two attributes' neurons are drawn: a third of their neurons are the same."""
+
+
+def test_lots(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
+    """Evidence on *lesions* from one data set in which no mask was selected and all overlap; nothing is permuted."""
+    n = len(ATTRIBUTES)
+    own, random, related = draw_lesions(np.random.default_rng(seed), ALIKE + (1 - ALIKE) * np.eye(n), cell.draws)
+    found = compare_masks(own.mean("emotion"), random.mean("emotion"), related, INTACT).loc[ALL]
+    return {"lesions:lot": label_row(found)}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emonb.world import simulation
-from emonb.world.simulation import Cell
+from instrument import simulation
+from instrument.simulation import Cell
 
 
 @pytest.mark.parametrize("share", [0.0, 0.9])

@@ -27,18 +27,18 @@ Simulate = Callable[[Cell, np.random.SeedSequence], dict[str, Estimate]]
 
 
 DESIGN: dict[str, tuple[Simulate, list[Cell]]] = {
-    "masks": (simulation.test_masks, [Cell(s, r, m) for m in DRAWS for r in CORRELATIONS for s in STRENGTHS]),
+    "masks": (simulation.simulate_masks, [Cell(s, r, m) for m in DRAWS for r in CORRELATIONS for s in STRENGTHS]),
     "structure": (
-        simulation.test_structure,
+        simulation.simulate_structure,
         [Cell(s, r) for r in CORRELATIONS for s in STRENGTHS if r == 0.9 or s in (0, 0.5)]
         + [Cell(s, r) for r in CORRELATIONS[:2] for s in STRENGTHS if s not in (0, 0.5)],
     ),
     "carriers": (
-        simulation.test_carriers,
+        simulation.simulate_carriers,
         [Cell(s, r) for r in (0.0, 0.9) for s in (0.0, 0.5, 1.0) if s or not r]
         + [Cell(s, r) for r in CORRELATIONS for s in STRENGTHS if s and (r == 0.5 or s in (0.25, 0.75))],
     ),
-    "unselected": (simulation.test_lots, [Cell(0.0, 0.0, m) for m in DRAWS]),
+    "unselected": (simulation.simulate_lots, [Cell(0.0, 0.0, m) for m in DRAWS]),
 }
 """What is simulated: the test, and the cells of the design it is made in; a cell's seed hangs on its place in the list."""
 

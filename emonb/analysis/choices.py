@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.importance import draw_importance, name_subsets, test_loss
+from emonb.analysis.importance import draw_importance, loss_test, name_subsets
 from emonb.analysis.lesions import ALL, compare_masks, is_matched, mask_means, rank_masks, relate_masks
 from emonb.analysis.neurons import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
-from emonb.analysis.profile import stand_out, test_profile
+from emonb.analysis.profile import profile_test, stand_out
 from emonb.analysis.rdm import halve, order_emotions, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.statistics import TIE, Estimate, resample_factors
@@ -162,7 +162,7 @@ def _profile(masks: "_Masks", rdms: xr.Dataset, seed: int) -> Plan:
             return None
         random = masks.pair(seeds_, measure, kinds[0] if baseline == INTACT else baseline, N)[1]
         cost = masks.intact(seeds_, measure) - float(random.mean())
-        return known(test_profile(loss, standing.sel(attribute=loss.attribute), PERMUTATIONS, seed, cost).slope)
+        return known(profile_test(loss, standing.sel(attribute=loss.attribute), PERMUTATIONS, seed, cost).slope)
 
     return named(_baselines(masks.choices), analyse)
 
@@ -176,7 +176,7 @@ def _importance(masks: "_Masks", rdms: xr.Dataset, score: xr.DataArray, seed: in
     def test(measure: str, seeds_: str, baseline: str, attributes: str) -> pd.DataFrame:
         loss = masks.loss(seeds_, measure, baseline)
         kept = [name for name in loss.attribute.values if name in subsets[attributes]]
-        return test_loss(loss.sel(attribute=kept), drawn, seed)
+        return loss_test(loss.sel(attribute=kept), drawn, seed)
 
     def analyse(measure: str, seeds_: str, N: Any, baseline: str, attributes: str, permuted: str) -> Estimate | None:
         table = test(measure, seeds_, baseline, attributes)

@@ -73,7 +73,7 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
 
 
-def test_loss(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
+def loss_test(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
     """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
 
     *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.

@@ -138,7 +138,7 @@ def correlate(a: xr.DataArray, b: xr.DataArray, dim: str = "attribute") -> xr.Da
     return xr.corr(a, b, dim=dim).where(vary[0] & vary[1]).rename("r")
 
 
-def test_correlation(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+def correlation_test(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     """Pearson correlation with its two-sided p and 95 % interval, assuming normal independent units.
 
     Returns
@@ -256,7 +256,7 @@ def mantel_test(
     -------
     Mantel
         A constant RDM has no correlation: its statistic is NaN, and its p values are 1 so that it never counts among
-        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.test_fit`).
+        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
 
     Raises
     ------

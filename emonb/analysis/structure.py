@@ -385,7 +385,7 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
 
 
-def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
+def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
     """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
 
     Parameters

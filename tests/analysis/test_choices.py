@@ -69,7 +69,7 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
         assert row.passes.item() == (row.p.item() < 0.05 and row.low.item() > 0)
     loss = -lesions.mask_means(study["lesions"], "selective", SIZES).mean("draw")
     drawn = importance.draw_importance(study["rdms"].attribute_rdm, study["rdms"].human, 999, 5)
-    table = importance.test_loss(loss, drawn, 5)
+    table = importance.loss_test(loss, drawn, 5)
     for permuted, p in (("attributes", "p"), ("emotions", "p_emotions")):
         row = _one(found, "importance", seeds="all", N="all", baseline="intact", permuted=permuted)
         assert row.p.item() == table.loc["all", p] and row.value.item() == pytest.approx(table.loc["all", "value"])
@@ -78,7 +78,7 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
     )
     standing = profile.stand_out(study["rdms"].attribute_rdm)
     cost = float(study["lesions"].baseline.mean() - other.mean())
-    slope = profile.test_profile((other - own).mean("size"), standing, 999, 5, cost).slope
+    slope = profile.profile_test((other - own).mean("size"), standing, 999, 5, cost).slope
     row = _one(found, "profile", seeds="all", N="6", baseline="random")
     assert row.value.item() == pytest.approx(slope.value) and row.p.item() == slope.p
     patterns = study["activations"].activation.sel(layer=[2], seed=[1, 3]).mean("seed").values.reshape(6, -1)

@@ -234,10 +234,10 @@ def test_masks_are_one_more_draw_of_moved_ones() -> None:
     rng = np.random.default_rng(31)
     moved = xr.DataArray(rng.normal(size=(19, 14)), {"attribute": ATTRIBUTES}, ("bijection", "attribute"))
     own = xr.DataArray(np.full(14, -9.0), {"attribute": ATTRIBUTES}, ("attribute",))
-    found = lesions.test_moved(own, moved)
+    found = lesions.bijection_test(own, moved)
     assert found["p"] == 1 / 20 and found["n"] == 19 and found["difference"] == pytest.approx(moved.mean().item() + 9)
     assert found["sd"] == pytest.approx(moved.mean("attribute").std(ddof=1).item())
-    every = [lesions.test_moved(moved[k], moved.drop_isel(bijection=k))["p"] for k in range(19)]
+    every = [lesions.bijection_test(moved[k], moved.drop_isel(bijection=k))["p"] for k in range(19)]
     assert sorted(every) == pytest.approx(np.arange(1, 20) / 19)
 
 
@@ -404,7 +404,7 @@ def test_importance_is_tau_and_loss_is_tested_by_both_permutations() -> None:
     )
     loss[:, 0] += 0.05 * np.random.default_rng(0).normal(size=14)
     drawn = importance.draw_importance(rdms.isel(attribute=slice(None, None, -1)), human, 299, 1)
-    table = importance.test_loss(loss, drawn, 1)
+    table = importance.loss_test(loss, drawn, 1)
     drawn = drawn.sel(attribute=ATTRIBUTES)
     r = scipy.stats.pearsonr(loss[:, 0], drawn[0]).statistic
     assert table.loc[10, "value"] == pytest.approx(r) and table.loc["all", "value"] == pytest.approx(r)
@@ -420,7 +420,7 @@ def test_importance_is_calibrated_in_both_ways() -> None:
         rdms, human = _people(rng)
         loss = xr.DataArray(rng.normal(size=(14, 1)), {"attribute": ATTRIBUTES, "size": [10]}, ("attribute", "size"))
         drawn = importance.draw_importance(rdms, human, 199, k)
-        tests.append(importance.test_loss(loss, drawn, k).loc[10, ["p", "p_emotions"]])
+        tests.append(importance.loss_test(loss, drawn, k).loc[10, ["p", "p_emotions"]])
     table = pd.DataFrame(tests).astype(float)
     _rejects(table.p.tolist(), 0.09)
     _rejects(table.p_emotions.tolist(), 0.09)

@@ -206,7 +206,7 @@ def _lesions(seed: int = 0) -> tuple[xr.Dataset, xr.DataArray]:
 
 def test_prompts_are_compared_in_pairs() -> None:
     data, _ = _lesions()
-    table = reported.test_prompts(reported.selective_drop(data.accuracy))
+    table = reported.prompts_test(reported.selective_drop(data.accuracy))
     for size in (10, 20):
         selective, random = (data.accuracy.sel(kind=kind, size=size) for kind in ("selective", "random"))
         paired = ttest_rel(random.values.ravel(), selective.values.ravel())
@@ -217,7 +217,7 @@ def test_prompts_are_compared_in_pairs() -> None:
 def test_importance_is_tested_by_emotion_whatever_the_order_of_attributes() -> None:
     data, importance = _lesions()
     drop = reported.selective_drop(data.accuracy)
-    table = reported.test_importance(drop, importance)
+    table = reported.importance_test(drop, importance)
     assert table.index.tolist() == [10, 20]
     weight = importance.sel(attribute=drop.attribute).values
     for size in (10, 20):
@@ -225,7 +225,7 @@ def test_importance_is_tested_by_emotion_whatever_the_order_of_attributes() -> N
         assert table.loc[size, "t"] == pytest.approx(ttest_1samp(z, 0).statistic)
         assert table.loc[size, "mean_r"] == pytest.approx(np.tanh(np.mean(z)))
         assert table.loc[size, "paper_p"] == pytest.approx(ttest_1samp(z, 0).pvalue)
-    moved = reported.test_importance(drop.isel(attribute=[3, 0, 5, 1, 4, 2]), importance)
+    moved = reported.importance_test(drop.isel(attribute=[3, 0, 5, 1, 4, 2]), importance)
     np.testing.assert_allclose(moved, table)
 
 

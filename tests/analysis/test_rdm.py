@@ -131,10 +131,10 @@ def test_fits_are_those_of_scipy_and_of_single_tests() -> None:
     for name, statistic in (("tau", kendalltau), ("rho", spearmanr)):
         expected = [[statistic(row, human).statistic for row in rows] for rows in rdms.values]
         np.testing.assert_allclose(fit[name].transpose("seed", "layer"), expected, atol=1e-12)
-    tests = structure.test_fit(rdms.isel(seed=0), human, 199, 5)
+    tests = structure.fit_tests(rdms.isel(seed=0), human, 199, 5)
     assert tests.index.tolist() == [1, 2, 3] and tests.index.name == "layer"
     np.testing.assert_allclose(tests["tau"], fit.tau.isel(seed=0), atol=1e-12)
-    alone = structure.test_fit(rdms.isel(seed=0).sel(layer=[2]), human, 199, 5)
+    alone = structure.fit_tests(rdms.isel(seed=0).sel(layer=[2]), human, 199, 5)
     assert tests.loc[2, "mantel_p"] == alone.loc[2, "mantel_p"] == alone.loc[2, "p_fwe"] <= tests.loc[2, "p_fwe"]
     expected = kendalltau(rdms[0, 1], human, alternative="greater", method="asymptotic").pvalue
     assert tests.loc[2, "parametric_p"] == pytest.approx(expected, rel=1e-9)

@@ -1,5 +1,7 @@
 """Every claim under every choice: a specification is the claim's own analysis, and what cannot be tested is not there."""
 
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,6 +16,8 @@ from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuro
 from emonb.analysis.words import estimate_given, permute_residuals
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
+
+
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
 
 
@@ -143,3 +147,17 @@ def test_what_cannot_be_tested_is_not_there() -> None:
     assert set(found.claim.values) <= {"structure", "majority", "words", "reliance", "own"} and set(found.seeds.values) == {
         "all"
     }
+
+
+def test_specification_curve_runs_each_sensible_combination_once() -> None:
+    seen = []
+
+    def analyse(size: int, subtract: bool) -> statistics.Estimate | None:
+        seen.append((size, subtract))
+        return None if size == 30 and subtract else statistics.from_t(size - 15 * subtract, 1, 20)
+
+    curve = choices.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse)
+    assert sorted(seen) == sorted(itertools.product([10, 20, 30], [False, True]))
+    assert curve.value.tolist() == [-5, 5, 10, 20, 30] and curve["passes"].mean() == 0.8
+    with pytest.raises(ValueError, match="makes sense"):
+        choices.specify({"size": [1]}, lambda size: None)

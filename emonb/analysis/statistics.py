@@ -309,10 +309,7 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
     Treats the pairs as independent observations; given so that the study's numbers can be reproduced.
 
-    Parameters
-    ----------
-    tau : array, shape (n_x, n_y)
-    x, y : array, shape (n_x, n_pairs) and (n_y, n_pairs)
+    ``tau`` (n_x, n_y); ``x``, ``y`` (n_x, n_pairs) and (n_y, n_pairs).
     """
     n = x.shape[1]
     total = n * (n - 1) / 2
@@ -453,12 +450,7 @@ def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations; what is
     assumed is a sample from a bivariate normal.
 
-    Parameters
-    ----------
-    r : float
-    n : int
-        Pairs.
-    side : {'two-sided', 'greater'}
+    ``n``: pairs; ``side`` {'two-sided', 'greater'}.
 
     >>> round(bayes_r(0.6, 20), 2)
     10.63

@@ -17,15 +17,8 @@ from emonb.analysis.compiled import njit, popcount
 def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Concordant minus discordant comparisons, and untied comparisons of every vector.
 
-    Parameters
-    ----------
-    x, y : array, shape (n_x, n_values) and (n_y, n_values), float64
-        Finite numbers.
-
-    Returns
-    -------
-    score : array, shape (n_x, n_y), int64
-    untied_x, untied_y : array, shape (n_x,) and (n_y,), int64
+    ``x``, ``y`` (n_x, n_values) and (n_y, n_values), float64: finite numbers. Gives ``score`` (n_x, n_y), int64;
+    ``untied_x``, ``untied_y`` (n_x,) and (n_y,), int64.
     """
     total = x.shape[1] * (x.shape[1] - 1) // 2
     ordered = np.sort(y, axis=1)

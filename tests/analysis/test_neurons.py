@@ -104,6 +104,26 @@ def test_the_best_is_found_whatever_the_chunks_and_however_low_it_is(monkeypatch
         assert neurons.find_neurons(_ranks(*world), world[1], 100, 3).identical(whole)
 
 
+def test_the_best_of_neurons_that_single_precision_cannot_tell_apart_is_the_best_to_the_last_bit() -> None:
+    rng = np.random.default_rng(18)
+    x = centred_ranks(rng.random((1, 351))).repeat(400, axis=0)
+    for row in x[1:]:  # neighbours in rank change places: rho differs by multiples of 3e-7
+        for low in rng.choice(np.arange(-350, 350, 4), 40, replace=False):
+            row[row == low], row[row == low + 2] = 9999, low
+            row[row == 9999] = low + 2
+    x[7] = 0
+    turned = centred_ranks(rng.random((60, 351))).reshape(30, 2, 351)
+    tail = neurons.Tail(*(value + rng.random((400, 2)) * 1e-6 for value in (0.0, 0.05, 0.3)))
+    tail.sd[7] = 0
+    rho = neurons.correlate_ranks(x, turned.reshape(60, 351)).reshape(400, 30, 2)
+    best = np.stack([neurons.normal_scores(rho[:, k], *tail).max(0) for k in range(30)])
+    units, slack = neurons.unit_rows(x, np.float32), 350 * 2.0**-24
+    for _ in range(3):  # whatever a processor makes of the products
+        rounded = units * (1 + slack * rng.choice([-1, 1], units.shape)).astype(np.float32)
+        side = neurons.Side(x, rounded, np.linalg.norm(x.astype(float), axis=1))
+        assert np.array_equal(neurons.find_peaks(side, turned, tail), best)
+
+
 def test_a_relabelling_that_changes_nothing_counts_as_high() -> None:
     """In two pairs of twins every relabelling has others that give the same distances: the same sums in another order."""
     emotions = NAMES[:4]
@@ -250,15 +270,41 @@ def test_of_nothing_hardly_ever_an_attribute_is_counted_and_of_many_that_are_the
         assert counts.mean() > 0.95 * true
 
 
-def test_attributes_by_sets_of_rotations_are_those_of_the_rotations_of_each_set() -> None:
+def test_rotations_end_with_the_last_that_is_needed_and_sets_are_counted_by_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(16)
     activations, humans = _world(rng, _correlated(rng, 0.5), n=20, carriers=5)
-    found = own.find_own_neurons(_ranks(activations, humans), humans, 59, 0)
-    assert found.attrs["n_rotations"] == found.sizes["permutation"] == 295
-    p, best = own.draw_p(found), found.score.max(("layer", "neuron")).values
-    reached = (found.peak.values.reshape(5, 59, 2) >= best).sum(1)
-    np.testing.assert_allclose(p, np.minimum(1, 2 * (reached + 1) / 60))
-    np.testing.assert_allclose(own.best_p(found), np.minimum(1, 2 * (reached.sum(0) + 1) / 296))
+    world = _ranks(activations, humans), humans
+    monkeypatch.setattr(own, "ENOUGH", 10**9)
+    whole = own.find_own_neurons(*world, 59, 0)
+    monkeypatch.setattr(own, "ENOUGH", 4)
+    monkeypatch.setattr(own, "CHUNK", 7)
+    found = own.find_own_neurons(*world, 59, 0)
+    best = found.score.max(("layer", "neuron")).values
+    sets = whole.peak.values.reshape(5, 59, 2)
+    before = np.cumsum(sets >= best, axis=1) - (sets >= best)  # as good as the best, before this one
+    drawn = before < 4
+    assert not drawn.all() and drawn[..., 0].sum() > drawn[..., 1].sum()
+    np.testing.assert_array_equal(found.peak.values.reshape(5, 59, 2), np.where(drawn, sets, np.nan))
+    reached = ((sets >= best) & drawn).sum(1)
+    np.testing.assert_allclose(own.draw_p(found), np.minimum(1, 2 * (reached + 1) / (drawn.sum(1) + 1)))
+    np.testing.assert_allclose(own.best_p(found), np.minimum(1, 2 * (reached.sum(0) + 1) / (drawn.sum((0, 1)) + 1)))
+    assert whole.attrs["n_rotations"] == whole.sizes["permutation"] == 295 and not whole.peak.isnull().any()
+
+
+def test_p_of_rotations_that_end_early_keep_their_level() -> None:
+    """Besag & Clifford's p, and that of sets together, where an attribute is one of its rotations."""
+    rng, n, enough = np.random.default_rng(19), 4000, 10
+    chance = rng.random((n, 1))  # of a rotation to be as good
+    drawn = rng.negative_binomial(enough, chance, (n, 5)) + enough
+    reached = np.full((n, 5), enough)
+    late = drawn > 200
+    reached[late], drawn[late] = rng.binomial(200, chance.repeat(5, 1)[late]), 200
+    for r, m in ((reached[:, 0], drawn[:, 0]), (reached.sum(1), drawn.sum(1))):
+        p = (r + 1) / (m + 1)
+        for level in (0.01, 0.05, 0.3):
+            assert scipy.stats.binomtest(int((p <= level).sum()), n, level, alternative="greater").pvalue > 0.001
 
 
 def test_the_best_neurons_are_found_again_by_the_other_half_where_they_carry() -> None:

@@ -226,13 +226,9 @@ class Inference(Strict):
         "(10,000 take about four times as long)",
     )
     rotations: int = Field(
-        1_000, ge=19, description="of what the other attributes leave of one, in each of five sets that are also counted by"
-    )
-    searchlight_moments: int = Field(
-        2_000,
+        10_000,
         ge=19,
-        description="further rotations that give each neuron's null distribution its mean and standard deviation; "
-        "few make the test coarse, not wrong (of relabellings the moments are exact)",
+        description="of what the other attributes leave of one: at most, in each of five sets that are also counted by",
     )
     bootstraps: int = Field(1_000, ge=99)
     bijections: int = Field(

@@ -31,9 +31,9 @@ from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.profile import profile_test, stand_out
 from emonb.analysis.rdm import halve, order_emotions, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
-from emonb.analysis.statistics import TIE, Estimate, resample_factors
+from emonb.analysis.statistics import Estimate, resample_factors
 from emonb.analysis.structure import fit_rdms
-from emonb.analysis.words import estimate_given, permute_residuals
+from emonb.analysis.words import estimate_given
 
 Plan = tuple[Mapping[str, Sequence[Any]], Callable[..., Estimate | None]]
 """The options of every choice of a claim, and its analysis under one option of each."""
@@ -238,7 +238,7 @@ Read = Callable[[str, str, str, str], xr.DataArray | None]
 
 
 def plan_maps(
-    activation: xr.DataArray, rdms: xr.Dataset, words: xr.Dataset, score: xr.DataArray, seed: int
+    activation: xr.DataArray, rdms: xr.Dataset, words: xr.Dataset, halves: xr.Dataset, score: xr.DataArray, seed: int
 ) -> dict[str, Plan]:
     """Choices and analysis of *structure*, *words* and *reliance*.
 
@@ -247,13 +247,13 @@ def plan_maps(
     activation : DataArray, dims (seed, emotion, layer, neuron)
     rdms : Dataset
         ``human`` (pair), ``attribute_rdm`` (attribute, pair).
-    words : Dataset
-        RDMs (pair) of the comments' words and labels.
+    words, halves : Dataset
+        RDMs (pair) of the comments' words and labels, and (half, pair) of those of half of the comments.
     score : DataArray, dims (emotion, attribute)
     seed : int
     """
     choices, read = _read_maps(activation, rdms.human)
-    given = {str(name): words[name] for name in words.data_vars} | {EVERY: words.to_dataarray("given")}
+    given = {name: [str(name)] for name in words.data_vars} | {EVERY: [str(name) for name in words.data_vars]}
     kept = name_subsets(score)
 
     def structure(distance: str, centred: str, layers: str, seeds: str) -> Estimate | None:
@@ -267,10 +267,8 @@ def plan_maps(
         model = read(distance, centred, layers, seeds)
         if model is None:
             return None
-        left = estimate_given(model, rdms.human, given[given_])
-        return known(
-            left._replace(p=permute_residuals(model, rdms.human, given[given_], MAP_PERMUTATIONS, seed).p_two_sided)
-        )
+        known_words, noisier = (some[given[given_]].to_dataarray("given") for some in (words, halves))
+        return known(estimate_given(model, rdms.human, known_words, noisier))
 
     def reliance(distance: str, centred: str, layers: str, seeds: str, attributes: str) -> Estimate | None:
         model = read(distance, centred, layers, seeds)
@@ -345,15 +343,14 @@ def _read_maps(activation: xr.DataArray, human: xr.DataArray) -> tuple[Mapping[s
 
 
 ROTATIONS = 119
-"""In each of five sets: of fourteen attributes one can be shown with 560 rotations or more."""
+"""At most, in each of five sets: of fourteen attributes one can be shown with 560 rotations or more."""
 
 
 def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, seed: int) -> dict[str, Plan]:
     """Choices and analysis of *own*.
 
     The test is :func:`emonb.analysis.own.find_own_neurons` with few rotations and the moments of the claim's own test:
-    these say how a verdict hangs on choices, and not what it is. A network's thirds are searched by themselves; the best
-    of all layers is the best of the thirds, as their rotations are the same.
+    these say how a verdict hangs on choices, and not what it is.
 
     Parameters
     ----------
@@ -367,27 +364,11 @@ def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, 
     """
     layers = thirds(ranks.layer.values)
 
-    @cache
-    def search(seeds_: str, layers_: str) -> xr.Dataset:
-        if layers_ == EVERY and len(layers) > 1:
-            return _join([search(seeds_, third) for third in layers if third != EVERY])
-        some = ranks.sel(seeds=seeds_, layer=layers[layers_])
-        # seed + 1: rotations that gave no moments
-        return find_own_neurons(some, humans, ROTATIONS, seed + 1, null=own_null)[["score", "peak", "p_fwe"]]
-
     def own(seeds_: str, layers_: str) -> Estimate:
-        return count_attributes(best_p(search(seeds_, layers_)))
+        some = ranks.sel(seeds=seeds_, layer=layers[layers_])
+        return count_attributes(best_p(find_own_neurons(some, humans, ROTATIONS, seed, null=own_null)))
 
     return {"own": named({"seeds_": ranks.seeds.values.tolist(), "layers_": list(layers)}, own)}
-
-
-def _join(parts: list[xr.Dataset]) -> xr.Dataset:
-    """The same search in several layers, whose rotations are the same, as one search of all."""
-    score = xr.concat([part.score for part in parts], "layer")
-    peak = xr.concat([part.peak for part in parts], "part").max("part")
-    reached = (peak >= score.max(("layer", "neuron")) - TIE).sum("permutation")
-    p = (reached + 1) / (peak.sizes["permutation"] + 1)
-    return xr.Dataset({"p_fwe": p.expand_dims(("layer", "neuron"))})
 
 
 CHOICES = (
@@ -413,6 +394,7 @@ def specify_claims(
     humans: xr.Dataset,
     rdms: xr.Dataset,
     words: xr.Dataset,
+    halves: xr.Dataset,
     own: xr.Dataset,
     lesions: xr.Dataset,
     choosing_seeds: Sequence[int],
@@ -423,7 +405,7 @@ def specify_claims(
 
     Parameters
     ----------
-    activations, light, humans, rdms, words, own, lesions : Dataset
+    activations, light, humans, rdms, words, halves, own, lesions : Dataset
         Results of a study.
     ranks : DataArray, dims (seeds, layer, neuron, pair)
         Of all seeds and of both halves (:func:`emonb.analysis.rdm.rank_halves`).
@@ -444,7 +426,7 @@ def specify_claims(
         light = search_neurons(rank_neuron_rdms(chosen, humans), humans)
     sets = rank_masks(light["rank"], sizes)
     claims = {
-        **plan_maps(activations.activation, rdms, words, humans.score, seed),
+        **plan_maps(activations.activation, rdms, words, halves, humans.score, seed),
         **plan_neurons(ranks, humans, own, seed),
         **plan_lesions(lesions, sets, rdms, humans.score, sizes, seed),
     }

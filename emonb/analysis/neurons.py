@@ -15,8 +15,8 @@ Pearson type III tail by Wilson & Hilferty 1931; Winkler et al. 2016, NeuroImage
 moments give, it is the same for what was observed and for each surrogate: the family-wise p is exact, and the tail's form
 decides only how evenly its error is spread over neurons.
 
-Spearman's correlations of ranked RDMs are products of matrices. Which neuron is highest in a surrogate is found in float32,
-whose last digits hang on the processor; how high it is comes from sums of whole numbers, which do not.
+Spearman's correlations of ranked RDMs are products of matrices. In float32 these say which neurons may be highest in a
+surrogate; how high each of those is comes from sums of whole numbers, which no processor rounds.
 
 Which attributes have neurons: every neuron's RDM against every attribute's, emotions relabelled, family-wise.
 
@@ -134,6 +134,8 @@ _ROWS, _STRIPS = 4096, 16
 """Neurons whose correlations are made at a time, and strips of them that processors share."""
 _HIGH = 2.5
 """Normal score below which no neuron is looked at as the highest, but where all are below."""
+_UNIT = 2.0**-24
+"""Largest relative error of rounding to float32."""
 
 
 class Tail(NamedTuple):
@@ -142,6 +144,14 @@ class Tail(NamedTuple):
     mean: np.ndarray
     sd: np.ndarray
     skew: np.ndarray
+
+
+class Side(NamedTuple):
+    """What surrogates are searched for: rows of centred ranks, the same at length 1 in float32, and their lengths."""
+
+    ranks: np.ndarray
+    units: np.ndarray
+    length: np.ndarray
 
 
 class Found(NamedTuple):
@@ -179,12 +189,23 @@ def search_ranks(
     """
     rho = correlate_ranks(x, y)
     score = normal_scores(rho, *tail)
-    units, high = unit_rows(x, np.float32), undo_score(_HIGH, *tail)
-    peaks = [_find_peaks(x, units, some, tail, high) for some in tqdm(surrogates, unit="part", disable=not progress)]
-    peak = np.concatenate(peaks)
-    ordered = np.sort(peak, axis=0)
-    as_high = [len(peak) - np.searchsorted(ordered[:, k], score[:, k] - TIE) for k in range(len(y))]
-    return Found(rho, score, (np.stack(as_high, axis=1) + 1) / (len(peak) + 1), peak)
+    side = take_side(x)
+    peak = np.concatenate([find_peaks(side, some, tail) for some in tqdm(surrogates, unit="part", disable=not progress)])
+    return Found(rho, score, count_higher(peak, score), peak)
+
+
+def count_higher(peak: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """One-sided p [n_x, n_y] of scores [n_x, n_y] among the peaks [n, n_y] of surrogates; NaN: not drawn."""
+    p = np.empty(score.shape)
+    for k, column in enumerate(peak.T):
+        ordered = np.sort(column[~np.isnan(column)])
+        p[:, k] = (len(ordered) - np.searchsorted(ordered, score[:, k] - TIE) + 1) / (len(ordered) + 1)
+    return p
+
+
+def take_side(ranks: np.ndarray) -> Side:
+    """Rows of centred ranks [n_x, n_pairs] as :func:`find_peaks` takes them."""
+    return Side(ranks, unit_rows(ranks, np.float32), _length(ranks))
 
 
 def correlate_ranks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -223,26 +244,46 @@ def undo_score(score: float, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray)
     return np.asarray(mean + sd * np.where(straight, score, above))
 
 
-def _find_peaks(x: np.ndarray, units: np.ndarray, surrogates: np.ndarray, tail: Tail, high: np.ndarray) -> np.ndarray:
-    """Highest normal score over x of each surrogate [n, n_y]; minus infinity where none is defined."""
+def find_peaks(x: Side, surrogates: np.ndarray, tail: Tail) -> np.ndarray:
+    """Highest normal score over x of each surrogate.
+
+    Parameters
+    ----------
+    x : Side
+    surrogates : array of int16, shape (n, n_y, n_pairs)
+        Centred ranks.
+    tail : Tail
+
+    Returns
+    -------
+    array, shape (n, n_y)
+        Minus infinity where no score is defined.
+    """
     n, kinds, pairs = surrogates.shape
-    flat = surrogates.reshape(-1, pairs)
-    columns = unit_rows(flat, np.float32).T
-    best, at = np.full(n * kinds, -np.inf), np.zeros(n * kinds, np.int64)
-    for start in range(0, len(x), _ROWS):
+    flat, kind = surrogates.reshape(-1, pairs), np.tile(np.arange(kinds), n)
+    best = _find_highest(x, flat, kind, tail, undo_score(_HIGH, *tail))
+    low = best < _HIGH  # of these some or all were not looked at
+    if low.any():
+        best[low] = _find_highest(x, flat[low], kind[low], tail, np.full_like(tail.sd, -np.inf))
+    return best.reshape(n, kinds)
+
+
+def _find_highest(x: Side, ranks: np.ndarray, kind: np.ndarray, tail: Tail, least: np.ndarray) -> np.ndarray:
+    """Highest normal score over x of each row of ranks, which is of one kind of y; only of correlations from ``least``.
+
+    A product in float32 of rows of length 1 lies within ``slack`` of their correlation, in whatever order it is summed
+    (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). What can be the highest within that is
+    computed from whole numbers.
+    """
+    slack = (ranks.shape[1] + 4) * _UNIT
+    columns, length = unit_rows(ranks, np.float32).T, _length(ranks)
+    tops = np.full((_STRIPS, len(ranks)), -np.inf)
+    for start in range(0, len(x.ranks), _ROWS):
         rows = slice(start, start + _ROWS)
-        rho = units[rows] @ columns
-        tops, where = np.full((_STRIPS, len(best)), -np.inf), np.zeros((_STRIPS, len(best)), np.int64)
-        _take_highest(rho, *(part[rows] for part in tail), high[rows], tops, where)
-        strip = tops.argmax(0)
-        top, found = (np.take_along_axis(array, strip[None], 0)[0] for array in (tops, where))
-        at, best = np.where(top > best, start + found, at), np.maximum(top, best)
-    kind = np.tile(np.arange(kinds), n)
-    products = np.einsum("ij,ij->i", x[at].astype(np.float64), flat.astype(np.float64))
-    size = _length(x)[at] * _length(flat)
-    rho = np.divide(products, size, out=np.zeros_like(products), where=size > 0)
-    exact = normal_scores(rho[None], *(part[at, kind][None] for part in tail))[0]
-    return np.where(np.isfinite(best), exact, -np.inf).reshape(n, kinds)
+        moments = (part[rows] for part in tail)
+        near = x.units[rows] @ columns
+        _take_highest(near, slack, x.ranks[rows], ranks, x.length[rows], length, kind, least[rows], *moments, tops)
+    return np.asarray(tops.max(0))
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
@@ -259,7 +300,7 @@ def _normal_score(value, mean, sd, skew):  # type: ignore[no-untyped-def]
     z = (value - mean) / sd
     if z <= 1 or abs(skew) < 1e-3:
         return z
-    return (np.cbrt(0.5 * skew * z + 1) - 1) * 6 / skew + skew / 6
+    return max(1.0, (np.cbrt(0.5 * skew * z + 1) - 1) * 6 / skew + skew / 6)
 
 
 @njit()
@@ -273,29 +314,21 @@ def _normal_scores(values, mean, sd, skew):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True)
-def _take_highest(rho, mean, sd, skew, high, tops, where):  # type: ignore[no-untyped-def]
-    """Per strip of rows and column, the highest normal score and its row; only of what is high, where anything is."""
-    rows, columns = rho.shape
-    kinds, strips = sd.shape[1], tops.shape[0]
+def _take_highest(near, slack, x, y, x_length, y_length, kind, least, mean, sd, skew, tops):  # type: ignore[no-untyped-def]
+    """Raise ``tops`` [strip, column] to the highest normal score of the strip's rows."""
+    rows, columns = near.shape
+    strips = tops.shape[0]
     size = (rows + strips - 1) // strips
     for strip in prange(strips):
-        first, last = strip * size, min((strip + 1) * size, rows)
-        for r in range(first, last):
-            for batch in range(0, columns, kinds):
-                for k in range(kinds):
-                    if rho[r, batch + k] >= high[r, k]:
-                        z = _normal_score(float(rho[r, batch + k]), mean[r, k], sd[r, k], skew[r, k])
-                        if z > tops[strip, batch + k]:
-                            tops[strip, batch + k] = z
-                            where[strip, batch + k] = r
-        for c in range(columns):
-            if tops[strip, c] == -np.inf:
-                k = c % kinds
-                for r in range(first, last):
-                    z = _normal_score(float(rho[r, c]), mean[r, k], sd[r, k], skew[r, k])
-                    if z > tops[strip, c]:
-                        tops[strip, c] = z
-                        where[strip, c] = r
+        for r in range(strip * size, min((strip + 1) * size, rows)):
+            for c in range(columns):
+                k, most = kind[c], float(near[r, c]) + slack
+                if most >= least[r, k] and _normal_score(most, mean[r, k], sd[r, k], skew[r, k]) > tops[strip, c]:
+                    product = 0
+                    for p in range(x.shape[1]):
+                        product += np.int64(x[r, p]) * np.int64(y[c, p])
+                    rho = product / (x_length[r] * y_length[c])
+                    tops[strip, c] = max(tops[strip, c], _normal_score(rho, mean[r, k], sd[r, k], skew[r, k]))
 
 
 CHUNK = 200

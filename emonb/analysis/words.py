@@ -14,14 +14,22 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.optimize
 import scipy.sparse
-import scipy.stats
 import xarray as xr
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from emonb.analysis.rdm import Rdm, pair_coords, pair_index, pair_labels, pair_values, pattern_rdm, to_square, varies
+from emonb.analysis.rdm import (
+    Rdm,
+    centred_ranks,
+    pair_coords,
+    pair_index,
+    pair_labels,
+    pair_values,
+    pattern_rdm,
+    to_square,
+    varies,
+)
 from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permute_rdm, to_table
 from emonb.analysis.structure import permutation_p, rank_correlation
 
@@ -120,7 +128,7 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):
         return SemiPartial(float("nan"), float("nan"), float("nan"), n_permutations)
     given = _powers(covariates)
-    ranks, target = scipy.stats.rankdata(model), scipy.stats.rankdata(human)
+    ranks, target = _ranks(model), _ranks(human)
     rho = float(_correlate_given(ranks[None], target, given)[0])
     left = _residuals(ranks[None], given)[0]
     if np.linalg.norm(left) <= 1e-9 * np.linalg.norm(ranks - ranks.mean()):
@@ -130,13 +138,14 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     return SemiPartial(rho, *permutation_p(null, rho), n_permutations)
 
 
-def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray) -> pd.DataFrame:
+def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.DataArray | None = None) -> pd.DataFrame:
     """Compare model and human given each covariate by itself, and given all of them (:func:`estimate_given`).
 
     Parameters
     ----------
     model, human : array or DataArray, shape (n_pairs,)
     covariates : DataArray, dims (label, pair)
+    halves : DataArray, dims (half, label, pair), optional
 
     Returns
     -------
@@ -144,8 +153,11 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray) -> pd.DataFr
         One row a covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
     """
     label = next(str(dim) for dim in covariates.dims if dim != "pair")
-    given = {str(name): covariates.sel({label: name}) for name in covariates[label].values}
-    found = {name: estimate_given(model, human, some) for name, some in [*given.items(), ("all", covariates)]}
+    names = covariates[label].values.tolist()
+    found = {}
+    for row, chosen in [*((str(name), [name]) for name in names), ("all", names)]:
+        noisier = None if halves is None else halves.sel({label: chosen})
+        found[row] = estimate_given(model, human, covariates.sel({label: chosen}), noisier)
     return to_table(found, label).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
 
 
@@ -207,7 +219,7 @@ def _correlation(moments: np.ndarray) -> float:
 
 
 def _ranks(rows: np.ndarray) -> np.ndarray:
-    return scipy.stats.rankdata(rows, axis=-1)
+    return centred_ranks(rows).reshape(rows.shape).astype(np.float64)
 
 
 def _are_defined(covariates: Rdm) -> np.ndarray:
@@ -227,8 +239,7 @@ def _defined(model: Rdm, human: Rdm, covariates: Rdm) -> tuple[np.ndarray, np.nd
 
 def _powers(covariates: np.ndarray) -> np.ndarray:
     """Powers [n_covariates * degree, n_pairs] of each covariate's ranks in [-1, 1]."""
-    ranks = _ranks(covariates)
-    ranks = 2 * (ranks - 1) / max(1, ranks.shape[1] - 1) - 1
+    ranks = _ranks(covariates) / max(1, covariates.shape[1] - 1)
     return np.vstack([ranks**k for k in range(1, _DEGREE + 1)])
 
 

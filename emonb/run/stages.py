@@ -276,7 +276,6 @@ STAGES: dict[str, Stage] = {
         {
             **RANKS,
             "rotations": Field("inference.rotations"),
-            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
             "progress": PROGRESS,
         },
@@ -309,7 +308,7 @@ STAGES: dict[str, Stage] = {
             **{name: Need(name) for name in ("rdms", "lesions")},
             "light": Need("searchlight"),
             "ranks": Part("neuron_rdms", "rank", {}),
-            **{"words": Need("word_rdms"), "own": Need("own_neurons")},
+            **{"words": Need("word_rdms"), "halves": Need("word_halves"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "seed": Field("inference.seed"),

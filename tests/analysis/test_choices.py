@@ -7,18 +7,20 @@ import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
-from emonb.analysis import choices, importance, lesions, profile, reliance, statistics
+from emonb.analysis import choices, importance, lesions, profile, reliance, statistics, words
 from emonb.analysis import choices as maps
 from emonb.analysis.choices import ROTATIONS
 from emonb.analysis.neurons import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuron_rdms
-from emonb.analysis.words import estimate_given, permute_residuals
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
 
 
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
+
+
+WORDS = ["tfidf", "classifier"]
 
 
 def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = False) -> dict[str, xr.Dataset]:
@@ -38,9 +40,10 @@ def _study(rng: np.random.Generator, seeds: list[int] = SEEDS, equal: bool = Fal
         "ranks": ranks,
         "light": search_neurons(ranks.sel(seeds="all"), humans),
         "humans": humans,
-        "own": find_own_neurons(ranks.sel(seeds="all"), humans, 19, 1, moments=99),
+        "own": find_own_neurons(ranks.sel(seeds="all"), humans, 99, 1),
         "rdms": xr.Dataset({"attribute_rdm": rdm, "human": human}),
-        "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in ("tfidf", "classifier")}),
+        "words": xr.Dataset({name: human.copy(data=rng.random(len(i))) for name in WORDS}),
+        "halves": xr.concat([xr.Dataset({name: human + rng.random(len(i)) for name in WORDS}) for _ in range(4)], "half"),
         "lesions": xr.Dataset(
             {"accuracy": (tuple(cells), accuracy), "baseline": (("seed", "emotion"), accuracy[0, 0, 0] + 0.6)}, cells
         ),
@@ -93,14 +96,14 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
 
 def test_claims_about_the_map_are_their_own_analyses(specified: Specified) -> None:
     study, found = specified
-    human, attributes, words = study["rdms"].human, study["rdms"].attribute_rdm, study["words"]
+    human, attributes = study["rdms"].human, study["rdms"].attribute_rdm
     patterns = study["activations"].activation.sel(layer=[3], seed=[5, 7]).mean("seed").values.reshape(6, -1)
     model = human.copy(data=pattern_rdm(patterns, "euclidean"))
     chosen = {"distance": "euclidean", "centred": "no", "layers": "upper", "seeds": "second half"}
-    for given, known in (("tfidf", words.tfidf), ("all", words.to_dataarray("given"))):
-        row, left = _one(found, "words", **chosen, given=given), estimate_given(model, human, known)
-        assert [row.value.item(), row.low.item()] == pytest.approx([left.value, left.low])
-        assert row.p.item() == permute_residuals(model, human, known, maps.MAP_PERMUTATIONS, 5).p_two_sided
+    for given, names in (("tfidf", ["tfidf"]), ("all", WORDS)):
+        known, halves = (study[some][names].to_dataarray("given") for some in ("words", "halves"))
+        row, left = _one(found, "words", **chosen, given=given), words.estimate_given(model, human, known, halves)
+        assert [row.value.item(), row.low.item(), row.p.item()] == pytest.approx([left.value, left.low, left.p])
     row, alike = (
         _one(found, "reliance", **chosen),
         reliance.compare_profiles(model, human, attributes, maps.MAP_PERMUTATIONS, 5),
@@ -116,7 +119,7 @@ def test_own_is_its_own_search_in_thirds_and_all_together(specified: Specified) 
         some.drop_vars("seeds"), rank_neuron_rdms(study["activations"].activation.sel(seed=[1, 3]), humans)
     )
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
-        whole = find_own_neurons(some.sel(layer=which), humans, ROTATIONS, 6, null=study["own"])
+        whole = find_own_neurons(some.sel(layer=which), humans, ROTATIONS, 5, null=study["own"])
         effect = count_attributes(best_p(whole))
         row = _one(found, "own", seeds="first half", layers=layers)
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p])

@@ -106,6 +106,26 @@ def test_the_best_is_found_whatever_the_chunks_and_however_low_it_is(monkeypatch
         assert neurons.find_neurons(_ranks(*world), world[1], 100, 3).identical(whole)
 
 
+def test_the_best_of_neurons_that_single_precision_cannot_tell_apart_is_the_best_to_the_last_bit() -> None:
+    rng = np.random.default_rng(18)
+    x = centred_ranks(rng.random((1, 351))).repeat(400, axis=0)
+    for row in x[1:]:  # neighbours in rank change places: rho differs by multiples of 3e-7
+        for low in rng.choice(np.arange(-350, 350, 4), 40, replace=False):
+            row[row == low], row[row == low + 2] = 9999, low
+            row[row == 9999] = low + 2
+    x[7] = 0
+    turned = centred_ranks(rng.random((60, 351))).reshape(30, 2, 351)
+    tail = neurons.Tail(*(value + rng.random((400, 2)) * 1e-6 for value in (0.0, 0.05, 0.3)))
+    tail.sd[7] = 0
+    rho = neurons.correlate_ranks(x, turned.reshape(60, 351)).reshape(400, 30, 2)
+    best = np.stack([neurons.normal_scores(rho[:, k], *tail).max(0) for k in range(30)])
+    units, slack = neurons.unit_rows(x, np.float32), 350 * 2.0**-24
+    for _ in range(3):  # whatever a processor makes of the products
+        rounded = units * (1 + slack * rng.choice([-1, 1], units.shape)).astype(np.float32)
+        side = neurons.Side(x, rounded, np.linalg.norm(x.astype(float), axis=1))
+        assert np.array_equal(neurons.find_peaks(side, turned, tail), best)
+
+
 def test_a_relabelling_that_changes_nothing_counts_as_high() -> None:
     """In two pairs of twins every relabelling has others that give the same distances: the same sums in another order."""
     emotions = NAMES[:4]
@@ -148,6 +168,20 @@ def test_a_score_is_undone() -> None:
     for score in (-1.0, 0.5, 2.5, 4.0):
         back = neurons.undo_score(score, *null)
         np.testing.assert_allclose(neurons.normal_scores(back, *null), score)
+
+
+def test_p_of_rotations_that_end_early_keep_their_level() -> None:
+    """Besag & Clifford's p, and that of sets together, where an attribute is one of its rotations."""
+    rng, n, enough = np.random.default_rng(19), 4000, 10
+    chance = rng.random((n, 1))  # of a rotation to be as good
+    drawn = rng.negative_binomial(enough, chance, (n, 5)) + enough
+    reached = np.full((n, 5), enough)
+    late = drawn > 200
+    reached[late], drawn[late] = rng.binomial(200, chance.repeat(5, 1)[late]), 200
+    for r, m in ((reached[:, 0], drawn[:, 0]), (reached.sum(1), drawn.sum(1))):
+        p = (r + 1) / (m + 1)
+        for level in (0.01, 0.05, 0.3):
+            assert scipy.stats.binomtest(int((p <= level).sum()), n, level, alternative="greater").pvalue > 0.001
 
 
 def test_ties_share_their_mean_rank_and_missing_taus_rank_last() -> None:

@@ -144,15 +144,27 @@ def test_of_nothing_hardly_ever_an_attribute_is_counted_and_of_many_that_are_the
         assert counts.mean() > 0.95 * true
 
 
-def test_attributes_by_sets_of_rotations_are_those_of_the_rotations_of_each_set() -> None:
+def test_rotations_end_with_the_last_that_is_needed_and_sets_are_counted_by_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(16)
     activations, humans = _world(rng, _correlated(rng, 0.5), n=20, carriers=5)
-    found = own.find_own_neurons(_ranks(activations, humans), humans, 59, 0)
-    assert found.attrs["n_rotations"] == found.sizes["permutation"] == 295
-    p, best = own.draw_p(found), found.score.max(("layer", "neuron")).values
-    reached = (found.peak.values.reshape(5, 59, 2) >= best).sum(1)
-    np.testing.assert_allclose(p, np.minimum(1, 2 * (reached + 1) / 60))
-    np.testing.assert_allclose(own.best_p(found), np.minimum(1, 2 * (reached.sum(0) + 1) / 296))
+    world = _ranks(activations, humans), humans
+    monkeypatch.setattr(own, "ENOUGH", 10**9)
+    whole = own.find_own_neurons(*world, 59, 0)
+    monkeypatch.setattr(own, "ENOUGH", 4)
+    monkeypatch.setattr(own, "CHUNK", 7)
+    found = own.find_own_neurons(*world, 59, 0)
+    best = found.score.max(("layer", "neuron")).values
+    sets = whole.peak.values.reshape(5, 59, 2)
+    before = np.cumsum(sets >= best, axis=1) - (sets >= best)  # as good as the best, before this one
+    drawn = before < 4
+    assert not drawn.all() and drawn[..., 0].sum() > drawn[..., 1].sum()
+    np.testing.assert_array_equal(found.peak.values.reshape(5, 59, 2), np.where(drawn, sets, np.nan))
+    reached = ((sets >= best) & drawn).sum(1)
+    np.testing.assert_allclose(own.draw_p(found), np.minimum(1, 2 * (reached + 1) / (drawn.sum(1) + 1)))
+    np.testing.assert_allclose(own.best_p(found), np.minimum(1, 2 * (reached.sum(0) + 1) / (drawn.sum((0, 1)) + 1)))
+    assert whole.attrs["n_rotations"] == whole.sizes["permutation"] == 295 and not whole.peak.isnull().any()
 
 
 def test_the_best_neurons_are_found_again_by_the_other_half_where_they_carry() -> None:

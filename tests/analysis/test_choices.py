@@ -125,25 +125,6 @@ def test_own_is_its_own_search_in_thirds_and_all_together(specified: Specified) 
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p])
 
 
-def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "BOOTSTRAPS", 49)
-    study, other = (_study(np.random.default_rng(k)) for k in (5, 6))
-    human = study["rdms"].human
-    judgments = human + xr.DataArray(np.random.default_rng(7).normal(size=(5, len(human))), dims=("judge", "pair"))
-    found = choices.name_choices(
-        maps.specify_knowledge(study["activations"], other["activations"], human, judgments, 5)
-    ).query("distance == 'euclidean' and layers == 'lower' and seeds == 'all'")
-    one, two = (
-        human.copy(data=pattern_rdm(s["activations"].activation.sel(layer=[1]).mean("seed").values[:, 0], "euclidean"))
-        for s in (study, other)
-    )
-    gain = statistics.resample_factors(one, judgments, maps.BOOTSTRAPS, 5, two)
-    for sampled, effect in gain.items():
-        row = found[found["sampled"] == sampled]
-        assert len(row) == (sampled != "judges")
-        assert row[["value", "p"]].to_numpy().ravel().tolist() == pytest.approx([effect.value, effect.p] * len(row))
-
-
 def test_what_cannot_be_tested_is_not_there() -> None:
     study = _study(np.random.default_rng(2), seeds=[1], equal=True)
     found = choices.specify_claims(**study, choosing_seeds=[1], sizes=SIZES, seed=0)

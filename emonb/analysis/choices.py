@@ -295,8 +295,8 @@ def _read_maps(activation: xr.DataArray, human: xr.DataArray) -> tuple[Mapping[s
     return {**choices, "layers": list(depths), "seeds": list(halves)}, read
 
 
-ROTATIONS = 119
-"""At most, in each of five sets: of fourteen attributes one can be shown with 560 rotations or more."""
+ROTATIONS, ENOUGH = 1_000, 10
+"""At most, in each of five sets, and how many of them must be as good as an attribute for no more to be drawn."""
 
 
 def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, seed: int) -> dict[str, Plan]:
@@ -319,7 +319,7 @@ def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, 
 
     def own(seeds: str, layers: str) -> Estimate:
         some = ranks.sel(seeds=seeds, layer=depths[layers])
-        return count_attributes(best_p(find_own_neurons(some, humans, ROTATIONS, seed, null=own_null)))
+        return count_attributes(best_p(find_own_neurons(some, humans, ROTATIONS, seed, null=own_null, enough=ENOUGH)))
 
     return {"own": ({"seeds": ranks.seeds.values.tolist(), "layers": list(depths)}, own)}
 

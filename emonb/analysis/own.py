@@ -35,7 +35,7 @@ from emonb.errors import LabelError
 SETS = 5
 """Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
 ENOUGH = 50
-"""Rotations of a set that must be as good as an attribute before no more are drawn."""
+"""Rotations of a set that must be as good as an attribute, for no more to be drawn."""
 _ROWS = 4096  # neurons at a time; bounds the memory
 
 
@@ -46,6 +46,7 @@ def find_own_neurons(
     seed: int,
     progress: bool = False,
     null: xr.Dataset | None = None,
+    enough: int = ENOUGH,
 ) -> xr.Dataset:
     """Test every neuron's RDM against each attribute's, given the scores of all other attributes (Spearman, one-sided).
 
@@ -63,7 +64,7 @@ def find_own_neurons(
     covariances, for all neurons at once. Its skewness does not, and one from as many rotations would be noise that the
     best of thousands of neurons picks up: scores are standard ones.
 
-    Rotations are drawn until ``ENOUGH`` are as good as the attribute (Besag & Clifford 1991, Biometrika 78:301): of a
+    Rotations are drawn until ``enough`` are as good as the attribute (Besag & Clifford 1991, Biometrika 78:301): of a
     large p little is to be known, and a small one gets all that were asked for. So p hang little on the seed: their
     standard error is a sixteenth of p where all sets end early, and with 10,000 a set a tenth at .05 over fourteen
     attributes.
@@ -82,6 +83,8 @@ def find_own_neurons(
     progress : bool
     null : Dataset, optional
         Result of a test like this one, of these neurons or more, whose moments are used in their place.
+    enough : int
+        Rotations of a set that are as good as the attribute, with which it ends.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def find_own_neurons(
         one, best = Tail(*(part[:, [k]] for part in tail)), float(score[:, k].max()) - TIE
         for number, stream in enumerate(streams[k][1:]):
             some, _ = rotate_scores(value, others, rotations, stream)
-            drawn, start = _draw_peaks(side, some, one, best), number * rotations
+            drawn, start = _draw_peaks(side, some, one, best, enough), number * rotations
             peak[start : start + len(drawn), k] = drawn
     found = Found(rho, score, count_higher(peak, score), peak)
     labelled = label_neurons(found, tail, ranks, humans.attribute_rdm.attribute)
@@ -246,14 +249,14 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
     return centred_ranks(np.abs(scores[:, i] - scores[:, j]))
 
 
-def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float) -> np.ndarray:
-    """Highest normal scores over x of the RDMs of scores [n, n_emotions], until ENOUGH are as good as the best."""
-    peaks = np.empty(0)
-    for start in range(0, len(turned), CHUNK):
-        some = find_peaks(x, rank_distances(turned[start : start + CHUNK])[:, None], tail)
-        peaks = np.append(peaks, some)
-        if len(good := np.flatnonzero(peaks >= best)) >= ENOUGH:
-            return peaks[: good[ENOUGH - 1] + 1]
+def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float, enough: int) -> np.ndarray:
+    """Highest normal scores over x of the RDMs of scores [n, n_emotions], until so many are as good as the best."""
+    peaks, size = np.empty(0), enough
+    while len(peaks) < len(turned):
+        some = find_peaks(x, rank_distances(turned[len(peaks) :][:size])[:, None], tail)
+        peaks, size = np.append(peaks, some), min(2 * size, CHUNK)
+        if len(good := np.flatnonzero(peaks >= best)) >= enough:
+            return peaks[: good[enough - 1] + 1]
     return peaks
 
 

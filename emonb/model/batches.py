@@ -41,6 +41,7 @@ class Tokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer, self._vocabulary = tokenizer, tokenizer.get_vocab()
+        self._encoded: dict[int, dict[str, np.ndarray]] = {}
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
         if None in (tokenizer.mask_token_id, start, tokenizer.pad_token_id):
             raise StudyError("the tokenizer has no mask, start or pad token: give a masked language model")
@@ -52,9 +53,12 @@ class Tokenizer:
         return int(max(self._vocabulary.values()))
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
-        """Token ids of each text with start and end tokens, cut to ``max_length``."""
-        rows = self._tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-        return [np.array(row, np.int64) for row in rows]
+        """Token ids of each text with start and end tokens, cut to ``max_length``; each text is encoded once."""
+        known = self._encoded.setdefault(max_length, {})
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        rows = self._tokenizer(new, truncation=True, max_length=max_length)["input_ids"] if new else []
+        known |= {text: np.array(row, np.int64) for text, row in zip(new, rows, strict=True)}
+        return [known[text] for text in texts]
 
     def token_id(self, word: str) -> int | None:
         """Id of a word that is exactly one token of the vocabulary, else None."""
@@ -106,14 +110,13 @@ def repeatable() -> Iterator[None]:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to promise the same
     settings: Any = torch.utils.deterministic  # its type stub names nothing
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = settings.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
+    before, filled = torch.get_deterministic_debug_mode(), settings.fill_uninitialized_memory
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms imports the compiler, for a second
     settings.fill_uninitialized_memory = False  # nothing here reads what was never written
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
         settings.fill_uninitialized_memory = filled
 
 
@@ -208,6 +211,8 @@ class Rows:
     label : array of bool, shape (n_rows,)
     length : array of int, shape (n_rows,)
         Tokens of the comment.
+    comment : array of int, shape (n_rows,)
+        Number of the comment among those that differ.
     first : array of int, shape (n_prompts,)
         First row of each prompt.
     """
@@ -220,6 +225,7 @@ class Rows:
         used, place = np.unique(np.concatenate([task.rows for task in tasks]), return_inverse=True)
         encoded = tokenizer.encode([texts[k] for k in used], max_length)
         self._tokens, self._pad_id = [encoded[k] for k in place], tokenizer.pad_id
+        self.comment = place
         self.length = np.array([len(ids) for ids in self._tokens])
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from emonb.analysis import choices, importance, lesions, profile, reliance, statistics, words
 from emonb.analysis import choices as maps
-from emonb.analysis.choices import ROTATIONS
+from emonb.analysis.choices import ENOUGH, ROTATIONS
 from emonb.analysis.neurons import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuron_rdms
@@ -119,7 +119,7 @@ def test_own_is_its_own_search_in_thirds_and_all_together(specified: Specified) 
         some.drop_vars("seeds"), rank_neuron_rdms(study["activations"].activation.sel(seed=[1, 3]), humans)
     )
     for layers, which in (("middle", [2]), ("all", [1, 2, 3])):
-        whole = find_own_neurons(some.sel(layer=which), humans, ROTATIONS, 5, null=study["own"])
+        whole = find_own_neurons(some.sel(layer=which), humans, ROTATIONS, 5, null=study["own"], enough=ENOUGH)
         effect = count_attributes(best_p(whole))
         row = _one(found, "own", seeds="first half", layers=layers)
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p])

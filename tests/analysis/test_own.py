@@ -150,11 +150,9 @@ def test_rotations_end_with_the_last_that_is_needed_and_sets_are_counted_by_thei
     rng = np.random.default_rng(16)
     activations, humans = _world(rng, _correlated(rng, 0.5), n=20, carriers=5)
     world = _ranks(activations, humans), humans
-    monkeypatch.setattr(own, "ENOUGH", 10**9)
-    whole = own.find_own_neurons(*world, 59, 0)
-    monkeypatch.setattr(own, "ENOUGH", 4)
+    whole = own.find_own_neurons(*world, 59, 0, enough=60)
     monkeypatch.setattr(own, "CHUNK", 7)
-    found = own.find_own_neurons(*world, 59, 0)
+    found = own.find_own_neurons(*world, 59, 0, enough=4)
     best = found.score.max(("layer", "neuron")).values
     sets = whole.peak.values.reshape(5, 59, 2)
     before = np.cumsum(sets >= best, axis=1) - (sets >= best)  # as good as the best, before this one

@@ -1,9 +1,4 @@
-"""The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts.
-
-Commands about single results: where one is, in which parts it is made, and what is there of it.
-
-The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts.
-"""
+"""The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""A study: its settings, read from YAML and checked.
-
-The parts of a study's configuration: what each section of ``data/studies/NAME.yml`` may say.
-
-A study: the named, validated configuration that every stage, chapter and edition is made from.
+"""A study: the named, validated configuration that every stage, chapter and edition is made from.
 
 ``data/studies/NAME.yml`` holds one study. Everything a re-runner may change is a field of :class:`Study`; a field
 that does not exist, or a value of the wrong type, is an error before any work is done.

@@ -1,18 +1,12 @@
-"""Lesions: whether silencing attributes' neurons costs more than silencing others.
+"""Lesions: whether silencing attributes' neurons costs more than silencing sets that carry no information.
 
-Do attributes' neurons cost more than sets that carry no information? The null is one random bijection.
-
-A bijection of the network's neurons moves the masks of all attributes and sizes N at once. What they are as sets stays:
-their sizes, which of them lie within each other, how much they overlap. Only what the neurons *do* is lost. So masks that
-share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
+The null is one random bijection of the network's neurons. It moves the masks of all attributes and sizes N at once: their
+sizes, which of them lie within each other and how much they overlap stay, and only what the neurons *do* is lost. So masks
+that share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
 
 Where lesions are live, masks can be moved and lesioned (:func:`bijection_test`); where they are not, the variance of the
-masks' mean under the null follows from their overlaps (:func:`compare_masks`).
-
-Does depth explain the drop? Selective against random masks at the same mean layer.
-
-Deeper masks can hurt less, and an attribute's neurons may lie deeper than random ones. The line of accuracy over mean layer
-is fitted to the selective masks alone and read at the random masks' mean layer.
+masks' mean under the null follows from their overlaps (:func:`compare_masks`). Whether depth explains the loss is asked by
+a line of accuracy over mean layer, fitted to attributes' masks and read where random ones lie (:func:`adjust_for_depth`).
 """
 
 from collections.abc import Sequence

@@ -1,24 +1,8 @@
-"""Correlations and estimates with their uncertainty: permutations, bootstraps, Bayes factors, power.
+"""Correlations and effects with intervals and p, whose unit is named: permutations, bootstraps, Bayes factors, power.
 
-An effect as every claim needs it: its value, a 95 % and a 90 % interval, and p with its side named.
-
-Correlations of many rows, over labels, and of two lists; not defined (NaN) where one side does not vary.
-
-Permutation inference whose unit is named: emotions (Mantel), masks, attributes.
-
-RDM entries share emotions and prompts share masks, so neither is a sample. Every p value here is (b + 1) / (n + 1)
-with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact.
-
-Bootstrap intervals that are neither biased nor too wide: two factors at once (Schütt et al. 2023), and basic.
-
-Bayes factor for a correlation, every true value equally likely before.
-
-A Bayes factor of 3 says that the data are three times as likely under an effect as under none; 1 says that they tell
-nothing. ``greater`` tests the claimed direction: the prior is cut at zero.
-
-What a test could have shown: the smallest effect it finds with a given probability.
-
-Power at the effect that was found says no more than its p value (Hoenig & Heisey 2001, Am Stat 55:19).
+RDM entries share emotions and prompts share masks, so neither is a sample. Every p of a permutation is (b + 1) / (n + 1)
+with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact. What is not defined,
+because one side does not vary, is NaN.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,10 +1,7 @@
 """Structure: whether emotions lie among each other in neuron space as in people's judgments.
 
-A fit of two RDMs with its interval and both p values; fits within groups of emotions; fits corrected for noise.
-
-RDMs without the pattern that all emotions share and without noise: centred, and cross-validated over seeds.
-
-Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is.
+Representational similarity analysis: the fit of two RDMs with its interval and both p, within groups of emotions too; the
+noise ceiling; RDMs without the pattern that all emotions share (centred) and without noise (cross-validated over seeds).
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,10 @@
 """More than words: whether the structure is more than what counting the comments' words shows.
 
-What is left of a fit once other RDMs are taken into account: partial rank RSA, unique variance, joint regression.
-
-What a bag of words knows: RDMs of the training comments that do not measure how many comments a class has.
-
-The mean of n tf-idf vectors lies the farther from others the smaller n is, and co-occurrence of labels the nearer to 1
-the rarer they are. Here noise is kept out by halves that share no comment, and every emotion's task is balanced. An emotion
-whose training comments have no word that counts (none at all, only emoji, or words of one comment only), and one that all
-or none of them have, is at no defined distance (NaN) from any other.
+Other RDMs are regressed out of both sides of a fit (partial rank RSA). RDMs of words must not measure how many comments a
+class has: the mean of n tf-idf vectors lies the farther from others the smaller n is, and co-occurrence of labels the
+nearer to 1 the rarer they are. So noise is kept out by halves that share no comment, and every emotion's task is balanced.
+An emotion whose training comments have no word that counts (none at all, only emoji, or words of one comment only), and one
+that all or none of them have, is at no defined distance (NaN) from any other.
 """
 
 from typing import NamedTuple

@@ -1,15 +1,8 @@
-"""What is claimed, what counts as evidence, and the rule that makes a verdict of it.
+"""What is claimed, what counts as evidence, and the one rule that makes a verdict of it (``data/claims.yml``).
 
-The rule: one function that makes a verdict of a test, the same for every claim and every edition.
-
-A verdict rests on a two-sided p, the 95 % and the 90 % interval of an effect, and the smallest
-effect that would matter. It knows neither the claim nor the study nor, in a planted world, what is
-true. Only an interval that rules out an effect worth having says no; a test that was not passed
-says nothing by itself (Altman & Bland 1995, BMJ 311:485).
-
-What a study states about its own data: numbers printed in it, or that only its released files give.
-
-The claims as ``data/claims.yml`` declares them: once for every edition, with the evidence each is judged by.
+A verdict rests on a two-sided p, the 95 % and the 90 % interval of an effect, and the smallest effect that would matter. It
+knows neither the claim nor the study nor, in a planted world, what is true. Only an interval that rules out an effect worth
+having says no; a test that was not passed says nothing by itself (Altman & Bland 1995, BMJ 311:485).
 """
 
 import fnmatch

@@ -1,22 +1,6 @@
-"""Figures of chapters and pages.
-
-The book's figures: one seaborn style, colour-blind-safe, labelled axes; each function draws one kind of picture.
+"""The book's figures: one style, colour-blind-safe, labelled axes; each function draws one kind of picture.
 
 Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
-
-Figures of claims: all effects on one axis, and every verdict against its bound.
-
-Figures of the people: how far judges agree.
-
-Figures of the structure chapter: two RDMs in one order, where emotions move, and fits with and without other RDMs.
-
-Figures of the chapter on attributes: the best neurons' p, two profiles, the best by chance, shared neurons.
-
-Figures of the lesions: pairs of masks, depth, importance, and every claim under every choice.
-
-Figures of what was tuned and read: prompts that learned and prompts that did not, and where emotions differ.
-
-Figures of the page that compares two networks.
 """
 
 import textwrap

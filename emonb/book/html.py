@@ -1,9 +1,4 @@
-"""The book as HTML and as PDF.
-
-The book as HTML, built by jupyter-book with warnings as errors where what it shows has changed.
-
-The whole book as one PDF: the built pages in reading order, joined and printed by Chromium.
-"""
+"""The book as HTML, built with warnings as errors where what it shows has changed, and as one PDF, printed by Chromium."""
 
 import re
 import shutil

@@ -1,10 +1,7 @@
-"""The ledger: what chapters record, judged, merged, compared and held against what is planted.
+"""The ledger: quantities that chapters record by name, and claims judged by them; a verdict is computed, never typed.
 
-What a chapter found against what is true in a planted world; only the claims ledger knows the truth.
-
-Ledgers of editions: chapters' records merged into one, the committed ones read, and two of them compared.
-
-The ledger of a chapter: quantities recorded by name, and claims judged by them; a verdict is computed, never typed.
+Records of chapters are merged into the ledger of an edition, and two ledgers are compared within tolerance. Only the ledger
+knows what is true in a planted world, and says it beside what a chapter found.
 """
 
 import fnmatch

@@ -1,9 +1,4 @@
-"""What pages in front of the chapters show of all editions.
-
-What the pages around the editions say their sentences from: all committed ledgers, and what a page counts.
-
-The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side.
-"""
+"""What the pages around the editions say and show: claims as cards, the abstract's versions, all editions side by side."""
 
 import html
 import math

@@ -1,19 +1,8 @@
-"""What is done to notebooks and pages when the book is built.
-
-The head of a page: what search engines, reference managers and previews of a link read.
-
-The manifest of a code check (``codecheck.yml``): which outputs there are to reproduce, made from the ledgers.
-
-The theme's icons as a small style sheet: those that pages name, taken from the theme's script of all of them.
-
-Parts of a page, from notebook to HTML: toggles with names, figures named by edition, tables for phones, definitions.
-
-The foot of a claim's card on the built page: how often its test says yes of nothing, and where else it is judged.
-
-What makes the built book one site, as a Sphinx extension: names of figures, toggles, pictures, tables, head and icons.
+"""What makes the built book one site, as a Sphinx extension: names of figures, toggles, tables, cards' feet, head, icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
-what the theme brings and no page uses is left out at the end (:func:`finish_site`).
+what the theme brings and no page uses is left out at the end (:func:`finish_site`). The manifest of a code check
+(``codecheck.yml``) is made from the ledgers (:func:`write_manifest`).
 """
 
 import ast

@@ -1,11 +1,7 @@
-"""What people said of emotions: judgments of similarity and ratings of attributes.
-
-Who rated what: single ratings and judgments, read without names and without anything that participants wrote.
+"""What people said of emotions: judgments of pairs, attribute scores and RDMs, single ratings, and how well raters agree.
 
 Ids and free text are left out while a file is read (``usecols``), so that nothing downstream, and no message, can hold
 them. A rater is a number: 0, 1, ... in the order of the file.
-
-The human side: judgments of pairs of emotions, attribute scores and RDMs, and how well raters agree.
 """
 
 import io

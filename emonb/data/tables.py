@@ -1,10 +1,6 @@
-"""Tables read, checked against the study's names, and arranged.
-
-Labels over positions: every table read from outside is checked against the study's names before it is used.
+"""Labels over positions: every table read from outside is checked against the study's names before it is used.
 
 Nothing of a file's content but its labels appears in a message: a cell may hold what somebody wrote.
-
-Lesion sweeps, mask by mask, in the form of the released lesions.
 """
 
 import codecs

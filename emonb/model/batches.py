@@ -1,11 +1,4 @@
-"""Comments as batches that fit the machine.
-
-What the processor does in hardware.
-
-Turning comments into token ids, with the few questions the engine asks of a tokenizer.
-
-Where PyTorch computes, with how many threads and the same bits every time; rows of comments, batched within memory.
-"""
+"""Comments as token ids, batched within memory; where PyTorch computes, with how many threads, and repeatably."""
 
 import contextlib
 import logging

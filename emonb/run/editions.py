@@ -1,8 +1,4 @@
-"""Editions: all chapters of a study, executed where anything they depend on changed.
-
-What can be known before any work: whether there are released files for a study as it was changed.
-
-Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable.
+"""Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable.
 
 A run never touches what is committed. It executes into the run directory and compares: where all quantities and verdicts
 are the same within tolerance, the committed edition stands, whatever the processor; where not, the fresh edition lies

@@ -265,7 +265,6 @@ class Claim(Strict):
     exploratory: tuple[str, ...] = Field((), description="studies in which it was found after looking")
     sentence: str = Field(description="{n}: how many units; {of}: out of how many, of a count")
     chapter: str
-    module: str = Field(description="module of emonb.analysis that tests it")
     estimand: str
     evidence: str = Field(description="prefix of the six quantities; of a count, of its value and p")
     of: str | None = Field(None, description="quantity: out of how many; makes the claim a count")

@@ -198,7 +198,8 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
     """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
     kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
     kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
-    head = ["claim", "whose", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
+    verdicts = [f"{edition}: {kind}" for edition, kind in kinds]
+    head = ["claim", "whose", "what it says", *verdicts, "true in the control", "chapter", "module", "test"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for claim in declared.claims:
         entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
@@ -208,8 +209,9 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
         control = entries.get("control", {})
         truth = describe_truth(control) if "truth" in control else "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
-        module = f"[{claim.module}.py](emonb/analysis/{claim.module}.py)"
-        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module]
+        module = f"[{claim.id}.py](emonb/analysis/{claim.id}.py)"
+        test = f"[test_{claim.id}.py](tests/analysis/test_{claim.id}.py)"
+        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module, test]
         lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 

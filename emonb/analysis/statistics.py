@@ -39,7 +39,7 @@ class Estimate(NamedTuple):
     df: float = float("nan")
 
     def evidence(self) -> dict[str, float]:
-        """What a verdict is made of (:class:`emonb.book.claims.Evidence`): the value, both intervals, and the two-sided p."""
+        """What a verdict is made of (:class:`emonb.book.claims.Evidence`): value, both intervals, and two-sided p."""
         return {name: getattr(self, name) for name in ("value", "low", "high", "low90", "high90", "p")}
 
 

@@ -326,7 +326,7 @@ def spot(
 ) -> None:
     """Make a random few of a study's committed prompts and lesions again, from nothing; exit 1 where one is not the same.
 
-    Another processor rounds otherwise: how far apart is near enough is said for each number (emonb/run/spot.py).
+    Another processor rounds otherwise: how far apart is near enough is said for each number (data/minilm/README.md).
     """
     from emonb.run.runs import Run
     from emonb.run.spot import spot_check

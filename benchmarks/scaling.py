@@ -64,7 +64,7 @@ def sweep(n: int) -> object:
 
 ROWS = {
     "neurons": ([2_304, 4_608, 9_216, 18_432, 36_864], lambda n, x: tau_b(x, attributes), rdms),
-    "permutations": ([500, 1_000, 2_000, 4_000], lambda n, x: mantel_test(x, attributes, n, 0), lambda n: rdms(1_152)),
+    "permutations": ([500, 1_000, 2_000, 4_000], lambda n, x: mantel_test(x, attributes, n, 0), lambda n: rdms(14)),
     "prompts": ([16, 32, 64, 128], lambda n, x: tune(n), lambda n: None),
     "masks": ([8, 16, 32, 64], lambda n, x: sweep(n), lambda n: None),
 }

@@ -343,49 +343,6 @@ def spot(
 
 
 @app.command()
-def trials(
-    seeds: Annotated[str, typer.Option(help="World seeds, e.g. 10-19 or 10,11.")] = "10-19",
-    world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file, added to; default trials.json in the run directory.")] = None,
-) -> None:
-    """Run the positive control and its companion worlds on many world seeds and collect their verdicts."""
-    from emonb.run import worlds
-
-    path = out or paths.runs_dir() / "trials.json"
-    for seed in read_seeds(seeds):
-        for name in world or worlds.WORLDS:  # written as they come
-            worlds.write_trials(worlds.run_trials([seed], [name], log=_progress), path)
-    typer.echo(path)
-
-
-@app.command()
-def truths(
-    seeds: Annotated[str, typer.Option(help="World seeds that no trial has, e.g. 100-104.")] = "100-104",
-    world: Annotated[list[str] | None, typer.Option(help="Only this world; repeatable.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file; default truths.json in the run directory.")] = None,
-) -> None:
-    """Measure what is true in the planted worlds, with many more masks and seeds than a trial has."""
-    from emonb.artifacts import write_text
-    from emonb.run import worlds
-
-    found = worlds.measure_truths(read_seeds(seeds), world or worlds.WORLDS, log=_progress)
-    typer.echo(write_text(json.dumps(found, indent=1) + "\n", out or paths.runs_dir() / "truths.json"))
-
-
-@app.command()
-def instrument(
-    simulations: Annotated[int, typer.Option("-n", min=1, help="Simulated data sets a cell of the design.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="JSON file; default instrument.json in the run directory.")] = None,
-) -> None:
-    """Measure how often the rule says yes, no and undecided of simulated studies whose answer is known; resumable."""
-    from emonb.run.worlds import simulate, write_rates
-
-    rows = simulate(simulations, seed, log=_progress)
-    typer.echo(write_rates(rows, out or paths.runs_dir() / "instrument.json"))
-
-
-@app.command()
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's verdicts and effect in each edition; with --json also every quantity."""
     from emonb.book.cards import describe_effect
@@ -411,10 +368,10 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
             typer.echo(f"  {name} is undefined: {reason}")
 
 
-def main() -> None:
+def main(command: typer.Typer = app) -> None:
     """Run the command line; an error that a user can mend is one line and exit status 2."""
     try:
-        app(standalone_mode=True)
+        command(standalone_mode=True)
     except (EmonbError, OSError) as error:
         if os.environ.get("EMONB_DEBUG"):
             raise

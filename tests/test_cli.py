@@ -44,7 +44,6 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "-p", "inference.seed=-1"], "inference.seed"),
         (["run", "published", "-p", "device=gpu"], "device"),
         (["run", "published", "-p", "tuning.prompt_length=3"], "did you mean 'prompt_length'"),
-        (["trials", "--seeds", "a-b"], "are not a range such as 10-19"),
         (["check", "nope"], "unknown study 'nope'"),
         (["fetch", "published", "--mirror", "/nowhere"], "is not a folder"),
     ],

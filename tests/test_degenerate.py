@@ -114,7 +114,7 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
 def test_nothing_undefined_is_ever_significant() -> None:
     rng = np.random.default_rng(0)
     kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
-    assert np.isnan(list(statistics.test_correlation(kappa, accuracy).values())[:4]).all()
+    assert np.isnan(list(statistics.correlation_test(kappa, accuracy).values())[:4]).all()
     assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
@@ -128,9 +128,9 @@ def test_a_constant_rdm_has_no_p_of_its_own_and_others_keep_theirs() -> None:
     coords = rdm.pair_coords([f"e{k}" for k in range(7)])
     rdms = xr.DataArray(rng.random((3, 21)), {"attribute": ["a", "b", "c"], **coords}, ("attribute", "pair"))
     human = rdms[0].drop_vars("attribute")
-    table = structure.test_fit(rdms, human, 99, 0)
+    table = structure.fit_tests(rdms, human, 99, 0)
     rdms[1] = 0.5
-    changed = structure.test_fit(rdms, human, 99, 0)
+    changed = structure.fit_tests(rdms, human, 99, 0)
     assert changed.loc["b"].isna().all() and changed.loc[["a", "c"]].notna().all(axis=None)
     assert (changed["mantel_p"] == table["mantel_p"]).loc[["a", "c"]].all()
 

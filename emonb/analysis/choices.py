@@ -1,18 +1,10 @@
-"""Every claim under other defensible choices of analysis.
+"""Every claim under other defensible choices of analysis: specification curves.
 
-Specification curve: a claim's effect under every defensible choice, sorted, with the share that passes.
-
-Simonsohn, Simmons & Nelson (2020, Nat Hum Behav 4:1208); also called a multiverse analysis (Steegen et al. 2016).
-
-Specifications of the claims about lesions: N, seeds, comparison, measure, what a loss is counted from, and the test.
-
-Specifications of the claims about the map of emotions: distance, centring, layers, seeds, what is given.
-
-Specifications of the claim about own neurons: seeds and layers.
-
-Every claim under every defensible choice, in one table.
-
-Each claim keeps its estimand; what varies is what an analyst could as well have decided.
+A claim's effect under every defensible choice, sorted, with the share that passes (Simonsohn, Simmons & Nelson 2020, Nat
+Hum Behav 4:1208); also called a multiverse analysis (Steegen et al. 2016). Each claim keeps its estimand; what varies is
+what an analyst could as well have decided: N, seeds, comparison, measure, what a loss is counted from, and the test of
+claims about lesions; distance, centring, layers, seeds and what is given of those about the map of emotions; seeds and
+layers of own neurons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,14 +16,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.importance import draw_importance, name_subsets, test_loss
+from emonb.analysis.importance import draw_importance, loss_test, name_subsets
 from emonb.analysis.lesions import ALL, compare_masks, is_matched, mask_means, rank_masks, relate_masks
 from emonb.analysis.neurons import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
-from emonb.analysis.profile import stand_out, test_profile
+from emonb.analysis.profile import profile_test, stand_out
 from emonb.analysis.rdm import halve, order_emotions, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
-from emonb.analysis.statistics import Estimate, resample_factors
+from emonb.analysis.statistics import Estimate
 from emonb.analysis.structure import fit_rdms
 from emonb.analysis.words import estimate_given
 
@@ -97,12 +89,6 @@ def known(effect: Estimate) -> Estimate | None:
     return effect if np.isfinite([effect.value, effect.low, effect.high, effect.p]).all() else None
 
 
-def named(choices: Mapping[str, Any], analyse: Callable[..., Estimate | None]) -> Plan:
-    """Choices with their names in the table: ``seeds_`` is ``seeds``, which a function has another use for."""
-    of = {name.rstrip("_"): name for name in choices}
-    return {name: list(choices[of[name]]) for name in of}, lambda **chosen: analyse(**{of[k]: v for k, v in chosen.items()})
-
-
 PERMUTATIONS = 999
 INTACT = "intact"
 
@@ -141,30 +127,30 @@ def _lesions(masks: "_Masks", sets: xr.DataArray) -> Plan:
     related = {matched: relate_masks(sets, matched) for matched in {is_matched(k) for k in masks.choices["comparison"]}}
 
     @cache
-    def compare(comparison: str, measure: str, seeds_: str) -> pd.DataFrame:
-        selective, random = masks.pair(seeds_, measure, comparison)
-        matched, intact = is_matched(comparison), masks.intact(seeds_, measure)
+    def compare(comparison: str, measure: str, seeds: str) -> pd.DataFrame:
+        selective, random = masks.pair(seeds, measure, comparison)
+        matched, intact = is_matched(comparison), masks.intact(seeds, measure)
         return compare_masks(selective, random, related[matched], intact, matched)
 
-    def analyse(comparison: str, measure: str, seeds_: str, N: Any) -> Estimate | None:
-        return _row(compare(comparison, measure, seeds_), N)
+    def analyse(comparison: str, measure: str, seeds: str, N: Any) -> Estimate | None:
+        return _row(compare(comparison, measure, seeds), N)
 
-    return named(masks.choices, analyse)
+    return masks.choices, analyse
 
 
 def _profile(masks: "_Masks", rdms: xr.Dataset, seed: int) -> Plan:
     """Loss against the intact network, or against each kind of random mask; as a share of what the latter cost."""
     standing, kinds = stand_out(rdms.attribute_rdm), masks.choices["comparison"]
 
-    def analyse(measure: str, seeds_: str, N: Any, baseline: str) -> Estimate | None:
-        loss = masks.loss(seeds_, measure, baseline, N, by_emotion=True).mean("size")
+    def analyse(measure: str, seeds: str, N: Any, baseline: str) -> Estimate | None:
+        loss = masks.loss(seeds, measure, baseline, N, by_emotion=True).mean("size")
         if loss.sizes["attribute"] < 3:
             return None
-        random = masks.pair(seeds_, measure, kinds[0] if baseline == INTACT else baseline, N)[1]
-        cost = masks.intact(seeds_, measure) - float(random.mean())
-        return known(test_profile(loss, standing.sel(attribute=loss.attribute), PERMUTATIONS, seed, cost).slope)
+        random = masks.pair(seeds, measure, kinds[0] if baseline == INTACT else baseline, N)[1]
+        cost = masks.intact(seeds, measure) - float(random.mean())
+        return known(profile_test(loss, standing.sel(attribute=loss.attribute), PERMUTATIONS, seed, cost).slope)
 
-    return named(_baselines(masks.choices), analyse)
+    return _baselines(masks.choices), analyse
 
 
 def _importance(masks: "_Masks", rdms: xr.Dataset, score: xr.DataArray, seed: int) -> Plan:
@@ -173,53 +159,53 @@ def _importance(masks: "_Masks", rdms: xr.Dataset, score: xr.DataArray, seed: in
     subsets = name_subsets(score)
 
     @cache
-    def test(measure: str, seeds_: str, baseline: str, attributes: str) -> pd.DataFrame:
-        loss = masks.loss(seeds_, measure, baseline)
+    def test(measure: str, seeds: str, baseline: str, attributes: str) -> pd.DataFrame:
+        loss = masks.loss(seeds, measure, baseline)
         kept = [name for name in loss.attribute.values if name in subsets[attributes]]
-        return test_loss(loss.sel(attribute=kept), drawn, seed)
+        return loss_test(loss.sel(attribute=kept), drawn, seed)
 
-    def analyse(measure: str, seeds_: str, N: Any, baseline: str, attributes: str, permuted: str) -> Estimate | None:
-        table = test(measure, seeds_, baseline, attributes)
+    def analyse(measure: str, seeds: str, N: Any, baseline: str, attributes: str, permuted: str) -> Estimate | None:
+        table = test(measure, seeds, baseline, attributes)
         return _row(table if permuted == "attributes" else table.assign(p=table["p_emotions"]), N)
 
-    return named({**_baselines(masks.choices), "attributes": subsets, "permuted": ["attributes", "emotions"]}, analyse)
+    return {**_baselines(masks.choices), "attributes": list(subsets), "permuted": ["attributes", "emotions"]}, analyse
 
 
 class _Masks:
     """Means of masks, each made once, and the choices that all claims about lesions have."""
 
     def __init__(self, data: xr.Dataset, sizes: Sequence[int]) -> None:
-        self.sizes, seeds = list(sizes), halve(data.seed.values)
+        self.sizes, halves = list(sizes), halve(data.seed.values)
         self.choices: dict[str, list[Any]] = {
             "comparison": [str(kind) for kind in data.kind.values if kind != "selective"],
             "measure": [name for name in ("accuracy", "auc") if name in data],
-            "seeds_": list(seeds),
+            "seeds": list(halves),
             "N": [*sizes, ALL],
         }
 
         @cache
-        def read(seeds_: str, measure: str, kind: str, by_emotion: bool) -> xr.DataArray:
-            return mask_means(data.sel(seed=seeds[seeds_]), kind, self.sizes, measure, by_emotion)
+        def read(seeds: str, measure: str, kind: str, by_emotion: bool) -> xr.DataArray:
+            return mask_means(data.sel(seed=halves[seeds]), kind, self.sizes, measure, by_emotion)
 
-        def intact(seeds_: str, measure: str) -> float:
+        def intact(seeds: str, measure: str) -> float:
             baseline = data["baseline" if measure == "accuracy" else f"baseline_{measure}"]
-            return float(baseline.sel(seed=seeds[seeds_]).mean())
+            return float(baseline.sel(seed=halves[seeds]).mean())
 
         self._read, self.intact = read, intact
 
     def pair(
-        self, seeds_: str, measure: str, comparison: str, N: Any = ALL, by_emotion: bool = False
+        self, seeds: str, measure: str, comparison: str, N: Any = ALL, by_emotion: bool = False
     ) -> tuple[xr.DataArray, xr.DataArray]:
         """Selective masks and random ones."""
         sizes = self.sizes if N == ALL else [N]
         selective, random = (
-            self._read(seeds_, measure, kind, by_emotion).sel(size=sizes) for kind in ("selective", comparison)
+            self._read(seeds, measure, kind, by_emotion).sel(size=sizes) for kind in ("selective", comparison)
         )
         return selective, random
 
-    def loss(self, seeds_: str, measure: str, baseline: str, N: Any = ALL, by_emotion: bool = False) -> xr.DataArray:
+    def loss(self, seeds: str, measure: str, baseline: str, N: Any = ALL, by_emotion: bool = False) -> xr.DataArray:
         """Loss against random masks, or against the intact network, whose accuracy is a constant and left out."""
-        selective, other = self.pair(seeds_, measure, "selective" if baseline == INTACT else baseline, N, by_emotion)
+        selective, other = self.pair(seeds, measure, "selective" if baseline == INTACT else baseline, N, by_emotion)
         return -selective.mean("draw") if baseline == INTACT else other.mean("draw") - selective.mean("draw")
 
 
@@ -233,7 +219,7 @@ def _row(table: pd.DataFrame, name: Any) -> Estimate | None:
     return known(Estimate(*(float(row.get(field, np.nan)) for field in Estimate._fields)))
 
 
-MAP_PERMUTATIONS, BOOTSTRAPS = 499, 499
+MAP_PERMUTATIONS = 499
 Read = Callable[[str, str, str, str], xr.DataArray | None]
 
 
@@ -253,7 +239,7 @@ def plan_maps(
     seed : int
     """
     choices, read = _read_maps(activation, rdms.human)
-    given = {name: [str(name)] for name in words.data_vars} | {EVERY: [str(name) for name in words.data_vars]}
+    covariates = {name: [str(name)] for name in words.data_vars} | {EVERY: [str(name) for name in words.data_vars]}
     kept = name_subsets(score)
 
     def structure(distance: str, centred: str, layers: str, seeds: str) -> Estimate | None:
@@ -263,11 +249,11 @@ def plan_maps(
         fit = fit_rdms(model, rdms.human, MAP_PERMUTATIONS, seed)
         return known(Estimate(fit.rho, fit.low, fit.high, np.nan, np.nan, fit.p_two_sided))
 
-    def beyond_words(distance: str, centred: str, layers: str, seeds: str, given_: str) -> Estimate | None:
+    def beyond_words(distance: str, centred: str, layers: str, seeds: str, given: str) -> Estimate | None:
         model = read(distance, centred, layers, seeds)
         if model is None:
             return None
-        known_words, noisier = (some[given[given_]].to_dataarray("given") for some in (words, halves))
+        known_words, noisier = (some[covariates[given]].to_dataarray("given") for some in (words, halves))
         return known(estimate_given(model, rdms.human, known_words, noisier))
 
     def reliance(distance: str, centred: str, layers: str, seeds: str, attributes: str) -> Estimate | None:
@@ -279,59 +265,26 @@ def plan_maps(
 
     return {
         "structure": (choices, structure),
-        "words": named({**choices, "given_": list(given)}, beyond_words),
+        "words": ({**choices, "given": list(covariates)}, beyond_words),
         "reliance": ({**choices, "attributes": list(kept)}, reliance),
     }
-
-
-def specify_knowledge(
-    activations: xr.Dataset, untrained: xr.Dataset, human: xr.DataArray, judgments: xr.DataArray, seed: int
-) -> pd.DataFrame:
-    """Run *knowledge* under every combination of choices: the trained network's fit with people, less the untrained one's.
-
-    Parameters
-    ----------
-    activations, untrained : Dataset
-        ``activation`` (seed, emotion, layer, neuron) of prompts tuned on either network.
-    human : DataArray, dims (pair,)
-    judgments : DataArray, dims (judge, pair)
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        As :func:`emonb.analysis.choices.specify`, with ``claim``; ``sampled`` is what a draw of the bootstrap draws.
-    """
-    choices, first = _read_maps(activations.activation, human)
-    _, second = _read_maps(untrained.activation, human)
-
-    @cache
-    def gain(distance: str, centred: str, layers: str, seeds: str) -> dict[str, Estimate]:
-        one, other = (read(distance, centred, layers, seeds) for read in (first, second))
-        return {} if one is None or other is None else resample_factors(one, judgments, BOOTSTRAPS, seed, other)
-
-    def analyse(sampled: str, **chosen: str) -> Estimate | None:
-        found = gain(**chosen).get(sampled)
-        return None if found is None else known(found)
-
-    return specify({**choices, "sampled": ["emotions", "both"]}, analyse).assign(claim="knowledge")
 
 
 def _read_maps(activation: xr.DataArray, human: xr.DataArray) -> tuple[Mapping[str, list[Any]], Read]:
     """Choices that every claim on the map has, and the network's RDM under them: None where they make no sense together."""
     ordered = order_emotions(activation, human).transpose("seed", "emotion", "layer", "neuron")
-    seeds, layers = halve(activation.seed.values), thirds(activation.layer.values)
+    halves, depths = halve(activation.seed.values), thirds(activation.layer.values)
 
     @cache
-    def average(layers_: str, seeds_: str) -> np.ndarray:
-        values = ordered.sel(seed=seeds[seeds_], layer=layers[layers_]).mean("seed").to_numpy()
+    def average(layers: str, seeds: str) -> np.ndarray:
+        values = ordered.sel(seed=halves[seeds], layer=depths[layers]).mean("seed").to_numpy()
         return values.reshape(len(values), -1).astype(float)  # [emotion, layer * neuron]
 
     @cache
-    def read(distance: str, centred: str, layers_: str, seeds_: str) -> xr.DataArray | None:
+    def read(distance: str, centred: str, layers: str, seeds: str) -> xr.DataArray | None:
         if distance == "euclidean" and centred == "yes":  # the distance is the same
             return None
-        patterns = average(layers_, seeds_)
+        patterns = average(layers, seeds)
         if centred == "yes":
             patterns = patterns - patterns.mean(0)
         if distance == "correlation" and not np.ptp(patterns, axis=1).all():
@@ -339,7 +292,7 @@ def _read_maps(activation: xr.DataArray, human: xr.DataArray) -> tuple[Mapping[s
         return human.copy(data=pattern_rdm(patterns, distance))
 
     choices = {"distance": ["correlation", "euclidean"], "centred": ["no", "yes"]}
-    return {**choices, "layers": list(layers), "seeds": list(seeds)}, read
+    return {**choices, "layers": list(depths), "seeds": list(halves)}, read
 
 
 ROTATIONS, ENOUGH = 1_000, 10
@@ -362,13 +315,13 @@ def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, 
         The claim's own test, of all seeds and layers.
     seed : int
     """
-    layers = thirds(ranks.layer.values)
+    depths = thirds(ranks.layer.values)
 
-    def own(seeds_: str, layers_: str) -> Estimate:
-        some = ranks.sel(seeds=seeds_, layer=layers[layers_])
+    def own(seeds: str, layers: str) -> Estimate:
+        some = ranks.sel(seeds=seeds, layer=depths[layers])
         return count_attributes(best_p(find_own_neurons(some, humans, ROTATIONS, seed, null=own_null, enough=ENOUGH)))
 
-    return {"own": named({"seeds_": ranks.seeds.values.tolist(), "layers_": list(layers)}, own)}
+    return {"own": ({"seeds": ranks.seeds.values.tolist(), "layers": list(depths)}, own)}
 
 
 CHOICES = (
@@ -383,7 +336,6 @@ CHOICES = (
     "centred",
     "layers",
     "given",
-    "sampled",
 )
 
 
@@ -436,13 +388,7 @@ def specify_claims(
             curves.append(specify(choices, analyse).assign(claim=name))
         except ValueError:  # no combination can be tested in this study
             continue
-    table = name_choices(pd.concat(curves, ignore_index=True))
-    return table.rename_axis("specification").to_xarray().drop_vars("specification")
-
-
-def name_choices(table: pd.DataFrame) -> pd.DataFrame:
-    """Curves with a column for every choice that any claim has: text, empty where there is none."""
-    table = table.reindex(columns=["claim", *CHOICES, *Estimate._fields, "passes"])
+    table = pd.concat(curves, ignore_index=True).reindex(columns=["claim", *CHOICES, *Estimate._fields, "passes"])
     for name in ("claim", *CHOICES):
         table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
-    return table
+    return table.rename_axis("specification").to_xarray().drop_vars("specification")

@@ -73,7 +73,7 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
 
 
-def test_loss(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
+def loss_test(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
     """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
 
     *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.
@@ -155,9 +155,7 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
 def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:
     """All attributes, and all but the two whose scores are most alike, where there are such.
 
-    Parameters
-    ----------
-    score : DataArray, dims (attribute, emotion)
+    ``score`` (attribute, emotion).
     """
     names, alike = [str(name) for name in score.attribute.values], next(iter(find_duplicates(score)), None)
     without = {f"without {alike[0]}, {alike[1]}": [name for name in names if name not in alike[:2]]} if alike else {}

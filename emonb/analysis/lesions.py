@@ -6,8 +6,8 @@ A bijection of the network's neurons moves the masks of all attributes and sizes
 their sizes, which of them lie within each other, how much they overlap. Only what the neurons *do* is lost. So masks that
 share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
 
-Where lesions are live, masks can be moved and lesioned (:func:`test_moved`); where they are not, the variance of the masks'
-mean under the null follows from their overlaps (:func:`compare_masks`).
+Where lesions are live, masks can be moved and lesioned (:func:`bijection_test`); where they are not, the variance of the
+masks' mean under the null follows from their overlaps (:func:`compare_masks`).
 
 Does depth explain the drop? Selective against random masks at the same mean layer.
 
@@ -291,7 +291,7 @@ def count_emotions(
     return share, float((as_far.sum() + 1) / (n_draws + 1))
 
 
-def test_moved(own: xr.DataArray, moved: xr.DataArray) -> dict[str, float]:
+def bijection_test(own: xr.DataArray, moved: xr.DataArray) -> dict[str, float]:
     """Test attributes' masks against the same masks moved together by random bijections, lesioned like them.
 
     Exact for any network and any number of bijections: under the null the masks are one more draw of the moved ones.

@@ -28,17 +28,8 @@ def count_components(answers: np.ndarray, n_simulations: int, seed: int) -> tupl
     Components count as long as their eigenvalue exceeds the 95 % quantile of the same eigenvalue of independent normal
     data of this size, as in the study's ``bruceR::PCA`` (which simulates 20 such data sets).
 
-    Parameters
-    ----------
-    answers : array, shape (n_events, n_items)
-        None missing.
-    n_simulations, seed : int
-
-    Returns
-    -------
-    n : int
-    eigenvalues, chance : array, shape (n_items,)
-        Of the correlation matrix, and the quantiles they are compared with.
+    ``answers`` (n_events, n_items): none missing. Gives ``n``; ``eigenvalues``, ``chance`` (n_items,): of the correlation
+    matrix, and the quantiles they are compared with.
     """
     rng = np.random.default_rng(seed)
     eigenvalues = eigenvalues_of(answers)
@@ -53,19 +44,9 @@ def find_components(answers: np.ndarray, n: int, stop: float = VARIMAX_STOP) -> 
     Components come in the order of the variance they carry after rotation, signed so that their loadings sum to more
     than zero, as in R's ``psych::principal``, which the study used.
 
-    Parameters
-    ----------
-    answers : array, shape (n_events, n_items)
-        None missing.
-    n : int
-        Number of components.
-    stop : float
-        Relative gain at which the rotation ends. The criterion is nearly flat here: a smaller one rotates further.
-
-    Returns
-    -------
-    loading : array, shape (n_items, n)
-    score : array, shape (n_events, n)
+    ``answers`` (n_events, n_items): none missing; ``n``: number of components; ``stop``: relative gain at which the
+    rotation ends. The criterion is nearly flat here: a smaller one rotates further. Gives ``loading`` (n_items, n);
+    ``score`` (n_events, n).
     """
     from factor_analyzer import Rotator  # half a second, and only this function needs it
     from sklearn.decomposition import PCA
@@ -170,11 +151,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     The raters' own levels count as error (absolute agreement). Interval by Satterthwaite's degrees of freedom; McGraw &
     Wong 1996, Psychol Methods 1:30, as in R's ``psych`` and in ``pingouin``.
 
-    Parameters
-    ----------
-    ratings : array, shape (..., n_raters, n_emotions)
-    level : float
-        Of the interval.
+    ``ratings`` (..., n_raters, n_emotions); ``level``: of the interval.
 
     >>> round(float(icc_crossed(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.947
@@ -202,11 +179,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
 def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
     """ICC(1,k): reliability of mean ratings where other people rated each emotion (one-way, exact F interval).
 
-    Parameters
-    ----------
-    ratings : array, shape (..., n_raters, n_emotions)
-        NaN where a rater did not rate; emotions may have different numbers of raters.
-    level : float
+    ``ratings`` (..., n_raters, n_emotions): NaN where a rater did not rate; emotions may have different numbers of raters.
 
     >>> round(float(icc_nested(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.946
@@ -297,10 +270,7 @@ def rdm_validity(reliability: float) -> float:
     than the scores they are made from. For normal scores and errors the signed differences before and after noise
     correlate at the root of the reliability, and the correlation of their sizes follows by integration.
 
-    Parameters
-    ----------
-    reliability : float
-        Of the scores, 0 to 1: their ICC.
+    ``reliability``: of the scores, 0 to 1: their ICC.
 
     >>> [round(rdm_validity(r), 2) for r in (1.0, 0.9, 0.6)]
     [1.0, 0.83, 0.46]
@@ -324,17 +294,8 @@ def disattenuate(tau: xr.DataArray, reliability: xr.DataArray, of_judges: float 
     depend on the score, multiplies the estimate's own error by the same factor, and says nothing where an attribute is
     hardly reliable.
 
-    Parameters
-    ----------
-    tau, reliability : DataArray, dims (attribute,)
-        Kendall tau-b or Spearman; ICC of the attribute's scores.
-    of_judges : float
-        Reliability of the mean human RDM.
-
-    Returns
-    -------
-    DataArray, dims (attribute,)
-        At most 1 in size; NaN where a reliability is not above 0.
+    ``tau``, ``reliability`` (attribute,): Kendall tau-b or Spearman; ICC of the attribute's scores; ``of_judges``:
+    reliability of the mean human RDM. Gives (attribute,): at most 1 in size; NaN where a reliability is not above 0.
     """
     tau, reliability = xr.align(tau, reliability, join="exact")
     validity = xr.apply_ufunc(np.vectorize(rdm_validity, otypes=[float]), reliability)

@@ -57,12 +57,12 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
 
 
 def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """How emotions stand out (SD) and what they lose, both without margins: what :func:`test_profile` relates.
+    """How emotions stand out (SD) and what they lose, both without margins: what :func:`profile_test` relates.
 
     Parameters
     ----------
     loss, standing, cost
-        As of :func:`test_profile`.
+        As of :func:`profile_test`.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -
     return _interaction(scipy.stats.zscore(levels, axis=1)), y
 
 
-def test_profile(
+def profile_test(
     loss: xr.DataArray,
     standing: xr.DataArray,
     n_permutations: int,

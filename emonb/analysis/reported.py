@@ -66,7 +66,7 @@ def name_attributes(drop: xr.DataArray) -> tuple[list[str], list[str]]:
     return list(names[drop.isnull().all(others).values]), list(names[(drop == 0).all(others).values])
 
 
-def test_prompts(drop: xr.DataArray) -> pd.DataFrame:
+def prompts_test(drop: xr.DataArray) -> pd.DataFrame:
     """Paired t test of random against selective masks at every N, as if every prompt under a mask were a unit of its own.
 
     Prompts that share a mask are not independent; the valid tests are in :mod:`emonb.analysis.lesions`.
@@ -93,7 +93,7 @@ def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> x
     return correlate(*xr.align(drop, importance, join="exact"))
 
 
-def test_importance(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFrame:
+def importance_test(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFrame:
     """The paper's test of drop against importance at every N (:func:`paper_test_importance`); its unit is the emotion.
 
     Parameters

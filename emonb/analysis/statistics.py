@@ -34,7 +34,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square, varies
-from emonb.analysis.tau import count_exceeding, count_scores, norms, pack_signs, tau_b
+from emonb.analysis.tau import tau_b
 
 
 class Estimate(NamedTuple):
@@ -138,7 +138,7 @@ def correlate(a: xr.DataArray, b: xr.DataArray, dim: str = "attribute") -> xr.Da
     return xr.corr(a, b, dim=dim).where(vary[0] & vary[1]).rename("r")
 
 
-def test_correlation(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+def correlation_test(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     """Pearson correlation with its two-sided p and 95 % interval, assuming normal independent units.
 
     Returns
@@ -233,7 +233,7 @@ def mantel_test(
     y: Rdm,
     n_permutations: int,
     seed: int,
-    chunk: int = 50,
+    chunk: int = 500,
 ) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
@@ -256,7 +256,7 @@ def mantel_test(
     -------
     Mantel
         A constant RDM has no correlation: its statistic is NaN, and its p values are 1 so that it never counts among
-        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.test_fit`).
+        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
 
     Raises
     ------
@@ -269,16 +269,14 @@ def mantel_test(
     (1.0, 0.04)
     """
     x, y = (np.atleast_2d(values) for values in pair_values(x, y))
-    tied = np.array([len(np.unique(row)) < len(row) for row in x])
-    order = np.argsort(tied, kind="stable")  # rows without ties first: they are counted together
-    null = _Tau(x[order], y)
-    permutations = draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
-
-    exceeded = np.zeros((len(x), len(y)), np.int64)
-    starts = range(0, n_permutations, chunk)
-    null_max = np.concatenate([null.add(permute_rdm(y, permutations[s : s + chunk]), exceeded) for s in starts])
-    back = np.argsort(order)
-    observed, exceeded = null.observed[back], exceeded[back]
+    observed, permutations = tau_b(x, y), draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
+    exceeded, maxima = np.zeros((len(x), len(y)), np.int64), []
+    for start in range(0, n_permutations, chunk):
+        moved = permute_rdm(y, permutations[start : start + chunk])  # [batch, n_y, n_pairs]
+        null = tau_b(moved.reshape(-1, moved.shape[-1]), x).reshape(*moved.shape[:2], len(x))
+        exceeded += (~(null < observed.T - TIE)).sum(0).T  # what is not defined exceeds nothing and counts as if it did
+        maxima.append(np.nan_to_num(null, nan=-np.inf).max(2))
+    null_max = np.concatenate(maxima)
     sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))
     p_fwe = np.stack([_p_value(sorted_max[:, k], observed[:, k]) for k in range(len(y))], axis=1)
     return Mantel(
@@ -311,10 +309,7 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
     Treats the pairs as independent observations; given so that the study's numbers can be reproduced.
 
-    Parameters
-    ----------
-    tau : array, shape (n_x, n_y)
-    x, y : array, shape (n_x, n_pairs) and (n_y, n_pairs)
+    ``tau`` (n_x, n_y); ``x``, ``y`` (n_x, n_pairs) and (n_y, n_pairs).
     """
     n = x.shape[1]
     total = n * (n - 1) / 2
@@ -327,19 +322,6 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
     )
     with np.errstate(divide="ignore", invalid="ignore"):  # a constant RDM has no variance; its p is 1
         return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
-
-
-class _Tau:
-    """Null distribution of Kendall's tau-b, by integer scores."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self._x, packed = pack_signs(x), pack_signs(y)
-        self._scores = count_scores(self._x, packed)
-        self.observed = self._scores / norms(self._x.n_untied, packed.n_untied)
-
-    def add(self, batch: np.ndarray, exceeded: np.ndarray) -> np.ndarray:
-        """Count exceedances of a batch [n_batch, n_y, n_pairs]; return the maxima over x [n_batch, n_y]."""
-        return count_exceeding(self._x, pack_signs(batch.reshape(-1, batch.shape[-1])), self._scores, exceeded)
 
 
 def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -468,12 +450,7 @@ def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations; what is
     assumed is a sample from a bivariate normal.
 
-    Parameters
-    ----------
-    r : float
-    n : int
-        Pairs.
-    side : {'two-sided', 'greater'}
+    ``n``: pairs; ``side`` {'two-sided', 'greater'}.
 
     >>> round(bayes_r(0.6, 20), 2)
     10.63

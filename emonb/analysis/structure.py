@@ -258,14 +258,8 @@ def seed_reliability(
     Stepped up to all seeds (Spearman 1910; Brown 1910), mean of the splits. Unit: the seed; population: seeds. NaN where
     there is a single seed, or halves have no RDM.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    humans : DataArray or Dataset
-        Of which only the names of the pairs are read.
-    n_splits, seed : int
-    centre : bool
-        Centre every neuron over emotions (:func:`centred_rdm`).
+    ``activations`` (seed, emotion, layer, neuron); ``humans`` (DataArray or Dataset): of which only the names of the pairs
+    are read; ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
     """
     values = _centred(activations, humans) if centre else _patterns(activations, humans)
     rng = np.random.default_rng(seed)
@@ -385,7 +379,7 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
 
 
-def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
+def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
     """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
 
     Parameters

@@ -161,26 +161,6 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.D
     return to_table(found, label).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
 
 
-def partial_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
-    """Pearson correlation of what is left of ``a`` and ``b`` once covariates are regressed out of both.
-
-    Parameters
-    ----------
-    a, b : array, shape (n,)
-    given : array, shape (n,) or (n_covariates, n)
-
-    Returns
-    -------
-    float
-        0 where nothing but rounding is left of either.
-
-    >>> a, b, c = np.array([[0.0, 1, 2, 3], [1, 0, 3, 2], [0, 0, 1, 1]])
-    >>> round(partial_correlation(a, b, c), 9)
-    -1.0
-    """
-    return float(_correlate_given(np.asarray(a)[None], np.asarray(b), np.atleast_2d(given))[0])
-
-
 def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float) -> dict[str, float]:
     """Variance of the ranked human RDM: with covariates, with the model added, and the model's unique share.
 

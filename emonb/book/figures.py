@@ -685,3 +685,22 @@ def draw_doses(doses: pd.DataFrame, intact: float, ylabel: str) -> Figure:
     ax.set_xticks(list(x.values()), ["these\nonly" if name == "only" else name for name in names])
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
+
+
+def draw_roc(curves: pd.DataFrame | None) -> Figure:
+    """Draw how well scores tell wired neurons from others: a ROC curve an attribute, darker where it weighs more.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From :attr:`emonb.book.ledger.Grade.curves`; an empty picture where there are none.
+    """
+    fig, ax = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
+    ax.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
+    parts = [] if curves is None else sorted(curves.groupby("attribute"), key=lambda part: -part[1]["importance"].iloc[0])
+    for (name, mine), colour in zip(parts, sns.color_palette("cividis", len(parts)), strict=True):
+        ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
+    ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
+    if parts:
+        ax.legend(fontsize=8, loc="lower right", frameon=False)
+    return finish(fig)

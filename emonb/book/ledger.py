@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,9 @@ from emonb.book.claims import Claim, Declarations, Quantities, known, read_decla
 from emonb.book.tables import Table, format_table, name_cells
 from emonb.errors import ClaimError
 from emonb.paths import book_dir, data_dir
-from emonb.world.world import Truth
+
+if TYPE_CHECKING:
+    from emonb.world.world import Truth
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def find_truth(claim: Claim, world: str, truths: Truths) -> IsTrue | None:
     return "yes" if beyond > 0 else "yes, too small to matter" if effect > unsure else "no"
 
 
-def know_truth(claim: Claim, study: str, truth: Truth | None) -> dict[str, Any]:
+def know_truth(claim: Claim, study: str, truth: "Truth | None") -> dict[str, Any]:
     """What is true of a claim in a planted study, to stand beside its verdict; empty where it is not known.
 
     A count comes with how many there truly are, ``true_count``: attributes that the texts voice.
@@ -101,7 +103,7 @@ def know_truth(claim: Claim, study: str, truth: Truth | None) -> dict[str, Any]:
     return {"truth": holds, "true_count": voiced if holds == "yes" else 0}
 
 
-def grade(subject: str, found: xr.DataArray, truth: Truth | None) -> Grade:
+def grade(subject: str, found: xr.DataArray, truth: "Truth | None") -> Grade:
     """Compare neurons found, or losses under masks, with the truth.
 
     Parameters
@@ -120,7 +122,7 @@ def grade(subject: str, found: xr.DataArray, truth: Truth | None) -> Grade:
     return _grade_neurons(found, truth, {"neurons": "truth.", "own": "truth.own."}[subject])
 
 
-def _grade_neurons(found: xr.DataArray, truth: Truth, prefix: str) -> Grade:
+def _grade_neurons(found: xr.DataArray, truth: "Truth", prefix: str) -> Grade:
     """Voiced attributes must have significant neurons, the wired ones, and silent ones none; more where importance is more.
 
     Precision: of the neurons found, the share that is wired; recall: of the wired neurons, the share found; AUC: how often
@@ -167,7 +169,7 @@ def _curve(attribute: pd.Series, wired: np.ndarray, ranks: np.ndarray) -> pd.Dat
     return pd.DataFrame({"false": false, "true": true}).assign(**told)
 
 
-def _grade_drops(found: xr.DataArray, truth: Truth) -> Grade:
+def _grade_drops(found: xr.DataArray, truth: "Truth") -> Grade:
     """The loss under an attribute's mask against the attribute's planted importance; the unit is the attribute."""
     names = list(truth.importance)
     weight = np.array([truth.importance[name] for name in names])
@@ -367,7 +369,7 @@ class Ledger:
         path: Path,
         chapter: str,
         study: str = "published",
-        truth: Truth | None = None,
+        truth: "Truth | None" = None,
         used: dict[str, str] | None = None,
         measure: str = "accuracy",
     ) -> None:

@@ -135,15 +135,8 @@ def read_comments(
 ) -> xr.DataArray:
     """Activations at `<mask>` averaged over each prompt's comments; dims (seed, emotion, layer, neuron).
 
-    Parameters
-    ----------
-    backbone : Backbone
-    prompts : DataArray, dims (seed, emotion, position, dimension)
-    rows : Rows
-        Comments of each prompt, in the order of :func:`prompt_keys`.
-    budget : int
-        Positions that go through the model at once.
-    progress : bool
+    ``prompts`` (seed, emotion, position, dimension); ``rows``: comments of each prompt, in the order of
+    :func:`prompt_keys`; ``budget``: positions that go through the model at once.
     """
     flat = flatten_prompts(prompts).to(backbone.device)  # [prompt, position, d]
     shape = (len(flat), len(backbone.layers), backbone.n_neurons)

@@ -106,7 +106,7 @@ def _key(page: str) -> str:
         measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
         committed=[artifacts.file_digest(path) for path in sorted(data_dir().glob("*/*.json"))],
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
-        code=package_digest(),
+        code=[*package_digest(), *map(artifacts.file_digest, sorted(book_dir().parent.glob("instrument/*.py")))],
     )
 
 

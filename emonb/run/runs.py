@@ -142,10 +142,14 @@ class Run:
             store.check()
             self.note()
         if stage.units is not None and parts is None:
-            parts = parts_of(self, name)
+            parts = self.parts(name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
         made = stage.function()(**given)
         return made if parts is None else made.assign_attrs(parts.attributes)
+
+    def parts(self, name: str) -> Parts:
+        """Parts of a result, made here where they are missing (:mod:`emonb.run.parts`)."""
+        return parts_of(self, name)
 
     def store(self, name: str, made: Any) -> Any:
         """Write a result, remove its parts, and read it back."""

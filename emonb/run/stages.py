@@ -146,9 +146,7 @@ class Work(NamedTuple):
 
     def get(self, run: "Run") -> Any:
         """Parts that are made here where they are missing."""
-        from emonb.run.parts import parts_of
-
-        return parts_of(run, self.stage)
+        return run.parts(self.stage)
 
 
 Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work

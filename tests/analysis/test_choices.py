@@ -1,5 +1,7 @@
 """Every claim under every choice: a specification is the claim's own analysis, and what cannot be tested is not there."""
 
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +15,11 @@ from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.rdm import pair_coords, pattern_rdm, rank_halves, rank_neuron_rdms
 
 Specified = tuple[dict[str, xr.Dataset], xr.Dataset]
+
+
 EMOTIONS, ATTRIBUTES, SIZES, SEEDS = list("uvwxyz"), list("abcd"), [3, 6], [1, 3, 5, 7]
+
+
 WORDS = ["tfidf", "classifier"]
 
 
@@ -70,7 +76,7 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
         assert row.passes.item() == (row.p.item() < 0.05 and row.low.item() > 0)
     loss = -lesions.mask_means(study["lesions"], "selective", SIZES).mean("draw")
     drawn = importance.draw_importance(study["rdms"].attribute_rdm, study["rdms"].human, 999, 5)
-    table = importance.test_loss(loss, drawn, 5)
+    table = importance.loss_test(loss, drawn, 5)
     for permuted, p in (("attributes", "p"), ("emotions", "p_emotions")):
         row = _one(found, "importance", seeds="all", N="all", baseline="intact", permuted=permuted)
         assert row.p.item() == table.loc["all", p] and row.value.item() == pytest.approx(table.loc["all", "value"])
@@ -79,7 +85,7 @@ def test_each_specification_is_the_claim_s_own_analysis(specified: Specified) ->
     )
     standing = profile.stand_out(study["rdms"].attribute_rdm)
     cost = float(study["lesions"].baseline.mean() - other.mean())
-    slope = profile.test_profile((other - own).mean("size"), standing, 999, 5, cost).slope
+    slope = profile.profile_test((other - own).mean("size"), standing, 999, 5, cost).slope
     row = _one(found, "profile", seeds="all", N="6", baseline="random")
     assert row.value.item() == pytest.approx(slope.value) and row.p.item() == slope.p
     patterns = study["activations"].activation.sel(layer=[2], seed=[1, 3]).mean("seed").values.reshape(6, -1)
@@ -119,28 +125,23 @@ def test_own_is_its_own_search_in_thirds_and_all_together(specified: Specified) 
         assert [row.value.item(), row.p.item()] == pytest.approx([effect.value, effect.p])
 
 
-def test_knowledge_is_the_gain_of_the_same_choice_in_both_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "BOOTSTRAPS", 49)
-    study, other = (_study(np.random.default_rng(k)) for k in (5, 6))
-    human = study["rdms"].human
-    judgments = human + xr.DataArray(np.random.default_rng(7).normal(size=(5, len(human))), dims=("judge", "pair"))
-    found = choices.name_choices(
-        maps.specify_knowledge(study["activations"], other["activations"], human, judgments, 5)
-    ).query("distance == 'euclidean' and layers == 'lower' and seeds == 'all'")
-    one, two = (
-        human.copy(data=pattern_rdm(s["activations"].activation.sel(layer=[1]).mean("seed").values[:, 0], "euclidean"))
-        for s in (study, other)
-    )
-    gain = statistics.resample_factors(one, judgments, maps.BOOTSTRAPS, 5, two)
-    for sampled, effect in gain.items():
-        row = found[found["sampled"] == sampled]
-        assert len(row) == (sampled != "judges")
-        assert row[["value", "p"]].to_numpy().ravel().tolist() == pytest.approx([effect.value, effect.p] * len(row))
-
-
 def test_what_cannot_be_tested_is_not_there() -> None:
     study = _study(np.random.default_rng(2), seeds=[1], equal=True)
     found = choices.specify_claims(**study, choosing_seeds=[1], sizes=SIZES, seed=0)
     assert set(found.claim.values) <= {"structure", "majority", "words", "reliance", "own"} and set(found.seeds.values) == {
         "all"
     }
+
+
+def test_specification_curve_runs_each_sensible_combination_once() -> None:
+    seen = []
+
+    def analyse(size: int, subtract: bool) -> statistics.Estimate | None:
+        seen.append((size, subtract))
+        return None if size == 30 and subtract else statistics.from_t(size - 15 * subtract, 1, 20)
+
+    curve = choices.specify({"size": [30, 10, 20], "subtract": [True, False]}, analyse)
+    assert sorted(seen) == sorted(itertools.product([10, 20, 30], [False, True]))
+    assert curve.value.tolist() == [-5, 5, 10, 20, 30] and curve["passes"].mean() == 0.8
+    with pytest.raises(ValueError, match="makes sense"):
+        choices.specify({"size": [1]}, lambda size: None)

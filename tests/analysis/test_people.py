@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from emonb.analysis import people, structure
-from emonb.analysis.importance import correct_importance
 from emonb.data import sources
 from emonb.data.people import COMPONENTS, PANELS, read_humans, read_judgments, read_long, read_ratings
 from emonb.errors import LabelError, StudyError
@@ -23,13 +22,18 @@ from emonb.run.runs import Run, open_run
 from emonb.study import Humans, Study, load_study
 
 EMOTIONS = ["calm", "dread", "glee", "gloom", "pique"]
+
+
 ORDER = ["gloom", "calm", "pique", "dread", "glee"]  # the RDMs' order is another one
+
+
 ATTRIBUTES = [a for panel in PANELS.values() for a in panel.values()] + list(COMPONENTS)
+
+
 SECRET = "a name that must not get out"
+
+
 ACCEPTED = {"Finished": "True", "UserLanguage": "EN", "Consent": "I agree"}
-
-
-# ---------------------------------------------------------------- raw files, in the layout of the study
 
 
 def _panel(name: str, mean: np.ndarray, n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -195,9 +199,6 @@ def test_raw_ratings_of_another_study_are_refused(raw: dict[str, Path]) -> None:
         read_ratings(other, raw, 0, 10)
 
 
-# ---------------------------------------------------------------- a study of one's own: a long table
-
-
 @pytest.fixture
 def own(tiny_study: Study, human_paths: dict[str, Path], tmp_path: Path) -> tuple[Study, dict[str, Path]]:
     """The tiny study with single ratings in place of finished scores, and judgments of which some are missing."""
@@ -302,9 +303,6 @@ def test_a_study_gives_either_finished_scores_or_ratings() -> None:
         load_study("published", **{"humans.ratings": "local:x.csv"})
 
 
-# ---------------------------------------------------------------- reliability
-
-
 def _pingouin(y: np.ndarray, kind: str) -> pd.Series:
     table = pd.DataFrame(y).rename_axis("rater").reset_index().melt("rater", var_name="emotion")
     options, pingouin.options["round.column.CI95"] = pingouin.options["round.column.CI95"], None
@@ -366,9 +364,6 @@ def test_intervals_of_the_icc_hold_the_truth_as_often_as_they_say() -> None:
         assert abs(inside - 0.95) < 0.02, function
 
 
-# ---------------------------------------------------------------- components
-
-
 def _answers(rng: np.random.Generator, n: int = 300, factors: int = 3, items: int = 5, noise: float = 0.7):
     """Answers made from independent factors, each of its own items, and the factors."""
     factor = rng.normal(size=(n, factors)) * np.linspace(1.3, 1.0, factors)
@@ -408,9 +403,6 @@ def test_no_other_rotation_is_simpler() -> None:
 
     turned = [loading @ scipy.stats.special_ortho_group.rvs(3, random_state=rng) for _ in range(200)]
     assert max(map(simplicity, turned)) <= simplicity(loading) + 1e-9
-
-
-# ---------------------------------------------------------------- corrections for unreliability
 
 
 @pytest.mark.parametrize("reliability", [0.3, 0.6, 0.9, 0.99])
@@ -464,30 +456,6 @@ def test_where_raters_agree_poorly_the_correction_overshoots(noise: float, impor
     assert corrected / truth - 1 == pytest.approx(excess, abs=0.05)
 
 
-def test_importance_is_corrected_by_name() -> None:
-    rng = np.random.default_rng(0)
-    level = rng.normal(size=(9, 3))
-    rating = level + rng.normal(size=(8, 9, 3)) * [0.4, 1.2, 1.0]
-    rating[..., 2] = rng.normal(size=(8, 9))  # nothing but noise
-    judgment = np.abs(level[:, None, 0] - level[None, :, 0])[np.triu_indices(9, 1)] + 0.3 * rng.normal(size=(10, 36))
-    data = xr.Dataset(
-        {"rating": (("rater", "emotion", "attribute"), rating), "judgment": (("judge", "pair"), judgment)},
-        {"attribute": ["clear", "faint", "noise"]},
-    )
-    tau = xr.DataArray([0.1, 0.3, 0.2], {"attribute": ["noise", "faint", "clear"]})
-    table = correct_importance(tau, data, seed=1)
-    assert list(table.index) == ["noise", "faint", "clear"] and list(table["importance"]) == [0.1, 0.3, 0.2]
-    icc = people.assess_reliability(data.rating)["icc"]
-    judges = structure.mean_reliability(judgment, 200, 1)
-    for name in ("faint", "clear"):
-        expected = table["importance"][name] / people.rdm_validity(icc[name]) / np.sqrt(judges)
-        assert table["corrected"][name] == pytest.approx(expected)
-        assert table["low"][name] < table["corrected"][name]
-    assert table["corrected"]["clear"] == pytest.approx(0.2, rel=0.1)
-    with pytest.raises(KeyError):
-        correct_importance(tau.assign_coords(attribute=["noise", "faint", "other"]), data, seed=1)
-
-
 def test_disattenuation_leaves_what_is_reliable_and_refuses_what_is_not() -> None:
     coords = {"attribute": ["a", "b", "c"]}
     tau = xr.DataArray([0.3, 0.3, 0.3], coords)
@@ -497,9 +465,6 @@ def test_disattenuation_leaves_what_is_reliable_and_refuses_what_is_not() -> Non
     np.testing.assert_allclose(half, 0.6)
     with pytest.raises(ValueError, match="attribute"):
         people.disattenuate(tau, xr.DataArray([1.0, 1.0], {"attribute": ["a", "b"]}))
-
-
-# ---------------------------------------------------------------- judges and attributes
 
 
 def test_agreement_of_judges_leaves_out_what_is_missing() -> None:
@@ -550,9 +515,6 @@ def test_dimensions_run_from_one_to_the_number_of_attributes() -> None:
     assert people.count_dimensions(same) == pytest.approx(1)
     q, _ = np.linalg.qr(np.c_[np.ones(9), np.random.default_rng(0).normal(size=(9, 3))])
     assert people.count_dimensions(xr.DataArray(q[:, 1:], dims=("emotion", "attribute"))) == pytest.approx(3)
-
-
-# ---------------------------------------------------------------- the published study
 
 
 @pytest.fixture(scope="module")

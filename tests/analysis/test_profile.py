@@ -39,15 +39,15 @@ def test_a_planted_slope_is_found_whatever_the_margins() -> None:
     random = xr.DataArray(
         0.02 * np.random.default_rng(0).normal(size=(40, 20)), {"emotion": range(20)}, ("mask", "emotion")
     )
-    found = profile.test_profile(loss, standing, 499, 0, random=random)
+    found = profile.profile_test(loss, standing, 499, 0, random=random)
     assert found.slope.low < 0.03 < found.slope.high and found.slope.p < 0.01 and found.p_random < 0.01
     assert found.positive >= 12
     by_attribute = {"attribute": ATTRIBUTES}
     shifted = loss + xr.DataArray(5.0 * np.arange(14), by_attribute, ("attribute",))
     shifted = shifted + xr.DataArray(np.arange(20.0), {"emotion": range(20)}, ("emotion",))
-    again = profile.test_profile(shifted, standing.isel(emotion=slice(None, None, -1)), 499, 0)
+    again = profile.profile_test(shifted, standing.isel(emotion=slice(None, None, -1)), 499, 0)
     assert again.slope == pytest.approx(found.slope) and np.isnan(again.p_random)
-    share = profile.test_profile(loss, standing, 499, 0, cost=0.1)
+    share = profile.profile_test(loss, standing, 499, 0, cost=0.1)
     assert share.slope[:5] == pytest.approx([10 * number for number in found.slope[:5]]) and share.slope.p == found.slope.p
     dummies = pd.get_dummies(
         loss.to_series().reset_index()[["attribute", "emotion"]].astype(str), drop_first=True, dtype=float
@@ -55,14 +55,14 @@ def test_a_planted_slope_is_found_whatever_the_margins() -> None:
     x = np.column_stack([np.ones(280), scipy.stats.zscore(standing.values, axis=1).ravel(), dummies])
     assert found.slope.value == pytest.approx(np.linalg.lstsq(x, loss.values.ravel(), rcond=None)[0][1])
     with pytest.raises(ValueError, match="same emotions, got 20 and 5"):
-        profile.test_profile(loss, standing.isel(emotion=slice(5)), 9, 0)
+        profile.profile_test(loss, standing.isel(emotion=slice(5)), 9, 0)
     with pytest.raises(ValueError, match="at least as many random masks"):
-        profile.test_profile(loss, standing, 9, 0, random=random[:5])
+        profile.profile_test(loss, standing, 9, 0, random=random[:5])
 
 
 def test_the_attribute_is_the_unit_and_not_the_emotion() -> None:
     rng = np.random.default_rng(17)
-    found = [profile.test_profile(*_tables(rng), 199, k) for k in range(200)]
+    found = [profile.profile_test(*_tables(rng), 199, k) for k in range(200)]
     assert 0.02 <= np.mean([f.slope.p < 0.05 for f in found]) <= 0.09
     assert np.mean([f.p_emotions < 0.05 for f in found]) > 0.12  # families of emotions suffer together
     assert np.mean([f.slope.low <= 0 <= f.slope.high for f in found]) >= 0.93

@@ -4,9 +4,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import kendalltau, spearmanr
 
-from emonb.analysis import prompts, rdm, structure
+from emonb.analysis import prompts, rdm
 from emonb.errors import LabelError
 
 
@@ -54,25 +53,10 @@ def test_an_order_is_read_from_the_names_of_the_pairs_or_refused() -> None:
         rdm.pair_labels(data.drop_vars("first"))
 
 
-def test_rdms_of_different_pairs_are_never_compared() -> None:
-    make = lambda names: xr.DataArray(np.arange(6.0), dims="pair", coords=rdm.pair_coords(names))  # noqa: E731
-    a, b = make(list("abcd")), make(list("abdc"))
-    assert structure.compare(a, a) == structure.compare(a.values, a) == pytest.approx(1)
-    for other in (b, a[:5], b.values[:5]):
-        with pytest.raises(LabelError, match="one pair axis"):
-            structure.compare(a, other)
-    with pytest.raises(LabelError, match="one pair axis"):
-        structure.compare_rdms(a.expand_dims("model"), b)
-
-
 def _activations(seed: int = 0, seeds: int = 4, emotions: int = 5) -> xr.DataArray:
     values = np.random.default_rng(seed).normal(size=(seeds, emotions, 2, 7))
     coords = {"seed": range(seeds), "emotion": list("abcdefgh"[:emotions]), "layer": [1, 2], "neuron": range(7)}
     return xr.DataArray(values, dims=("seed", "emotion", "layer", "neuron"), coords=coords)
-
-
-def _human(values: np.ndarray, emotions: str) -> xr.DataArray:
-    return xr.DataArray(values, dims="pair", coords=rdm.pair_coords(list(emotions)))
 
 
 def test_neuron_rdms_equal_the_plain_expression() -> None:
@@ -98,46 +82,6 @@ def test_rdms_follow_names_not_positions() -> None:
     assert float(made.model.sel(distance="euclidean", pair="e|b")) == pytest.approx(expected)
     with pytest.raises(LabelError, match="different emotions"):
         rdm.compute_rdms(a.assign_coords(emotion=list("vwxyz")).to_dataset(name="activation"), human)
-
-
-def test_noise_ceiling_equals_rsatoolbox_leave_one_out() -> None:
-    judgments = np.random.default_rng(3).normal(size=(6, 45)) + np.linspace(0, 3, 45)
-    lower, upper = structure.noise_ceiling(judgments)
-    brute = [structure.compare(judgments[k], np.delete(judgments, k, 0).mean(0), "rho") for k in range(6)]
-    assert lower == pytest.approx(np.mean(brute), abs=1e-12)
-    assert lower < upper
-    with pytest.raises(ValueError, match="two judges"):
-        structure.noise_ceiling(judgments[:1])
-
-
-def test_judge_fits_and_mean_reliability() -> None:
-    rng = np.random.default_rng(3)
-    truth = rng.normal(size=45)
-    judgments = truth + rng.normal(size=(20, 45))
-    models = xr.DataArray(np.stack([truth, -truth]), dims=("model", "pair"))
-    got = structure.fit_judges(models, judgments)
-    expected = np.mean([structure.compare(truth, judge, "rho") for judge in judgments])
-    assert float(got[0]) == pytest.approx(expected, abs=1e-12)
-    assert float(got[1]) == pytest.approx(-expected, abs=1e-12)
-    assert structure.mean_reliability(judgments, 50, 0) == pytest.approx(20 / 21, abs=0.04)  # signal 1, noise 1 / 20
-    assert abs(structure.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
-
-
-def test_fits_are_those_of_scipy_and_of_single_tests() -> None:
-    rng = np.random.default_rng(4)
-    human = _human(np.round(rng.random(21), 1), "abcdefg")
-    rdms = xr.DataArray(rng.random((2, 3, 21)), dims=("seed", "layer", "pair"), coords={"layer": [1, 2, 3], **human.coords})
-    fit = structure.compare_rdms(rdms, human)
-    for name, statistic in (("tau", kendalltau), ("rho", spearmanr)):
-        expected = [[statistic(row, human).statistic for row in rows] for rows in rdms.values]
-        np.testing.assert_allclose(fit[name].transpose("seed", "layer"), expected, atol=1e-12)
-    tests = structure.test_fit(rdms.isel(seed=0), human, 199, 5)
-    assert tests.index.tolist() == [1, 2, 3] and tests.index.name == "layer"
-    np.testing.assert_allclose(tests["tau"], fit.tau.isel(seed=0), atol=1e-12)
-    alone = structure.test_fit(rdms.isel(seed=0).sel(layer=[2]), human, 199, 5)
-    assert tests.loc[2, "mantel_p"] == alone.loc[2, "mantel_p"] == alone.loc[2, "p_fwe"] <= tests.loc[2, "p_fwe"]
-    expected = kendalltau(rdms[0, 1], human, alternative="greater", method="asymptotic").pvalue
-    assert tests.loc[2, "parametric_p"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_scaling_recovers_a_flat_configuration() -> None:

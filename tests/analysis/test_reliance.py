@@ -13,6 +13,8 @@ from emonb.analysis.words import estimate_given, permute_residuals
 from emonb.errors import LabelError
 
 NAMES = [f"e{k:02}" for k in range(27)]
+
+
 FIRST, SECOND = pair_index(27)
 
 

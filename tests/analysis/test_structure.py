@@ -7,8 +7,9 @@ import pytest
 import scipy.stats
 import xarray as xr
 from scipy.spatial.distance import pdist
+from scipy.stats import kendalltau, spearmanr
 
-from emonb.analysis import structure
+from emonb.analysis import rdm, structure
 from emonb.analysis.rdm import pair_coords, pair_index
 from emonb.errors import LabelError
 
@@ -170,3 +171,117 @@ def test_reliability_over_seeds_predicts_how_well_new_seeds_agree() -> None:
         rdms = [structure.centred_rdm(a, human) for a in (first, second)]
         agreement.append(scipy.stats.spearmanr(*rdms).statistic)
     assert np.mean(found) == pytest.approx(np.mean(agreement), abs=0.05)
+
+
+def test_rdms_of_different_pairs_are_never_compared() -> None:
+    make = lambda names: xr.DataArray(np.arange(6.0), dims="pair", coords=rdm.pair_coords(names))  # noqa: E731
+    a, b = make(list("abcd")), make(list("abdc"))
+    assert structure.compare(a, a) == structure.compare(a.values, a) == pytest.approx(1)
+    for other in (b, a[:5], b.values[:5]):
+        with pytest.raises(LabelError, match="one pair axis"):
+            structure.compare(a, other)
+    with pytest.raises(LabelError, match="one pair axis"):
+        structure.compare_rdms(a.expand_dims("model"), b)
+
+
+def _human(values: np.ndarray, emotions: str) -> xr.DataArray:
+    return xr.DataArray(values, dims="pair", coords=rdm.pair_coords(list(emotions)))
+
+
+def test_noise_ceiling_equals_rsatoolbox_leave_one_out() -> None:
+    judgments = np.random.default_rng(3).normal(size=(6, 45)) + np.linspace(0, 3, 45)
+    lower, upper = structure.noise_ceiling(judgments)
+    brute = [structure.compare(judgments[k], np.delete(judgments, k, 0).mean(0), "rho") for k in range(6)]
+    assert lower == pytest.approx(np.mean(brute), abs=1e-12)
+    assert lower < upper
+    with pytest.raises(ValueError, match="two judges"):
+        structure.noise_ceiling(judgments[:1])
+
+
+def test_judge_fits_and_mean_reliability() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=45)
+    judgments = truth + rng.normal(size=(20, 45))
+    models = xr.DataArray(np.stack([truth, -truth]), dims=("model", "pair"))
+    got = structure.fit_judges(models, judgments)
+    expected = np.mean([structure.compare(truth, judge, "rho") for judge in judgments])
+    assert float(got[0]) == pytest.approx(expected, abs=1e-12)
+    assert float(got[1]) == pytest.approx(-expected, abs=1e-12)
+    assert structure.mean_reliability(judgments, 50, 0) == pytest.approx(20 / 21, abs=0.04)  # signal 1, noise 1 / 20
+    assert abs(structure.mean_reliability(rng.normal(size=(20, 45)), 200, 0)) < 0.6
+
+
+def test_fits_are_those_of_scipy_and_of_single_tests() -> None:
+    rng = np.random.default_rng(4)
+    human = _human(np.round(rng.random(21), 1), "abcdefg")
+    rdms = xr.DataArray(rng.random((2, 3, 21)), dims=("seed", "layer", "pair"), coords={"layer": [1, 2, 3], **human.coords})
+    fit = structure.compare_rdms(rdms, human)
+    for name, statistic in (("tau", kendalltau), ("rho", spearmanr)):
+        expected = [[statistic(row, human).statistic for row in rows] for rows in rdms.values]
+        np.testing.assert_allclose(fit[name].transpose("seed", "layer"), expected, atol=1e-12)
+    tests = structure.fit_tests(rdms.isel(seed=0), human, 199, 5)
+    assert tests.index.tolist() == [1, 2, 3] and tests.index.name == "layer"
+    np.testing.assert_allclose(tests["tau"], fit.tau.isel(seed=0), atol=1e-12)
+    alone = structure.fit_tests(rdms.isel(seed=0).sel(layer=[2]), human, 199, 5)
+    assert tests.loc[2, "mantel_p"] == alone.loc[2, "mantel_p"] == alone.loc[2, "p_fwe"] <= tests.loc[2, "p_fwe"]
+    expected = kendalltau(rdms[0, 1], human, alternative="greater", method="asymptotic").pvalue
+    assert tests.loc[2, "parametric_p"] == pytest.approx(expected, rel=1e-9)
+
+
+def _rdm_of(points: np.ndarray) -> np.ndarray:
+    return rdm.pattern_rdm(points, "euclidean")
+
+
+def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resampled() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(12, 3))
+    truth = _rdm_of(points)
+    judgments = truth + rng.normal(size=(20, len(truth)))
+    model = _rdm_of(points + 0.5 * rng.normal(size=points.shape))
+    widths = {}
+    for over in ("judges", "emotions", "both"):
+        result = structure.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over)
+        fit = result["fit"][0]
+        assert fit.value == pytest.approx(structure.compare(model, judgments.mean(0), "rho"), abs=1e-9)
+        assert fit.low < fit.value < fit.high
+        assert result["difference"][0] == (0, 0, 0, 300)
+        assert result["difference"][1].high < 0  # the truth fits better than the noisy model
+        widths[over] = fit.high - fit.low
+    assert widths["judges"] < widths["emotions"]
+    with pytest.raises(ValueError, match="over must be"):
+        structure.bootstrap_fit(model, judgments, 10, 0, "pairs")
+
+
+def _labelled(rdms: np.ndarray, emotions: int, label: str) -> xr.DataArray:
+    names = [f"{label}{k}" for k in range(len(rdms))]
+    return xr.DataArray(rdms, dims=(label, "pair"),
+                        coords={label: names, **rdm.pair_coords([f"e{k}" for k in range(emotions)])})  # fmt: skip
+
+
+def _of_points(rng: np.random.Generator, points: np.ndarray, seeds: int) -> xr.DataArray:
+    """What a network's 40 neurons make of points [emotion, axis], with noise that differs between seeds."""
+    read = points @ rng.normal(size=(points.shape[1], 40))
+    values = read + 4 * rng.normal(size=(seeds, *read.shape))
+    coords = {"seed": range(seeds), "emotion": [f"e{k}" for k in range(len(points))], "layer": [1], "neuron": range(40)}
+    return xr.DataArray(values[:, :, None], coords, list(coords))
+
+
+def test_what_training_adds_is_found_and_not_what_more_seeds_add() -> None:
+    rng = np.random.default_rng(7)
+    points = rng.normal(size=(16, 3))
+    human = _labelled(_rdm_of(points)[None], 16, "rdm")[0]
+    judges = human.expand_dims(judge=12) + 0.3 * rng.normal(size=(12, 120))
+    many, few, nothing = (_of_points(rng, p, n) for p, n in ((points, 12), (points, 3), (rng.normal(size=(16, 3)), 3)))
+    found = structure.compare_networks(many, nothing, judges, "euclidean", 199, 3)
+    assert found.seeds == 3 and found.gain.value == pytest.approx(found.trained - found.untrained)
+    assert found.gain.low > 0 and found.gain.p < 0.05
+    pattern = rdm.pattern_rdm(nothing.mean("seed")[:, 0].values, "euclidean")
+    assert found.untrained == pytest.approx(structure.compare(pattern, judges.mean("judge").values, "rho"))
+    same = structure.compare_networks(many, few, judges, "euclidean", 199, 3)  # the same network
+    whole = structure.compare(
+        rdm.pattern_rdm(many.mean("seed")[:, 0].values, "euclidean"), judges.mean("judge").values, "rho"
+    )
+    assert abs(same.gain.value) < 0.5 * (whole - same.untrained) and whole > same.trained
+    assert structure.compare_networks(many[:3], many[:3], judges, "euclidean", 99, 3).gain.value == 0
+    turned = structure.compare_networks(few[:, ::-1], nothing, judges, "euclidean", 99, 3)  # emotions are found by name
+    assert turned.trained == pytest.approx(same.untrained)

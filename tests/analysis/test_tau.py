@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
 
-from emonb.analysis.tau import count_exceeding, count_scores, norms, pack_signs, tau_b
+from emonb.analysis.tau import tau_b
 
 
 @settings(max_examples=40, deadline=None)
@@ -21,14 +21,13 @@ def test_equals_scipy_with_any_ties(pair: tuple[np.ndarray, np.ndarray]) -> None
     x, y = pair
     expected = np.array([[kendalltau(a, b).statistic for b in y] for a in x])
     np.testing.assert_allclose(tau_b(x, y), expected, atol=1e-12)
-    np.testing.assert_array_equal(tau_b(x, y), tau_b(pack_signs(x), pack_signs(y)))  # sorted and packed: the same bits
 
 
-def test_sorting_and_packing_agree_across_word_borders() -> None:
+def test_equals_scipy_across_word_borders() -> None:
     rng = np.random.default_rng(3)
-    for n in (2, 63, 64, 65, 127, 128, 129, 351):
+    for n in (2, 63, 64, 65, 127, 128, 129):
         x, y = np.round(rng.random((5, n)), 2), np.round(rng.random((4, n)), 1)
-        np.testing.assert_array_equal(tau_b(x, y), tau_b(pack_signs(x), pack_signs(y)))
+        np.testing.assert_allclose(tau_b(x, y), [[kendalltau(a, b).statistic for b in y] for a in x], atol=1e-12)
 
 
 def test_equals_scipy_and_rsatoolbox_at_the_study_s_size() -> None:
@@ -52,28 +51,9 @@ def test_constant_vectors_have_no_tau() -> None:
 )
 def test_bad_input_names_the_fix(x: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pack_signs(x)
-    with pytest.raises(ValueError, match=message):
         tau_b(x, x)
 
 
 def test_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="same pairs"):
         tau_b(np.ones((1, 4)), np.ones((1, 5)))
-
-
-@pytest.mark.parametrize("n_x", [1, 4, 7])
-def test_exceedances_equal_a_brute_force_count(n_x: int) -> None:
-    rng = np.random.default_rng(n_x)
-    x, y = rng.random((n_x, 21)), np.round(rng.random((3, 21)), 1)
-    if n_x > 1:
-        x[1] = np.round(x[1], 1)
-    batch = np.stack([y[:, rng.permutation(21)] for _ in range(5)])  # [batch, n_y, values]
-    px, py = pack_signs(x), pack_signs(y)
-    observed = count_scores(px, py)
-    exceeded = np.zeros((n_x, 3), np.int64)
-    top = count_exceeding(px, pack_signs(batch.reshape(-1, 21)), observed, exceeded)
-    taus = np.array([[[kendalltau(a, b).statistic for b in relabelled] for a in x] for relabelled in batch])
-    reference = observed / norms(px.n_untied, py.n_untied)
-    np.testing.assert_array_equal(exceeded, (taus >= reference - 1e-12).sum(0))
-    np.testing.assert_allclose(top, taus.max(1), atol=1e-12)

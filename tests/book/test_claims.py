@@ -24,8 +24,8 @@ from emonb.book.ledger import (
 )
 from emonb.errors import ClaimError
 from emonb.paths import data_dir
-from emonb.run.worlds import WORLDS
 from emonb.world.world import Truth
+from instrument.worlds import WORLDS
 
 DECLARED = claims.read_declarations(data_dir() / "claims.yml")
 YES = {"value": 0.3, "low": 0.1, "high": 0.5, "low90": 0.15, "high90": 0.45, "p": 0.004}

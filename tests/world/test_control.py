@@ -261,7 +261,7 @@ def test_only_the_ledger_is_told_the_truth() -> None:
         for p in package.rglob("*.py")
         if re.search(r"\btruth\(|Truth\b|\b(read_truth|know_truth|_truth)\b", p.read_text())
     }
-    assert users == {"book/ledger", "book/truth", "run/runs", "world/files", "world/world"}
+    assert users == {"book/ledger", "run/runs", "world/files", "world/world"}
     lines = [line for line in (package / "run" / "runs.py").read_text().splitlines() if "truth" in line]
     assert len(lines) == 2 and "read_truth(" in lines[0] and "Ledger(" in lines[1]
     for chapter in (data_dir().parent / "book" / "chapters").glob("*.md"):

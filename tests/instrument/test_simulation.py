@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emonb.world import simulation
-from emonb.world.simulation import Cell
+from instrument import simulation
+from instrument.simulation import Cell
 
 
 @pytest.mark.parametrize("share", [0.0, 0.9])
@@ -20,7 +20,7 @@ def test_attributes_share_as_much_as_is_planted(share: float) -> None:
 def test_what_is_planted_is_found_and_nothing_else() -> None:
     def mean(strength: float) -> dict[str, float]:
         children = np.random.SeedSequence(3).spawn(12)
-        found = [simulation.test_masks(Cell(strength, 0.5), child, permutations=99) for child in children]
+        found = [simulation.simulate_masks(Cell(strength, 0.5), child, permutations=99) for child in children]
         return {name: float(np.mean([one[name].value for one in found])) for name in found[0]}
 
     none, all_of_it = mean(0.0), mean(1.0)
@@ -42,5 +42,5 @@ def test_simulated_random_masks_cost_and_vary_as_released_ones() -> None:
 
 def test_sets_drawn_by_lot_that_overlap_strongly_are_no_lesions() -> None:
     children = np.random.SeedSequence(5).spawn(60)
-    found = [simulation.test_lots(Cell(0.0, 0.0, 1), child)["lesions:lot"] for child in children]
+    found = [simulation.simulate_lots(Cell(0.0, 0.0, 1), child)["lesions:lot"] for child in children]
     assert np.mean([one.p < 0.05 for one in found]) <= 0.12 and np.std([one.value for one in found]) > 0.15

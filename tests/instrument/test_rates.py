@@ -8,8 +8,8 @@ import pytest
 from emonb.analysis.statistics import Estimate
 from emonb.book.claims import Evidence, decide_count
 from emonb.book.ledger import declarations
-from emonb.run import worlds
-from emonb.world.simulation import Cell
+from instrument import rates
+from instrument.simulation import Cell
 
 
 def _test(cell: Cell, seed: np.random.SeedSequence) -> dict[str, Estimate]:
@@ -26,16 +26,16 @@ def _test(cell: Cell, seed: np.random.SeedSequence) -> dict[str, Estimate]:
 def design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
     cells = [Cell(strength, 0.5) for strength in (0.0, 0.1, 0.4)]
-    monkeypatch.setattr(worlds, "DESIGN", {"masks": (_test, cells)})
+    monkeypatch.setattr(rates, "DESIGN", {"masks": (_test, cells)})
     return cells
 
 
 def test_every_verdict_of_a_claim_is_counted_once(design: list[Cell]) -> None:
-    rows = worlds.simulate(20)
+    rows = rates.simulate(20)
     counted = [row for row in rows if row["kind"] != "bound"]
     assert {(row["claim"], row["kind"]) for row in counted} == {("importance", ""), ("lesions", "lot"), ("own", "")}
     assert len(counted) == 3 * len(design)
-    assert all(sum(row[verdict] for verdict in (*worlds.JUDGED, "not tested")) == row["n"] == 20 for row in rows)
+    assert all(sum(row[verdict] for verdict in (*rates.JUDGED, "not tested")) == row["n"] == 20 for row in rows)
     own = {row["strength"]: (row["yes"], row["undecided"]) for row in counted if row["claim"] == "own"}
     assert own == {0.0: (0, 20), 0.1: (20, 0), 0.4: (20, 0)}
     by_lot = [row for row in counted if row["claim"] == "lesions"]
@@ -43,7 +43,7 @@ def test_every_verdict_of_a_claim_is_counted_once(design: list[Cell]) -> None:
 
 
 def test_an_effect_is_brought_to_its_bound(design: list[Cell]) -> None:
-    rows = worlds.simulate(200)
+    rows = rates.simulate(200)
     (at,) = [row for row in rows if row["kind"] == "bound"]
     bound = declarations().claim("importance").smallest.effect
     assert at["claim"] == "importance" and at["strength"] == pytest.approx(bound / 2, abs=0.02)
@@ -54,20 +54,20 @@ def test_an_effect_is_brought_to_its_bound(design: list[Cell]) -> None:
 def test_an_effect_that_no_strength_brings_to_its_bound_is_not_simulated(design: list[Cell]) -> None:
     said: list[str] = []
     del design[2]
-    rows = worlds.simulate(2, log=said.append)
+    rows = rates.simulate(2, log=said.append)
     assert not [row for row in rows if row["kind"] == "bound"]
     assert "importance: no strength of the design brings its effect to its bound" in said
 
 
 def test_a_cell_is_simulated_once(design: list[Cell]) -> None:
     said: list[str] = []
-    first = worlds.simulate(2, log=said.append)
+    first = rates.simulate(2, log=said.append)
     made = [line for line in said if line.startswith("masks")]
     assert len(made) == len(design) + 1
     said.clear()
-    assert worlds.simulate(2, log=said.append) == first
+    assert rates.simulate(2, log=said.append) == first
     assert not [line for line in said if line.startswith("masks")]
-    assert worlds.simulate(3, log=said.append) != first
+    assert rates.simulate(3, log=said.append) != first
 
 
 def test_counts_and_effects_are_judged_by_the_same_rule_as_chapters() -> None:

@@ -20,10 +20,10 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.importance import draw_importance, test_loss
+from emonb.analysis.importance import draw_importance, loss_test
 from emonb.analysis.lesions import ALL, compare_masks, relate_masks
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
-from emonb.analysis.profile import stand_out, test_profile
+from emonb.analysis.profile import profile_test, stand_out
 from emonb.analysis.rdm import pair_coords, pair_index, pattern_rdm, rank_neuron_rdms
 from emonb.analysis.reliance import compare_profiles
 from emonb.analysis.statistics import Estimate, resample_factors
@@ -104,7 +104,7 @@ def _measure_words(positions: np.ndarray) -> np.ndarray:
     return pattern_rdm(positions.mean(0), "euclidean")
 
 
-def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
+def simulate_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
     """Evidence on *structure*, *words* and *reliance* from one data set.
 
     At strength 0 the network of *structure* and *reliance* is unrelated to people; that of *words* knows what comments say
@@ -130,7 +130,7 @@ def test_structure(cell: Cell, seed: np.random.SeedSequence, permutations: int =
     }
 
 
-def test_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
+def simulate_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
     """Evidence on *lesions*, *profile* and *importance* from one data set.
 
     At strength 0 attributes' sets of neurons overlap as attributes resemble each other, and what neurons do has nothing to
@@ -150,8 +150,8 @@ def test_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199
     if cell.draws > 1:
         return found
     loss = INTACT - own.mean("draw")
-    found["profile"] = test_profile(loss.mean("size"), standing, permutations, number, lesions["cost"]).slope
-    return found | {"importance": label_row(test_loss(loss.mean("emotion"), importance, number).loc[ALL])}
+    found["profile"] = profile_test(loss.mean("size"), standing, permutations, number, lesions["cost"]).slope
+    return found | {"importance": label_row(loss_test(loss.mean("emotion"), importance, number).loc[ALL])}
 
 
 def draw_lesions(
@@ -195,7 +195,7 @@ def draw_lesions(
     return mine + emotions.mean(), others + emotions.mean(), relate_masks(sets)
 
 
-def test_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 399) -> dict[str, Estimate]:
+def simulate_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: int = 399) -> dict[str, Estimate]:
     """Evidence on *own*: attributes with own neurons of all, and (``silent``) of those that no neuron carries.
 
     Neurons that carry an attribute correlate with it by .8 times the strength; others vary with families of emotions.
@@ -256,7 +256,7 @@ ALIKE = 0.6
 """Correlation of the lots by which two attributes' neurons are drawn: a third of their neurons are the same."""
 
 
-def test_lots(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
+def simulate_lots(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
     """Evidence on *lesions* from one data set in which no mask was selected and all overlap; nothing is permuted."""
     n = len(ATTRIBUTES)
     own, random, related = draw_lesions(np.random.default_rng(seed), ALIKE + (1 - ALIKE) * np.eye(n), cell.draws)

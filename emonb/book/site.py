@@ -243,7 +243,7 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
             shown.append("remove-input")
         elif "test" in tags:
             shown.append("hide-input")
-            settings["code_prompt_show"] = settings["code_prompt_hide"] = html.escape(name_code(text))
+            settings["code_prompt_show"] = settings["code_prompt_hide"] = html.escape(name_code(text), quote=False)
         else:
             shown += ["plumbing", "plumbing-output"] if "hide-cell" in tags else ["plumbing"]
         cell["metadata"]["tags"] = shown

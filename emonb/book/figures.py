@@ -476,24 +476,6 @@ def draw_lesion_pairs(panels: Mapping[str, tuple[xr.DataArray, xr.DataArray]], b
     return finish(fig)
 
 
-def draw_depth(
-    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: xr.DataArray, ylabel: str
-) -> Figure:
-    """Draw accuracy on the mean layer of masks (attribute; random ones attribute, draw), selective ones named."""
-    fig, ax = plt.subplots(figsize=(7, 4.2))
-    depth, random_depth = depth.sel(attribute=selective.attribute), random_depth.sel(attribute=random.attribute)
-    ax.plot(random_depth.values.ravel(), random.values.ravel(), "s", color=RANDOM, alpha=0.6, mew=0, label="drawn by lot")
-    ax.plot(depth, selective, "o", color=SELECTIVE, mec="white", label="an attribute's own")
-    if varies(depth.values):
-        slope, intercept = np.polyfit(depth.values, selective.values, 1)
-        ends = np.array([min(float(depth.min()), float(random_depth.mean())), float(depth.max())])
-        ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
-    name_points(ax, depth.values, selective.values, list(selective.attribute.values))
-    ax.set(xlabel="mean layer of the silenced neurons (1 = first)", ylabel=ylabel)
-    ax.legend(loc="lower right")
-    return finish(fig)
-
-
 def draw_importance(
     loss: xr.DataArray, importance: xr.DataArray, tests: Mapping[str, pd.DataFrame], xlabel: str, ylabel: str
 ) -> Figure:

@@ -170,20 +170,6 @@ def test_a_score_is_undone() -> None:
         np.testing.assert_allclose(neurons.normal_scores(back, *null), score)
 
 
-def test_p_of_rotations_that_end_early_keep_their_level() -> None:
-    """Besag & Clifford's p, and that of sets together, where an attribute is one of its rotations."""
-    rng, n, enough = np.random.default_rng(19), 4000, 10
-    chance = rng.random((n, 1))  # of a rotation to be as good
-    drawn = rng.negative_binomial(enough, chance, (n, 5)) + enough
-    reached = np.full((n, 5), enough)
-    late = drawn > 200
-    reached[late], drawn[late] = rng.binomial(200, chance.repeat(5, 1)[late]), 200
-    for r, m in ((reached[:, 0], drawn[:, 0]), (reached.sum(1), drawn.sum(1))):
-        p = (r + 1) / (m + 1)
-        for level in (0.01, 0.05, 0.3):
-            assert scipy.stats.binomtest(int((p <= level).sum()), n, level, alternative="greater").pvalue > 0.001
-
-
 def test_ties_share_their_mean_rank_and_missing_taus_rank_last() -> None:
     ranks = neurons.rank_neurons(np.array([[0.5, np.nan, 0.5, 0.9]]))
     np.testing.assert_array_equal(ranks, [[2.5, 4, 2.5, 1]])

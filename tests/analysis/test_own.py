@@ -165,6 +165,20 @@ def test_rotations_end_with_the_last_that_is_needed_and_sets_are_counted_by_thei
     assert whole.attrs["n_rotations"] == whole.sizes["permutation"] == 295 and not whole.peak.isnull().any()
 
 
+def test_p_of_rotations_that_end_early_keep_their_level() -> None:
+    """Besag & Clifford's p, and that of sets together, where an attribute is one of its rotations."""
+    rng, n, enough = np.random.default_rng(19), 4000, 10
+    chance = rng.random((n, 1))  # of a rotation to be as good
+    drawn = rng.negative_binomial(enough, chance, (n, 5)) + enough
+    reached = np.full((n, 5), enough)
+    late = drawn > 200
+    reached[late], drawn[late] = rng.binomial(200, chance.repeat(5, 1)[late]), 200
+    for r, m in ((reached[:, 0], drawn[:, 0]), (reached.sum(1), drawn.sum(1))):
+        p = (r + 1) / (m + 1)
+        for level in (0.01, 0.05, 0.3):
+            assert scipy.stats.binomtest(int((p <= level).sum()), n, level, alternative="greater").pvalue > 0.001
+
+
 def test_the_best_neurons_are_found_again_by_the_other_half_where_they_carry() -> None:
     rng = np.random.default_rng(17)
     activations, humans = _world(rng, 3 * _correlated(rng, 0.1), n=60, carriers=15)

@@ -253,7 +253,8 @@ class Sweep:
 
         def step(batch: _Batch, part: np.ndarray) -> None:
             some = torch.from_numpy(part).to(batch.rows.device)
-            rows, prompt, tokens, heard = (None if of is None else of[some] for of in batch)
+            rows, prompt, tokens = (of[some] for of in (batch.rows, batch.prompt, batch.tokens))
+            heard = None if batch.heard is None else batch.heard[some]
             logits, _ = self.backbone.forward(
                 self.prompts[prompt], tokens, lesion=lesion, prompt_of_row=prompt, heard=heard
             )

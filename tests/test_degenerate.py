@@ -148,21 +148,20 @@ def test_a_judge_who_always_says_the_same_is_left_out_everywhere() -> None:
         structure.fit_judges(models, judgments), structure.fit_judges(models, judgments[[0, 1, 3, 4]])
     )
     assert 0 < structure.mean_reliability(judgments, 20, 0) < 1 or structure.mean_reliability(judgments, 20, 0) < 0
-    fit = structure.bootstrap_fit(models, judgments, 99, 0)
-    assert np.isfinite(fit["ceiling"][0]).all()
+    assert np.isfinite(structure.bootstrap_fit(models, judgments, 99, 0)).all(axis=None)
     judgments[:] = 5.0
     assert np.isnan([*structure.noise_ceiling(judgments), structure.mean_reliability(judgments, 9, 0)]).all()
 
 
 def test_bootstraps_count_the_draws_in_which_there_is_something_to_correlate() -> None:
     rng = np.random.default_rng(0)
-    three = structure.bootstrap_fit(rng.random((1, 3)), rng.random((4, 3)), 300, 0, "emotions")["fit"][0]
+    three = structure.bootstrap_fit(rng.random((1, 3)), rng.random((4, 3)), 300, 0, "emotions").loc[0]
     p = 6 / 27  # all three emotions are drawn
     assert abs(three.draws - 300 * p) < 5 * np.sqrt(300 * p * (1 - p)) and np.isfinite(three).all()
-    seven = structure.bootstrap_fit(rng.random((1, 21)), rng.random((4, 21)), 300, 0, "emotions")["fit"][0]
+    seven = structure.bootstrap_fit(rng.random((1, 21)), rng.random((4, 21)), 300, 0, "emotions").loc[0]
     assert seven.draws >= 299
-    none = structure.bootstrap_fit(np.ones((1, 21)), rng.random((4, 21)), 30, 0)["fit"][0]
-    assert none.draws == 0 and np.isnan(none[:3]).all()
+    none = structure.bootstrap_fit(np.ones((1, 21)), rng.random((4, 21)), 30, 0).loc[0]
+    assert none.draws == 0 and np.isnan(none[["value", "low", "high"]]).all()
 
 
 @pytest.mark.parametrize("unit", [0.1, 1 / 3, 1e-9, 7.3])

@@ -472,31 +472,14 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     return mean_of_defined(values)
 
 
-class Interval(NamedTuple):
-    """An estimate with its percentile interval over the draws in which it is defined."""
-
-    value: float
-    low: float
-    high: float
-    draws: int
-    """Draws that count; with few emotions, some have too few different ones for a correlation."""
-
-
 def bootstrap_fit(
-    models: Rdm,
-    judgments: Rdm,
-    n_bootstraps: int,
-    seed: int,
-    over: str = "both",
-    measure: str = "rho",
-    width: float = 0.95,
-) -> dict[str, list[Interval]]:
-    """Bootstrap the fit of model RDMs with the mean human RDM.
+    models: Rdm, judgments: Rdm, n_bootstraps: int, seed: int, over: str = "both", measure: str = "rho"
+) -> pd.DataFrame:
+    """Bootstrap the fit of model RDMs with the mean human RDM; 95 % percentile intervals.
 
     Emotions are drawn with replacement; pairs of an emotion with itself are left out (as in rsatoolbox). Every draw
-    serves all models and the ceiling, so differences between models are paired.
-
-    Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions (judges).
+    serves all models. Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions
+    (judges).
 
     Parameters
     ----------
@@ -506,14 +489,16 @@ def bootstrap_fit(
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
-    width : float
-        Of the intervals.
 
     Returns
     -------
-    dict
-        ``fit``: one :class:`Interval` a model. ``difference``: first model minus each model. ``ceiling``: upper
-        noise ceiling (mean judge against the mean of all; Spearman).
+    DataFrame
+        A row a model: ``value``, ``low``, ``high``, and ``draws``, how many count: with few emotions, some have too few
+        different ones for a correlation.
+
+    See Also
+    --------
+    emonb.analysis.statistics.resample_factors : intervals that are not too wide where both are resampled.
     """
     if over not in ("emotions", "judges", "both"):
         raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
@@ -522,7 +507,7 @@ def bootstrap_fit(
     squares, judge_squares = to_square(models), to_square(judgments)
     n, n_judges = squares.shape[-1], len(judgments)
     first, second = pair_index(n)
-    fits, ceilings = np.empty((n_bootstraps, len(models))), np.empty(n_bootstraps)
+    fits = np.empty((n_bootstraps, len(models)))
     for b in range(n_bootstraps):
         emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
         judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
@@ -530,22 +515,14 @@ def bootstrap_fit(
         i, j = i[i != j], j[i != j]
         human = judge_squares[judges][:, i, j]
         judged = ~np.isnan(human).all(0)  # by any judge of this draw
-        human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
-        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], mean, measure)
-        ceilings[b] = mean_of_defined(correlate_rows(human, mean, "rho"))
-    observed = correlate_rows(models, np.nanmean(judgments, 0), measure)
-    upper = mean_of_defined(correlate_rows(judgments, np.nanmean(judgments, 0), "rho"))
-
-    def interval(value: float, draws: np.ndarray) -> Interval:
-        valid = draws[np.isfinite(draws)]
-        low, high = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else (np.nan, np.nan)
-        return Interval(float(value), float(low), float(high), len(valid))
-
-    return {
-        "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
-        "difference": [interval(observed[0] - observed[k], fits[:, 0] - fits[:, k]) for k in range(len(models))],
-        "ceiling": [interval(upper, ceilings)],
-    }
+        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], np.nanmean(human[:, judged], 0), measure)
+    table = pd.DataFrame({"value": correlate_rows(models, np.nanmean(judgments, 0), measure)})
+    drawn = pd.DataFrame(fits)  # whose quantiles leave out what is not defined
+    ends = drawn.quantile([0.025, 0.975]).to_numpy()
+    counted = drawn.count()
+    return table.assign(
+        low=np.where(counted > 1, ends[0], np.nan), high=np.where(counted > 1, ends[1], np.nan), draws=counted
+    )
 
 
 class Gain(NamedTuple):

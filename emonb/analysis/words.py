@@ -326,8 +326,7 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
     -------
     Dataset
         ``weights`` (pair): 1 - correlation of the emotions' weight vectors, mean of the draws; ``profiles`` (pair): the
-        same of their mean scores on the comments of every emotion; ``weights_draw`` and ``profiles_draw`` (draw, pair),
-        of single draws.
+        same of their mean scores on the comments of every emotion.
     """
     emotions, words, labels = _train(comments, humans)
     usable = _have_words(words, labels)
@@ -340,10 +339,8 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
         weights.append(np.array([model.coef_[0] for model in models]))
         scores = np.array([model.decision_function(words) for model in models]).reshape(len(models), len(labels))
         profiles.append(scores @ mean.T)
-    rdms: dict[str, tuple[str | tuple[str, str], np.ndarray]] = {}
-    for name, vectors in (("weights", weights), ("profiles", profiles)):
-        rdms[name] = ("pair", _spread_rdm(np.mean(vectors, axis=0), usable))
-        rdms[f"{name}_draw"] = (("draw", "pair"), np.array([_spread_rdm(one, usable) for one in vectors]))
+    means = {"weights": np.mean(weights, axis=0), "profiles": np.mean(profiles, axis=0)}
+    rdms = {name: ("pair", _spread_rdm(vectors, usable)) for name, vectors in means.items()}
     return xr.Dataset(rdms, coords=pair_coords(emotions))
 
 

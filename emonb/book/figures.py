@@ -668,5 +668,5 @@ def draw_roc(curves: pd.DataFrame | None) -> Figure:
         ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
     ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
     if parts:
-        ax.legend(fontsize=8, loc="lower right", frameon=False)
+        ax.legend(fontsize=9, loc="lower right", frameon=False)
     return finish(fig)

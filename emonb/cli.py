@@ -225,6 +225,15 @@ def fetch(
 
 
 @app.command()
+def new(folder: Annotated[Path, typer.Argument(help="New folder; its name is the study's.", metavar="NAME")]) -> None:
+    """Write a small complete study, to run at once and then to change: study.yml, comments, ratings, judgments, README."""
+    from emonb.study import write_example
+
+    typer.echo(write_example(folder))
+    typer.echo(f"Run it: emonb run {folder / 'study.yml'}", err=True)
+
+
+@app.command()
 def run(
     study: StudyName,
     parameter: Parameters = None,
@@ -341,7 +350,7 @@ def spot(
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's verdicts and effect in each edition; with --json also every quantity."""
     from emonb.book.cards import describe_effect
-    from emonb.book.ledger import declarations, read_ledgers
+    from emonb.book.ledger import declarations, group_undefined, read_ledgers
 
     ledgers, declared = read_ledgers(), declarations()
     known = {claim.id for claim in declared.claims}
@@ -359,8 +368,8 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
         for name, entry in ledger["claims"].items():
             effect = describe_effect(declared.claim(name), entry)
             typer.echo(f"  {name:16} holds: {entry['holds']:10} reproduced: {entry['reproduced']:11} {effect}")
-        for name, reason in ledger.get("undefined", {}).items():
-            typer.echo(f"  {name} is undefined: {reason}")
+        for line in group_undefined(ledger.get("undefined", {})):
+            typer.echo(f"  undefined: {line}")
 
 
 def main(command: typer.Typer = app) -> None:

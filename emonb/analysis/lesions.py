@@ -23,6 +23,7 @@ from emonb.analysis.statistics import Estimate, from_t, pool_errors, to_table
 
 ALL = "all"  # the row that speaks for all sizes N together
 COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
+_NO_COST = "random masks cost no more than chance, so that nothing can be a share of it"
 MOST = 2_000_000
 """Selections of one half of the masks that are counted one by one; where there are more, selections are drawn."""
 
@@ -366,7 +367,7 @@ def compare_kinds(
     Returns
     -------
     DataFrame
-        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided) of :func:`compare_masks`.
+        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
     for kind, measure in product(kinds, [name for name in measures if name in data]):
@@ -374,7 +375,18 @@ def compare_kinds(
         related = relate_masks(masks.sel(size=list(sizes)), is_matched(kind))
         intact = float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
         rows[kind, measure] = compare_masks(selective, random, related, intact, is_matched(kind)).loc[ALL]
-    return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis(["comparison", "measure"])
+    return pd.DataFrame(rows).T[["value", "low", "high", "p", "error"]].rename_axis(["comparison", "measure"])
+
+
+def say_why(table: pd.DataFrame) -> str:
+    """Why a row of :func:`compare_masks` has no p; of several reasons that of the row with the first one.
+
+    >>> say_why(pd.DataFrame({"p": [0.2, np.nan], "error": [0.1, 0.2]}))
+    'random masks cost no more than chance, so that nothing can be a share of it'
+    """
+    error = table["error"][table["p"].isna()]
+    reasons = {"there is one random mask only": error.isna(), "masks do not differ": error == 0, _NO_COST: error > 0}
+    return next((reason for reason, rows in reasons.items() if rows.any()), "there are too few masks")
 
 
 def is_matched(kind: str) -> bool:

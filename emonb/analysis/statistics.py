@@ -42,6 +42,11 @@ class Estimate(NamedTuple):
         """What a verdict is made of (:class:`emonb.book.claims.Evidence`): value, both intervals, and two-sided p."""
         return {name: getattr(self, name) for name in ("value", "low", "high", "low90", "high90", "p")}
 
+    def within(self, most: float = 1.0) -> "Estimate":
+        """The same with intervals cut where the scale ends, as that of a correlation does at -1 and 1."""
+        ends = {name: float(np.clip(getattr(self, name), -most, most)) for name in ("low", "high", "low90", "high90")}
+        return self._replace(**ends)
+
 
 def from_interval(value: float, interval: Callable[[float], tuple[float, float]], p: float) -> Estimate:
     """Estimate whose intervals come from a function of their level, and whose two-sided p from a test of its own.
@@ -374,8 +379,7 @@ def resample_factors(
     nothing = (np.nan, np.nan)
     wide, narrow = (basic_interval(value, draws["judges"], c) if len(draws["judges"]) else nothing for c in (0.95, 0.9))
     found["judges"] = Estimate(value, *wide, *narrow, float("nan"))
-    ends = ("low", "high", "low90", "high90")
-    return {k: e._replace(**{end: float(np.clip(getattr(e, end), -most, most)) for end in ends}) for k, e in found.items()}
+    return {over: estimate.within(most) for over, estimate in found.items()}
 
 
 def two_factor_variance(both: float, judges: float, emotions: float, n_judges: int, n_emotions: int) -> float:

@@ -80,7 +80,8 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
     rho = rank_correlation(x, y)
     if np.isnan([rho, *x, *y]).any():
         return Fit(*_NONE, n)
-    low, high = jackknife_interval(rho, [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)])
+    without = [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)]
+    low, high = (float(end) for end in np.clip(jackknife_interval(rho, without), -1, 1))  # a correlation ends there
     ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
     target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
     null = permute_rdm(ranks, draw_permutations(n, n_permutations, seed)) @ target

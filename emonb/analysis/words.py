@@ -85,7 +85,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
 
     i, j = pair_index(n)
     without = [measure((i != k) & (j != k)) for k in range(n)]
-    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1)
+    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
 
 
 class SemiPartial(NamedTuple):

@@ -335,6 +335,20 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     return entry
 
 
+def group_undefined(undefined: Mapping[str, str]) -> list[str]:
+    """Undefined quantities in one line for each reason.
+
+    >>> group_undefined({"a.p": "there is no a", "b": "b is constant", "a.low": "there is no a"})
+    ['a.p, a.low (there is no a)', 'b (b is constant)']
+    """
+    lines = []
+    for reason in dict.fromkeys(undefined.values()):
+        names = [name for name in undefined if undefined[name] == reason]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        lines.append(f"{', '.join(names[:3])}{more} ({reason})")
+    return lines
+
+
 def _whole(quantities: Quantities, name: str) -> int | None:
     value = known(quantities, name)
     return None if value is None else round(value)

@@ -142,7 +142,7 @@ def fetch(names: Iterable[str], progress: bool = True) -> dict[str, Path]:
     places = _places()
     pooch.get_logger().setLevel(logging.ERROR)  # one bar says it all
     total = sum(entry.bytes for entry in entries.values())
-    bar = tqdm(total=total, unit="B", unit_scale=True, desc="data", disable=not progress)
+    bar = tqdm(total=total, unit="B", unit_scale=True, desc="data", disable=not (progress and total))
     with bar, ThreadPoolExecutor(WORKERS) as pool:
 
         def one(name: str) -> Path:

@@ -54,9 +54,9 @@ class Tokenizer:
         return [known[text] for text in texts]
 
     def token_id(self, word: str) -> int | None:
-        """Id of a word that is exactly one token of the vocabulary, else None."""
+        """Id of a word that is exactly one token of the vocabulary, and no sign of the tokenizer's own, else None."""
         found: int | None = self._vocabulary.get(word)
-        return found
+        return None if found in self._tokenizer.all_special_ids else found
 
     def common_words(self, n: int) -> list[int]:
         """Ids of the first ``n`` whole words, as vocabularies are sorted by frequency: no word pieces, signs, letters."""

@@ -16,7 +16,7 @@ from emonb.run.editions import package_digest
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
-FRONT = ("index", "study", "another-network", "instrument", "limits", "deviations")
+FRONT = ("index", "study", "another-network", "instrument", "limits", "your-own-study", "deviations")
 NEED_DATA = ("deviations",)  # pages that read the published study's files
 
 

@@ -22,6 +22,8 @@ PICTURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-ratings": lambda study: study.humans.rated,
+    "needs-agreement": lambda study: study.humans.agreement is not None,
+    "without-raw": lambda study: study.humans.raw is None,
     "needs-raw": lambda study: study.humans.raw is not None,
     "needs-layers": lambda study: study.layers > 1,
     "without-ratings": lambda study: not study.humans.rated,

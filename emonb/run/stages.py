@@ -227,13 +227,19 @@ PROGRESS = Unkeyed("progress")
 STAGES: dict[str, Stage] = {
     "humans": Stage(
         "data.people.read_humans",
-        {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.files())},
+        {
+            "emotions": EMOTIONS,
+            "attributes": ATTRIBUTES,
+            "files": Files(lambda study: study.humans.files()),
+            "scale": Field("humans.scale"),
+        },
     ),
     "people": Stage(
         "data.people.read_ratings",
         {
             "humans": HUMANS,
             "files": Files(lambda study: study.humans.rating_files()),
+            "scale": Field("humans.scale"),
             "seed": Field("inference.seed"),
         },
     ),

@@ -207,7 +207,7 @@ def own(tiny_study: Study, human_paths: dict[str, Path], tmp_path: Path) -> tupl
         (f"{SECRET} {r}", e, a, v)
         for r in range(3)
         for e, a, v in zip(
-            np.repeat(tiny_study.emotions, 2), [*tiny_study.attributes] * 5, rng.integers(0, 101, 10), strict=True
+            np.repeat(tiny_study.emotions, 2), [*tiny_study.attributes] * 5, rng.integers(1, 10, 10), strict=True
         )
     ]
     table = pd.DataFrame(rows, columns=["rater", "emotion", "attribute", "value"]).sample(frac=1, random_state=1)
@@ -293,7 +293,7 @@ def test_a_study_gives_either_finished_scores_or_ratings() -> None:
     for changes, words in (
         ({"ratings": "local:x.csv"}, "not both"),
         ({"ratings": "local:x.csv", **finished}, "not both"),  # the raw files are given, too
-        (finished, "give scores and attribute_rdms, or ratings"),
+        (finished, "give scores, or ratings"),
     ):
         with pytest.raises(ValidationError, match=words):
             Humans(**{**known, **changes})

@@ -190,6 +190,7 @@ class Backbone:
         read: bool = False,
         lesion: Sequence[Remainder] | None = None,
         prompt_of_row: Tensor | None = None,
+        heard: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Run the network and read it at `<mask>`.
 
@@ -205,6 +206,8 @@ class Backbone:
             A lesioned network (:meth:`cut`), whose neurons can be neither read nor multiplied.
         prompt_of_row : Tensor, [B], int64, optional
             The prompt each row belongs to, where the lesion puts a prompt's own values in place.
+        heard : Tensor, [B, 1, d], optional
+            What :meth:`hear` gave for these prompts and tokens, for a network of one layer.
 
         Returns
         -------
@@ -214,16 +217,10 @@ class Backbone:
         """
         if lesion is not None and (read or factors is not None):
             raise ValueError("neurons that were cut out cannot be read or multiplied: give factors alone, or lesion alone")
-        h = self.embed(prompts, tokens)  # [B, T, d]
-        real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
-                          tokens != self.tokenizer.pad_id], 1)  # fmt: skip
-        mask = self._mask_scores(h, real)
+        h, mask = (prompts, None) if heard is not None else self._enter(prompts, tokens)
         neurons = []
         for k, layer in enumerate(self.layers):
-            query, own = h, find_attention(layer)
-            if k == len(self.layers) - 1:  # the last layer only where it is read
-                query, mask = h[:, :1].contiguous(), None if mask is None else mask[:, :, :1]
-            a = own.norm(query + own.out(self._attend(own, query, h, mask)))  # [B, T or 1, d]
+            a = self._hear(k, h, mask) if heard is None else heard  # [B, T or 1, d]
             if lesion is not None:
                 h = layer.output.LayerNorm(a + self._run_lesioned(layer, a, lesion[k], prompt_of_row))
                 continue
@@ -234,6 +231,25 @@ class Backbone:
                 neurons.append(f[:, 0])  # [B, F]
             h = layer.output.LayerNorm(a + layer.output.dense(f))
         return self._verbalize(h[:, 0]), torch.stack(neurons, 1) if read else None
+
+    def hear(self, prompts: Tensor, tokens: Tensor) -> Tensor | None:
+        """What the FFN reads in a network of one layer, [B, 1, d], which no lesion changes; None in a deeper one."""
+        return self._hear(0, *self._enter(prompts, tokens)) if len(self.layers) == 1 else None
+
+    def _enter(self, prompts: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Embeddings [B, T, d], and what becomes of attention scores (:meth:`_mask_scores`)."""
+        h = self.embed(prompts, tokens)
+        real = torch.cat([torch.ones(len(h), h.shape[1] - tokens.shape[1], dtype=torch.bool, device=h.device),
+                          tokens != self.tokenizer.pad_id], 1)  # fmt: skip
+        return h, self._mask_scores(h, real)
+
+    def _hear(self, k: int, h: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend in one layer, [B, T, d]; in the last one only where it is read, [B, 1, d]."""
+        query, own = h, find_attention(self.layers[k])
+        if k == len(self.layers) - 1:
+            query, mask = h[:, :1].contiguous(), None if mask is None else mask[:, :, :1]
+        heard: Tensor = own.norm(query + own.out(self._attend(own, query, h, mask)))
+        return heard
 
     def _mask_scores(self, h: Tensor, real: Tensor) -> Tensor | None:
         """What becomes of attention scores [B, heads, T, T] in every layer; None: nothing.

@@ -196,6 +196,7 @@ class _Batch(NamedTuple):
     rows: torch.Tensor  # [B]: which of all rows
     prompt: torch.Tensor  # [B]: prompt of each row
     tokens: torch.Tensor  # [B, longest]
+    heard: torch.Tensor | None  # [B, 1, d]: what no lesion changes (:meth:`Backbone.hear`)
 
 
 class Sweep:
@@ -234,15 +235,12 @@ class Sweep:
 
     @cached_property
     def _batches(self) -> list[_Batch]:
-        device, rows, extra = self.backbone.device, self.rows, 1 + self.prompts.shape[1]
-        return [
-            _Batch(
-                torch.from_numpy(group).to(device),
-                torch.from_numpy(rows.prompt[group]).to(device),
-                rows.tokens(group, device),
-            )
-            for group in rows.batches(np.arange(len(rows)), extra, self.budget.positions)
-        ]
+        device, rows, made = self.backbone.device, self.rows, []
+        for group in rows.batches(np.arange(len(rows)), 1 + self.prompts.shape[1], self.budget.positions):
+            of, prompt = (torch.from_numpy(part).to(device) for part in (group, rows.prompt[group]))
+            tokens = rows.tokens(group, device)
+            made.append(_Batch(of, prompt, tokens, self.backbone.hear(self.prompts[prompt], tokens)))
+        return made
 
     def read(self, lesion: Sequence[Remainder] | None) -> np.ndarray:
         """Margin [n_rows] of "yes" over "no"; stays on the device until all comments are read.
@@ -252,8 +250,11 @@ class Sweep:
         margin = torch.empty(len(self.rows), device=self.backbone.device)
 
         def step(batch: _Batch, part: np.ndarray) -> None:
-            rows, prompt, tokens = (of[torch.from_numpy(part).to(of.device)] for of in batch)
-            logits, _ = self.backbone.forward(self.prompts[prompt], tokens, lesion=lesion, prompt_of_row=prompt)
+            some = torch.from_numpy(part).to(batch.rows.device)
+            rows, prompt, tokens, heard = (None if of is None else of[some] for of in batch)
+            logits, _ = self.backbone.forward(
+                self.prompts[prompt], tokens, lesion=lesion, prompt_of_row=prompt, heard=heard
+            )
             margin[rows] = (logits[:, 1] - logits[:, 0]).float()
 
         for batch in self._batches:

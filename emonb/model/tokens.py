@@ -19,6 +19,7 @@ class Tokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer, self._vocabulary = tokenizer, tokenizer.get_vocab()
+        self._encoded: dict[int, dict[str, np.ndarray]] = {}
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
         if None in (tokenizer.mask_token_id, start, tokenizer.pad_token_id):
             raise StudyError("the tokenizer has no mask, start or pad token: give a masked language model")
@@ -30,9 +31,12 @@ class Tokenizer:
         return int(max(self._vocabulary.values()))
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
-        """Token ids of each text with start and end tokens, cut to ``max_length``."""
-        rows = self._tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-        return [np.array(row, np.int64) for row in rows]
+        """Token ids of each text with start and end tokens, cut to ``max_length``; each text is encoded once."""
+        known = self._encoded.setdefault(max_length, {})
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        rows = self._tokenizer(new, truncation=True, max_length=max_length)["input_ids"] if new else []
+        known |= {text: np.array(row, np.int64) for text, row in zip(new, rows, strict=True)}
+        return [known[text] for text in texts]
 
     def token_id(self, word: str) -> int | None:
         """Id of a word that is exactly one token of the vocabulary, else None."""

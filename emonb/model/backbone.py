@@ -38,6 +38,13 @@ class Remainder(NamedTuple):
     replacement: Tensor | None  # [prompts, d]: what values in place of the silenced ones add
 
 
+class Known(NamedTuple):
+    """What comments alone say to `<mask>` in a network of one layer, as if one position; made by :meth:`Backbone.know`."""
+
+    score: Tensor  # [B, heads]
+    value: Tensor  # [B, heads, d_head]
+
+
 class Attention(NamedTuple):
     """The modules of a layer's attention, by what they do; found by :func:`find_attention`."""
 
@@ -191,6 +198,7 @@ class Backbone:
         lesion: Sequence[Remainder] | None = None,
         prompt_of_row: Tensor | None = None,
         heard: Tensor | None = None,
+        known: Known | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Run the network and read it at `<mask>`.
 
@@ -207,7 +215,9 @@ class Backbone:
         prompt_of_row : Tensor, [B], int64, optional
             The prompt each row belongs to, where the lesion puts a prompt's own values in place.
         heard : Tensor, [B, 1, d], optional
-            What :meth:`hear` gave for these prompts and tokens, for a network of one layer.
+            What :meth:`hear` gave for these prompts and tokens, in their place, for a network of one layer.
+        known : Known, optional
+            What :meth:`know` gave for these tokens, in their place.
 
         Returns
         -------
@@ -217,6 +227,8 @@ class Backbone:
         """
         if lesion is not None and (read or factors is not None):
             raise ValueError("neurons that were cut out cannot be read or multiplied: give factors alone, or lesion alone")
+        if known is not None:
+            heard = self._hear_known(prompts, tokens, known)
         h, mask = (prompts, None) if heard is not None else self._enter(prompts, tokens)
         neurons = []
         for k, layer in enumerate(self.layers):
@@ -235,6 +247,32 @@ class Backbone:
     def hear(self, prompts: Tensor, tokens: Tensor) -> Tensor | None:
         """What the FFN reads in a network of one layer, [B, 1, d], which no lesion changes; None in a deeper one."""
         return self._hear(0, *self._enter(prompts, tokens)) if len(self.layers) == 1 else None
+
+    def know(self, tokens: Tensor, length: int) -> Known | None:
+        """Put together what does not change while prompts of some length are tuned, for :meth:`forward`.
+
+        In a network of one layer `<mask>` alone asks, and asks the same of every comment: softmax over all positions is
+        that over the prompt's and one more, whose score is the logarithm of the comment's summed exponentials. None where
+        this gains nothing, and where it would change bits (:mod:`emonb.model.grid` rounds them away in float64).
+        """
+        own = find_attention(self.layers[0])
+        if len(self.layers) > 1 or self.dtype != torch.float64 or self._asks_nothing(own):
+            return None
+        h = self.embed(torch.zeros(len(tokens), length, self.width).to(self._words), tokens)
+        blank = torch.arange(1 + length, device=h.device).expand(len(h), -1) < 1  # `<mask>` and no prompt
+        there = torch.cat([blank, tokens != self.tokenizer.pad_id], 1)
+        scores, heard = self._attend_once(own, h[:, :1], h, there[:, None, None])
+        return Known(scores.logsumexp(-1), heard)
+
+    def _hear_known(self, prompts: Tensor, tokens: Tensor, known: Known) -> Tensor:
+        h, own = self.embed(prompts, tokens[:, :0]), find_attention(self.layers[0])
+        query, rest = (x.contiguous() for x in h.split([1, prompts.shape[1]], 1))  # products of parts take thrice the time
+        given = own.query(query), F.linear(rest, own.key.weight), own.value(rest)
+        q, k, v = (x.unflatten(-1, (self._heads, -1)) for x in given)  # [B, 1 or prompt_length, heads, d_head]
+        scores = torch.cat([known.score[:, None], (q * k).sum(-1) * q.shape[-1] ** -0.5], 1)
+        out = (scores.softmax(1)[..., None] * torch.cat([known.value[:, None], v], 1)).sum(1)
+        heard: Tensor = own.norm(query + own.out(out.flatten(1)[:, None]))
+        return heard
 
     def _enter(self, prompts: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Embeddings [B, T, d], and what becomes of attention scores (:meth:`_mask_scores`)."""
@@ -265,11 +303,10 @@ class Backbone:
         return bias if attend is None else bias.masked_fill(~attend, float("-inf"))
 
     def _attend(self, own: Attention, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
-        biased = mask is not None and mask.dtype != torch.bool
-        if h.dtype == torch.float64 and not (biased or own.query.weight.any() or own.query.bias.any()):
+        if h.dtype == torch.float64 and self._asks_nothing(own):
             return self._attend_to_all(own, h, mask)
         if h.dtype == torch.float64 and query.shape[1] == 1:
-            return self._attend_once(own, query, h, mask)
+            return self._attend_once(own, query, h, mask)[1].flatten(1)[:, None]
 
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)  # [B, T, d] -> [B, heads, T, d_head]
@@ -285,6 +322,10 @@ class Backbone:
             out = F.scaled_dot_product_attention(q, k, v, mask)
         return out.transpose(1, 2).flatten(2)  # [B, heads, T, d_head] -> [B, T, d]
 
+    def _asks_nothing(self, own: Attention) -> bool:
+        biased = hasattr(self._base.encoder, "relative_attention_bias")
+        return not (biased or own.query.weight.any() or own.query.bias.any())
+
     def _attend_to_all(self, own: Attention, h: Tensor, mask: Tensor | None) -> Tensor:
         """Attention that asks nothing and hears all alike, [B, 1, d]: the value of a mean is that of values."""
         if mask is None:
@@ -295,8 +336,10 @@ class Backbone:
         values: Tensor = own.value(heard)
         return values
 
-    def _attend_once(self, own: Attention, query: Tensor, h: Tensor, mask: Tensor | None) -> Tensor:
-        """Attention of one position, [B, 1, d], without keys and values of all: in float64 twice as fast.
+    def _attend_once(self, own: Attention, query: Tensor, h: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Attention of one position without keys and values of all, in float64 twice as fast.
+
+        Scores [B, heads, T], but for a number that all share, and what is heard [B, heads, d_head].
 
         A key's product with a query is its input's product with what the query asks of inputs (a
         key's bias changes all scores alike), and a value of a weighted mean is the weighted mean of
@@ -310,7 +353,7 @@ class Backbone:
             one = mask[:, :, 0]  # [1 or B, 1 or heads, T]
             scores = scores.masked_fill(~one, float("-inf")) if one.dtype == torch.bool else scores + one
         heard = scores.softmax(-1) @ h  # [B, heads, d]
-        return (torch.einsum("bnd,nid->bni", heard, value).flatten(1) + own.value.bias)[:, None]
+        return scores, torch.einsum("bnd,nid->bni", heard, value) + own.value.bias.view(self._heads, -1)
 
     def _run_lesioned(self, layer: Any, a: Tensor, left: Remainder, prompt_of_row: Tensor | None) -> Tensor:
         f = layer.intermediate.intermediate_act_fn(F.linear(a, left.up, left.bias))  # [B, T, kept]

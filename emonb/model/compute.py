@@ -156,6 +156,8 @@ class Rows:
     label : array of bool, shape (n_rows,)
     length : array of int, shape (n_rows,)
         Tokens of the comment.
+    comment : array of int, shape (n_rows,)
+        Number of the comment among those that differ.
     first : array of int, shape (n_prompts,)
         First row of each prompt.
     """
@@ -168,6 +170,7 @@ class Rows:
         used, place = np.unique(np.concatenate([task.rows for task in tasks]), return_inverse=True)
         encoded = tokenizer.encode([texts[k] for k in used], max_length)
         self._tokens, self._pad_id = [encoded[k] for k in place], tokenizer.pad_id
+        self.comment = place
         self.length = np.array([len(ids) for ids in self._tokens])
 
     def __len__(self) -> int:

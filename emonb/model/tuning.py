@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.data.goemotions import Task, draw_order, make_tasks
-from emonb.model.backbone import Backbone, open_backbone
+from emonb.model.backbone import Backbone, Known, open_backbone
 from emonb.model.compute import (
     Budget,
     Rows,
@@ -157,6 +157,7 @@ def tune_tasks(
     start = torch.stack([backbone.initial_prompt(length, tuning.start, seed) for _, seed in keys])
     state = _State(start, tuning.epochs)
     budget = budget or Budget(tuning.tokens_per_batch)
+    known = _know(backbone, rows, length, budget.positions)
     about = describe(backbone.device, dtype=backbone.dtype)
     state.update(load_unfinished(checkpoint, about) or {})
     per_epoch = np.array([-(-len(train[key].rows) // tuning.batch) for key in keys])
@@ -180,7 +181,7 @@ def tune_tasks(
                 chosen.append(rows.first[p] + orders[p, epoch][batch * tuning.batch : (batch + 1) * tuning.batch])
                 if batch == per_epoch[p] - 1:
                     ended.append(p)
-            gradient, loss = _gradient(backbone, state.prompts, rows, np.concatenate(chosen), active, budget)
+            gradient, loss = _gradient(backbone, state.prompts, rows, known, np.concatenate(chosen), active, budget)
             _adamw(state, gradient, active, total, tuning)
             state.loss[active, steps[active] // per_epoch[active]] += loss / torch.from_numpy(per_epoch[active]).to(loss)
             bar.update(len(active) * tuning.batch)
@@ -225,8 +226,26 @@ class _State:
             setattr(self, name, value.to(self.prompts.device))
 
 
+def _know(backbone: Backbone, rows: Rows, length: int, budget: int) -> Known | None:
+    """What every comment says whatever the prompt (:meth:`Backbone.know`), in the order of ``rows.comment``."""
+    each = np.unique(rows.comment, return_index=True)[1]
+    groups = [each[group] for group in split_by_length(rows.length[each], 1 + length, budget // 8)]
+    with torch.no_grad():
+        parts = [backbone.know(rows.tokens(group, backbone.device), length) for group in groups]
+    if parts[0] is None:
+        return None
+    back = torch.from_numpy(np.argsort(rows.comment[np.concatenate(groups)])).to(backbone.device)
+    return Known(*(torch.cat(some)[back] for some in zip(*parts, strict=True)))
+
+
 def _gradient(
-    backbone: Backbone, prompts: torch.Tensor, rows: Rows, chosen: np.ndarray, active: np.ndarray, budget: Budget
+    backbone: Backbone,
+    prompts: torch.Tensor,
+    rows: Rows,
+    known: Known | None,
+    chosen: np.ndarray,
+    active: np.ndarray,
+    budget: Budget,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradient [n_active, length, d] and value [n_active] of each active prompt's mean cross-entropy over chosen rows."""
     slot = np.searchsorted(active, rows.prompt[chosen])  # position of a row's prompt among the active ones
@@ -237,7 +256,8 @@ def _gradient(
 
     def step(group: np.ndarray) -> None:
         where, part, target = (torch.from_numpy(x).to(prompts.device) for x in (slot[group], group, labels[group]))
-        logits, _ = backbone.forward(mine[where], rows.tokens(chosen[group], backbone.device))
+        mine_known = None if known is None else Known(*(of[torch.from_numpy(rows.comment[chosen[group]])] for of in known))
+        logits, _ = backbone.forward(mine[where], rows.tokens(chosen[group], backbone.device), known=mine_known)
         each = F.cross_entropy(logits, target, reduction="none") * weight[part]
         each.sum().backward()
         loss.index_add_(0, where, each.detach().to(loss))

@@ -1,7 +1,7 @@
 """How committed notebooks are held to their outputs (nbval): numbers within a tolerance, everything else exactly.
 
 All notebooks run from one empty run directory, with results from the checkout's store
-(``EMONB_STORE``, if set): nbval holds cells and outputs, and ``tests/test_keys.py`` holds that
+(``EMONB_STORE``, if set): nbval holds cells and outputs, and ``tests/run/test_keys.py`` holds that
 nothing stale is read. Tests change code and count what is made: they have an empty store, but for
 those that ask for ``shared_store``. In an edition computed live (the control) a cell's output is
 held exactly where the cell is tagged ``exact`` (it does not depend on training), and every quantity
@@ -92,7 +92,7 @@ class LedgerItem(pytest.Item):
         self.study = study
 
     def runtest(self) -> None:
-        from emonb.book.ledgers import compare_ledgers, declarations, describe_row, merge_records, restrict
+        from emonb.book.ledger import compare_ledgers, declarations, describe_row, merge_records, restrict
         from emonb.run.runs import open_run
 
         committed = json.loads((self.path.parent / "claims.json").read_text(encoding="utf-8"))

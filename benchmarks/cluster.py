@@ -20,7 +20,7 @@ from common import RESULTS
 from shape import FFN, LAYERS, count_flops, make_comments
 
 from emonb.book import figures
-from emonb.data.goemotions import make_tasks
+from emonb.data.comments import make_tasks
 from emonb.paths import book_dir
 from emonb.run.runs import open_run
 from emonb.run.stages import stage_of

@@ -23,8 +23,8 @@ from shape import (
 )
 from transformers import RobertaForMaskedLM
 
-from emonb.data.goemotions import Task
-from emonb.model.compute import Rows
+from emonb.data.comments import Task
+from emonb.model.batches import Rows
 from emonb.model.silencing import sweep_lesions
 
 given = arguments()

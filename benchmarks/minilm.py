@@ -15,13 +15,12 @@ from common import compare
 from shape import Numbers, count_flops, find_bound
 from transformers import BertConfig, BertModel
 
-from emonb.data.goemotions import Task
-from emonb.model.backbone import Backbone
-from emonb.model.compute import Rows
-from emonb.model.heads import WordsHead
+from emonb.data.comments import Task
+from emonb.model.backbone import Backbone, WordsHead
+from emonb.model.batches import Rows
 from emonb.model.silencing import sweep_lesions
 from emonb.model.tuning import tune_tasks
-from emonb.settings import Tuning
+from emonb.study import Tuning
 
 LENGTH, LAYERS, WIDTH, LONGEST, BATCH, BUDGET = 8, 6, 384, 40, 4, 4_096
 SHAPE = {"prompt": LENGTH, "layers": LAYERS, "width": WIDTH}

@@ -11,15 +11,15 @@ from common import RESULTS, machine, timed
 from matplotlib import pyplot as plt
 from transformers import RobertaConfig, RobertaForMaskedLM
 
-from emonb.analysis.inference import mantel_test
-from emonb.analysis.kendall import tau_b
+from emonb.analysis.statistics import mantel_test
+from emonb.analysis.tau import tau_b
 from emonb.book import figures
-from emonb.data.goemotions import Task
+from emonb.data.comments import Task
 from emonb.model.backbone import open_backbone
-from emonb.model.compute import Rows
+from emonb.model.batches import Rows
 from emonb.model.silencing import sweep_lesions
 from emonb.model.tuning import tune_tasks
-from emonb.settings import BackboneConfig, Tuning
+from emonb.study import BackboneConfig, Tuning
 from emonb.world.network import SPECIAL, make_tokenizer
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "_static" / "scaling.png"
@@ -64,7 +64,7 @@ def sweep(n: int) -> object:
 
 ROWS = {
     "neurons": ([2_304, 4_608, 9_216, 18_432, 36_864], lambda n, x: tau_b(x, attributes), rdms),
-    "permutations": ([500, 1_000, 2_000, 4_000], lambda n, x: mantel_test(x, attributes, n, 0), lambda n: rdms(1_152)),
+    "permutations": ([500, 1_000, 2_000, 4_000], lambda n, x: mantel_test(x, attributes, n, 0), lambda n: rdms(14)),
     "prompts": ([16, 32, 64, 128], lambda n, x: tune(n), lambda n: None),
     "masks": ([8, 16, 32, 64], lambda n, x: sweep(n), lambda n: None),
 }

@@ -7,7 +7,7 @@ from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm.compare import compare_kendall_tau
 from scipy.stats import kendalltau
 
-from emonb.analysis.kendall import tau_b
+from emonb.analysis.tau import tau_b
 
 
 def loop() -> np.ndarray:

@@ -20,9 +20,9 @@ from shape import (
     synchronise,
 )
 
-from emonb.data.goemotions import Task
+from emonb.data.comments import Task
 from emonb.model.tuning import tune_tasks
-from emonb.settings import Tuning
+from emonb.study import Tuning
 
 given = arguments()
 gpu = given.device.startswith("cuda")

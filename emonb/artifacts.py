@@ -22,7 +22,7 @@ import xarray as xr
 
 from emonb.errors import ArtifactError, StoreError
 
-DECLARATIONS = ("emonb.errors", "emonb.paths", "emonb.settings")
+DECLARATIONS = ("emonb.errors", "emonb.paths", "emonb.study")
 """Modules that change no result by themselves: messages, folders, and fields whose values are in the keys."""
 
 

@@ -8,8 +8,7 @@ reads what it built.
 
 import sys
 
-from emonb.run.beside import run_beside
-from emonb.run.updating import list_names
+from emonb.run.updating import list_names, run_beside
 
 GROUPS = (("tests", "types", "lint", *(f"outputs-{name}" for name in list_names())), ("strict",), ("browser",))
 

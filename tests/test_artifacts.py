@@ -10,8 +10,8 @@ import xarray as xr
 from emonb import artifacts
 from emonb.errors import ArtifactError, StudyError
 from emonb.run import stages
-from emonb.run.given import Field, Need, Stage
 from emonb.run.runs import Run
+from emonb.run.stages import Field, Need, Stage
 from emonb.study import load_study
 
 # ---------------------------------------------------------------- files

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emonb import cli
-from emonb.book.ledgers import declarations
+from emonb.book.ledger import declarations
 from emonb.study import known_parameters
 
 
@@ -44,7 +44,6 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "-p", "inference.seed=-1"], "inference.seed"),
         (["run", "published", "-p", "device=gpu"], "device"),
         (["run", "published", "-p", "tuning.prompt_length=3"], "did you mean 'prompt_length'"),
-        (["trials", "--seeds", "a-b"], "are not a range such as 10-19"),
         (["check", "nope"], "unknown study 'nope'"),
         (["fetch", "published", "--mirror", "/nowhere"], "is not a folder"),
     ],
@@ -87,7 +86,7 @@ def test_a_ledger_of_other_claims_is_named_in_one_line_and_hides_no_other(monkey
         "old": {"quantities": {}, "claims": {name: {} for name in ("renamed", *others)}},
         "new": {"quantities": {}, "claims": now},
     }
-    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", lambda: ledgers)
+    monkeypatch.setattr("emonb.book.ledger.read_ledgers", lambda: ledgers)
     code, out, _ = _run(monkeypatch, capsys, "claims")
     named = ", ".join(sorted(("renamed", first)))
     old = f"  older than data/claims.yml ({named}); execute it anew: emonb update old --accept"
@@ -100,7 +99,7 @@ def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys) -> None:
     def broken() -> None:
         raise KeyError("a\nb")
 
-    monkeypatch.setattr("emonb.book.ledgers.read_ledgers", broken)
+    monkeypatch.setattr("emonb.book.ledger.read_ledgers", broken)
     code, _, err = _run(monkeypatch, capsys, "claims")
     assert code == 2 and err == "emonb: unexpected KeyError: 'a\\nb'; EMONB_DEBUG=1 shows the traceback\n"
     monkeypatch.setenv("EMONB_DEBUG", "1")

@@ -10,22 +10,11 @@ import odd
 import pytest
 import xarray as xr
 
-from emonb.analysis import (
-    attributes,
-    correlation,
-    lesions,
-    partial,
-    people,
-    populations,
-    power,
-    rdm,
-    structure,
-)
-from emonb.analysis.ties import level
+from emonb.analysis import lesions, neurons, people, rdm, reported, statistics, structure, words
+from emonb.analysis.rdm import level
 from emonb.book import saying
 from emonb.book.interactive import Interactive
-from emonb.book.ledger import Ledger
-from emonb.book.ledgers import compare_ledgers, declarations, merge_records
+from emonb.book.ledger import Ledger, compare_ledgers, declarations, merge_records
 from emonb.errors import ClaimError
 from emonb.paths import chapters_dir, data_dir
 from emonb.run import editions, notebooks
@@ -125,13 +114,13 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
 def test_nothing_undefined_is_ever_significant() -> None:
     rng = np.random.default_rng(0)
     kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
-    assert np.isnan(list(correlation.test_correlation(kappa, accuracy).values())[:4]).all()
-    assert np.isnan(lesions._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
+    assert np.isnan(list(statistics.correlation_test(kappa, accuracy).values())[:4]).all()
+    assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
-        assert np.isnan(partial.estimate_given(*pair, rng.random(28))).all()
+        assert np.isnan(words.estimate_given(*pair, rng.random(28))).all()
         assert np.isnan(structure.compare(*pair, "rho")) and np.isnan(structure.compare(*pair))
-    assert np.isnan(list(partial.unique_variance(x, np.ones(28), rng.random(28), 0.9).values())).all()
+    assert np.isnan(list(words.unique_variance(x, np.ones(28), rng.random(28), 0.9).values())).all()
 
 
 def test_a_constant_rdm_has_no_p_of_its_own_and_others_keep_theirs() -> None:
@@ -139,9 +128,9 @@ def test_a_constant_rdm_has_no_p_of_its_own_and_others_keep_theirs() -> None:
     coords = rdm.pair_coords([f"e{k}" for k in range(7)])
     rdms = xr.DataArray(rng.random((3, 21)), {"attribute": ["a", "b", "c"], **coords}, ("attribute", "pair"))
     human = rdms[0].drop_vars("attribute")
-    table = structure.test_fit(rdms, human, 99, 0)
+    table = structure.fit_tests(rdms, human, 99, 0)
     rdms[1] = 0.5
-    changed = structure.test_fit(rdms, human, 99, 0)
+    changed = structure.fit_tests(rdms, human, 99, 0)
     assert changed.loc["b"].isna().all() and changed.loc[["a", "c"]].notna().all(axis=None)
     assert (changed["mantel_p"] == table["mantel_p"]).loc[["a", "c"]].all()
 
@@ -187,7 +176,7 @@ def test_the_unit_of_coarse_activations_decides_nothing(unit: float) -> None:
     def search(values: np.ndarray) -> xr.Dataset:
         coords = {"seed": [1, 2, 3], "emotion": names, "layer": [1, 2], "neuron": np.arange(20)}
         activation = xr.DataArray(values, coords, ("seed", "emotion", "layer", "neuron"), name="activation")
-        return attributes.search_neurons(rdm.rank_neuron_rdms(activation, human), human)
+        return neurons.search_neurons(rdm.rank_neuron_rdms(activation, human), human)
 
     xr.testing.assert_identical(search(whole), search(whole * unit))
     for distance in rdm.DISTANCES:
@@ -207,37 +196,37 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     model, human, known = (rdm.to_square(rng.random(28)) for _ in range(3))
     inner = np.ix_(range(7), range(7))
     i, j = np.triu_indices(7, 1)
-    expected = partial.estimate_given(*(square[inner][i, j] for square in (model, human, known)))
+    expected = words.estimate_given(*(square[inner][i, j] for square in (model, human, known)))
     known[7] = known[:, 7] = np.nan
     i, j = np.triu_indices(8, 1)
     gaps = [square[i, j] for square in (model, human, known)]
-    assert partial.estimate_given(*gaps) == expected
-    assert partial.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
+    assert words.estimate_given(*gaps) == expected
+    assert words.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
     known[:] = np.nan
     nothing = [square[i, j] for square in (model, human, known)]
-    assert np.isnan(partial.permute_residuals(*nothing, 99, 0)[:3]).all()
+    assert np.isnan(words.permute_residuals(*nothing, 99, 0)[:3]).all()
 
 
 def test_an_attribute_that_never_varies_has_no_mask_and_no_test() -> None:
-    rank = attributes.rank_neurons(np.array([[0.1, 0.7, 0.3], [np.nan] * 3])).reshape(2, 1, 3)
+    rank = neurons.rank_neurons(np.array([[0.1, 0.7, 0.3], [np.nan] * 3])).reshape(2, 1, 3)
     ranks = xr.DataArray(rank, {"attribute": ["a", "b"]}, ("attribute", "layer", "neuron"))
-    mask = attributes.select_neurons(ranks, 2)
+    mask = neurons.select_neurons(ranks, 2)
     assert mask.sum(("layer", "neuron")).values.tolist() == [2, 0]
-    assert np.isnan(attributes.overlap(mask).sel(attribute="b")).all()
-    assert np.isnan(lesions.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
+    assert np.isnan(neurons.overlap(mask).sel(attribute="b")).all()
+    assert np.isnan(reported.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
     accuracy = np.full((2, 2, 1, 2, 3), 0.7)
     accuracy[:, 1] = np.nan
     labels = {"kind": ["selective", "random"], "attribute": ["a", "b"], "size": [2], "seed": [1, 3], "emotion": list("xyz")}
     data = xr.Dataset({"accuracy": (tuple(labels), accuracy)}, labels)
-    selective, random = (populations.mask_means(data, kind, [2]) for kind in labels["kind"])
+    selective, random = (lesions.mask_means(data, kind, [2]) for kind in labels["kind"])
     assert selective.attribute.values.tolist() == ["a"]
-    related = populations.relate_masks(xr.DataArray(
+    related = lesions.relate_masks(xr.DataArray(
         np.arange(8).reshape(1, 1, 1, 8) < 2, {"attribute": ["a"], "size": [2]}, ("attribute", "size", "layer", "neuron")
     ))  # fmt: skip
-    table = populations.compare_masks(selective, random, related, intact=0.8)
+    table = lesions.compare_masks(selective, random, related, intact=0.8)
     assert (table["value"] == 0).all() and table[["p", "low", "high90"]].isna().all(axis=None)
-    assert populations.find_outlying(selective, random).p.isna().all()
-    assert np.isnan(power.detectable_difference(0.0, 3))
+    assert lesions.find_outlying(selective, random).p.isna().all()
+    assert np.isnan(statistics.detectable_difference(0.0, 3))
 
 
 # ---------------------------------------------------------------- the ledger

@@ -11,16 +11,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emonb.data.goemotions import make_tasks, read_goemotions
-from emonb.data.humans import read_humans
-from emonb.data.ratings import read_long
+from emonb.data.comments import make_tasks, read_goemotions
+from emonb.data.people import read_humans, read_long
 from emonb.data.released import read_accuracy, read_activations, read_lesions, read_ranks
 from emonb.data.sources import registry
 from emonb.errors import EmonbError
 from emonb.paths import data_dir
-from emonb.run.preflight import check_released
-from emonb.settings import Released
-from emonb.study import known_parameters, load_study
+from emonb.run.editions import check_released
+from emonb.study import Released, known_parameters, load_study
 
 FUZZ = settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 EMOTIONS, ATTRIBUTES, SEEDS = ("anger", "joy", "fear"), ("warm", "odd"), (1, 3)

@@ -11,7 +11,7 @@ import odd
 import pytest
 
 from emonb import artifacts
-from emonb.model.compute import limit_threads
+from emonb.model.batches import limit_threads
 from emonb.run.runs import Run
 from emonb.study import load_study
 
@@ -29,7 +29,7 @@ def _make(study: str, folder: str) -> None:
 
 
 CLEAN = multiprocessing.get_context("forkserver")  # a fork of this process would have numba's threads in it
-CLEAN.set_forkserver_preload(["emonb.run.runs", "emonb.model.silencing", "emonb.analysis.attributes", "transformers"])
+CLEAN.set_forkserver_preload(["emonb.run.runs", "emonb.model.silencing", "emonb.analysis.neurons", "transformers"])
 
 
 def _start(study: Path, folder: Path) -> "multiprocessing.context.ForkServerProcess":

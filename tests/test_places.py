@@ -68,8 +68,6 @@ def test_a_folder_that_cannot_be_written_is_named(study: Path, tmp_path: Path) -
     _is_one_line(_emonb("artifact", str(study), "humans", EMONB_RUNS=NOWHERE), NOWHERE)
     (tmp_path / "file").write_text("")
     _is_one_line(_emonb("artifact", str(study), "humans", EMONB_RUNS=str(tmp_path / "file")), "file")
-    out = str(tmp_path / "file" / "x.json")
-    _is_one_line(_emonb("trials", "--seeds", "10", "--out", out), "file")
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096])

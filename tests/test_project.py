@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from emonb import __version__
 from emonb.book import pages
-from emonb.book.ledgers import declarations, read_ledgers
+from emonb.book.ledger import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import data_dir
 
@@ -78,4 +78,4 @@ def test_every_fault_in_the_table_names_tests_that_exist() -> None:
         named = re.findall(r"`(test_\w+)::(test_\w+)`", row)
         assert named, row
         for module, name in named:
-            assert f"def {name}(" in (ROOT / "tests" / f"{module}.py").read_text(), f"{module}::{name}"
+            assert f"def {name}(" in next((ROOT / "tests").rglob(f"{module}.py")).read_text(), f"{module}::{name}"

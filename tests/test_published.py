@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 
-from emonb.analysis import attributes, lesions, structure
+from emonb.analysis import neurons, reported, structure
 from emonb.run.runs import Run, open_run
 
 pytestmark = pytest.mark.published
@@ -42,7 +42,7 @@ def test_noise_ceiling(run: Run) -> None:
 
 
 def test_searchlight_ranks_equal_the_published_ones(run: Run) -> None:
-    agreement = attributes.rank_agreement(run.load("searchlight")["rank"], run.load("published_ranks")["rank"])
+    agreement = neurons.rank_agreement(run.load("searchlight")["rank"], run.load("published_ranks")["rank"])
     assert agreement["n"] == 516_096
     assert agreement["equal"] >= 0.97
     assert agreement["largest"] <= 300
@@ -68,7 +68,7 @@ def test_lesions_and_the_paper_s_test(run: Run) -> None:
     assert float(mean.sel(kind="random")) == pytest.approx(0.7280, abs=5e-5)
     rdms = run.load("rdms")
     importance = structure.compare_rdms(rdms.attribute_rdm, rdms.human).tau
-    result = lesions.paper_test_importance(lesions.selective_drop(accuracy).sel(size=4000), importance)
+    result = reported.paper_test_importance(reported.selective_drop(accuracy).sel(size=4000), importance)
     at = accuracy.sel(size=4000).mean("seed")
     drop = (at.sel(kind="random") - at.sel(kind="selective")).transpose("emotion", "attribute")
     z = np.arctanh([pearsonr(row, importance.sel(attribute=drop.attribute)).statistic for row in drop.values])
@@ -80,7 +80,7 @@ def test_lesions_and_the_paper_s_test(run: Run) -> None:
 
 
 def test_goemotions_tasks_against_counts_from_the_files(run: Run) -> None:
-    from emonb.data.goemotions import make_task
+    from emonb.data.comments import make_task
 
     splits = {split: getattr(run.study.corpus, split) for split in ("train", "dev", "test")}
     paths = run.fetch(list(splits.values()))

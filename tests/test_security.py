@@ -13,11 +13,10 @@ import torch
 from emonb import artifacts
 from emonb.data import sources
 from emonb.errors import ArtifactError, EmonbError, SourceError, StudyError
-from emonb.model.loading import load_checkpoint
+from emonb.model.backbone import load_checkpoint
 from emonb.paths import data_dir
 from emonb.run import notebooks
-from emonb.settings import BackboneConfig
-from emonb.study import load_study
+from emonb.study import BackboneConfig, load_study
 
 PACKAGE = Path(artifacts.__file__).parent
 CALLS = {"eval", "exec", "compile", "__import__"}
@@ -126,7 +125,7 @@ def test_parameters_enter_a_notebook_as_data(tmp_path: Path) -> None:
 
 
 def test_messages_do_not_repeat_what_a_cell_says(tmp_path: Path) -> None:
-    from emonb.data.checks import numeric, read_table
+    from emonb.data.tables import numeric, read_table
 
     (tmp_path / "x.csv").write_text("a,b\n1,my secret words\n")
     with pytest.raises(EmonbError) as error:

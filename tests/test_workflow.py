@@ -94,7 +94,7 @@ def test_shares_on_this_machine_are_one_process_bit_for_bit_and_a_failed_one_is_
     assert cluster.mark.is_dir() and "Trying to restart job" in cluster.said()
     assert cluster.plan() == {}  # nothing is to be done
     changed = tmp_path / "changed"
-    for name in ("emonb", "data", "book/chapters", "workflow", "benchmarks"):
+    for name in ("emonb", "instrument", "data", "book/chapters", "workflow", "benchmarks"):
         shutil.copytree(WORKFLOW.parent / name, changed / name, ignore=shutil.ignore_patterns("__pycache__", "minilm"))
     with (changed / "emonb" / "analysis" / "masks.py").open("a") as file:
         file.write("\nCHANGED = 1\n")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate, from_t
-from emonb.analysis.populations import compare_masks, is_matched, mask_means, relate_masks, take_masks
+from emonb.analysis.lesions import compare_masks, is_matched, mask_means, relate_masks, take_masks
+from emonb.analysis.statistics import Estimate, from_t
 
 MEASURES = ("accuracy", "auc")
 CHANCE = 0.01
@@ -62,7 +62,7 @@ def compare_ablations(
     -------
     DataFrame
         Index (ablation, measure, comparison); ``value`` (random - selective), ``low``, ``high``, ``p`` (two-sided) of
-        :func:`emonb.analysis.populations.compare_masks`. ``unable`` and ``unable_random``: share of selective and
+        :func:`emonb.analysis.lesions.compare_masks`. ``unable`` and ``unable_random``: share of selective and
         of random masks that leave the network unable to do the task (:data:`CHANCE`); ``rest``: the difference between the
         other masks, without a test, as the outcome has chosen them.
     """

@@ -20,10 +20,7 @@ from numba.extending import intrinsic
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function as :func:`numba.njit` does, cached where that is possible.
 
-    Parameters
-    ----------
-    **options
-        As numba's, such as ``parallel=True``.
+    ``**options``: as numba's, such as ``parallel=True``.
     """
 
     def compile_function(function: Callable[..., Any]) -> Any:

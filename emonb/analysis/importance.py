@@ -10,16 +10,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from emonb.analysis.bayes import bayes_r
-from emonb.analysis.correlation import correlate
-from emonb.analysis.estimates import from_r
-from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
-from emonb.analysis.kendall import tau_b
+from emonb.analysis.lesions import ALL
 from emonb.analysis.people import assess_reliability, disattenuate
-from emonb.analysis.populations import ALL
-from emonb.analysis.rdm import pair_values
+from emonb.analysis.rdm import pair_values, varies
+from emonb.analysis.statistics import TIE, bayes_r, correlate, draw_permutations, from_r, permute_rdm
 from emonb.analysis.structure import mean_reliability
-from emonb.analysis.ties import varies
+from emonb.analysis.tau import tau_b
 
 SPLITS = 200  # random halves of the judges, as everywhere in the book
 
@@ -28,7 +24,7 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
     """Importance of attributes corrected for the noise of their raters and of the judges.
 
     See :func:`emonb.analysis.people.disattenuate` for what the correction assumes. In simulations at an ICC of .6 it
-    overshoots by about a tenth where the true importance is .5 and a fifth where it is .25 (``tests/test_people.py``).
+    overshoots by about a tenth where the true importance is .5 and a fifth where it is .25 (``test_people.py``).
 
     Parameters
     ----------
@@ -36,7 +32,7 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
         Rank correlation of each attribute's RDM with the judges' mean RDM.
     people : Dataset
         ``rating`` (rater, emotion, attribute) and ``judgment`` (judge, pair) of
-        :func:`emonb.data.ratings.read_ratings`.
+        :func:`emonb.data.people.read_ratings`.
     seed : int
         Of the random halves of judges.
 
@@ -77,7 +73,7 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
 
 
-def test_loss(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
+def loss_test(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
     """Pearson r over attributes of loss and importance at every N, and of the loss averaged over N.
 
     *Attributes permuted* (``p``, ``p_greater``). Unit of inference: the attribute. Population: attributes like these.
@@ -101,8 +97,8 @@ def test_loss(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFram
     -------
     DataFrame
         One row an N and one for all: ``value`` (r) with Fisher z intervals, p two-sided and ``p_greater`` as
-        :class:`~emonb.analysis.estimates.Estimate` names them; ``p_emotions``, ``p_emotions_greater``; ``bf``,
-        ``bf_greater`` (:func:`~emonb.analysis.bayes.bayes_r`). NaN where all losses are equal.
+        :class:`~emonb.analysis.statistics.Estimate` names them; ``p_emotions``, ``p_emotions_greater``; ``bf``,
+        ``bf_greater`` (:func:`~emonb.analysis.statistics.bayes_r`). NaN where all losses are equal.
     """
     names = loss.attribute.values
     importance = drawn.sel(attribute=names).transpose("draw", "attribute").to_numpy()
@@ -159,9 +155,7 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
 def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:
     """All attributes, and all but the two whose scores are most alike, where there are such.
 
-    Parameters
-    ----------
-    score : DataArray, dims (attribute, emotion)
+    ``score`` (attribute, emotion).
     """
     names, alike = [str(name) for name in score.attribute.values], next(iter(find_duplicates(score)), None)
     without = {f"without {alike[0]}, {alike[1]}": [name for name in names if name not in alike[:2]]} if alike else {}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from emonb.analysis.attributes import search_neurons, select_neurons
+from emonb.analysis.neurons import search_neurons, select_neurons
 from emonb.analysis.rdm import rank_neuron_rdms
 
 COMPARISONS = ("random", "random_layer", "random_matched", "random_norm")

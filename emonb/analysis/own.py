@@ -7,22 +7,35 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
-from emonb.analysis.estimates import Estimate
-from emonb.analysis.inference import TIE
-from emonb.analysis.neurons import CHUNK, flatten, label_neurons
-from emonb.analysis.normal_scores import Tail, correlate_ranks, search_ranks, unit_rows
+from emonb.analysis.neurons import (
+    CHUNK,
+    Found,
+    Side,
+    Tail,
+    correlate_ranks,
+    count_higher,
+    find_peaks,
+    flatten,
+    label_neurons,
+    normal_scores,
+    take_side,
+    unit_rows,
+)
 from emonb.analysis.rdm import centred_ranks, pair_index, pair_labels, pair_values
+from emonb.analysis.statistics import TIE, Estimate
 from emonb.errors import LabelError
 
-N_MOMENTS = 1_000
 SETS = 5
 """Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
+ENOUGH = 50
+"""Rotations of a set that must be as good as an attribute, for no more to be drawn."""
 _ROWS = 4096  # neurons at a time; bounds the memory
 
 
@@ -32,8 +45,8 @@ def find_own_neurons(
     rotations: int,
     seed: int,
     progress: bool = False,
-    moments: int = N_MOMENTS,
     null: xr.Dataset | None = None,
+    enough: int = ENOUGH,
 ) -> xr.Dataset:
     """Test every neuron's RDM against each attribute's, given the scores of all other attributes (Spearman, one-sided).
 
@@ -51,6 +64,11 @@ def find_own_neurons(
     covariances, for all neurons at once. Its skewness does not, and one from as many rotations would be noise that the
     best of thousands of neurons picks up: scores are standard ones.
 
+    Rotations are drawn until ``enough`` are as good as the attribute (Besag & Clifford 1991, Biometrika 78:301): of a
+    large p little is to be known, and a small one gets all that were asked for. So p hang little on the seed: their
+    standard error is a sixteenth of p where all sets end early, and with 10,000 a set a tenth at .05 over fourteen
+    attributes.
+
     Parameters
     ----------
     ranks : DataArray, dims (layer, neuron, pair)
@@ -59,20 +77,21 @@ def find_own_neurons(
         ``score`` (emotion, attribute), at least two attributes; ``attribute_rdm`` (attribute, pair), of which only the
         names of the pairs are read.
     rotations : int
-        In each of SETS sets, which :func:`draw_p` takes apart; p are of all.
+        At most, in each of SETS sets, which :func:`draw_p` takes apart (p are of all); means and standard deviations are of
+        as many again as all sets may have.
     seed : int
     progress : bool
-    moments : int
-        Rotations, beside those of the test, from which means and standard deviations are taken.
     null : Dataset, optional
         Result of a test like this one, of these neurons or more, whose moments are used in their place.
+    enough : int
+        Rotations of a set that are as good as the attribute, with which it ends.
 
     Returns
     -------
     Dataset
-        As :func:`emonb.analysis.neurons.find_neurons`, and over (attribute) ``predicted``: the share of the scores'
-        variance that the others account for. Where that is all of it (as with no more emotions than attributes), or
-        nothing varies, nothing is defined.
+        As :func:`emonb.analysis.neurons.find_neurons`, with a ``peak`` of NaN where no rotation was drawn any more; and
+        over (attribute) ``predicted``: the share of the scores' variance that the others account for. Where that is all of
+        it (as with no more emotions than attributes), or nothing varies, nothing is defined.
 
     Raises
     ------
@@ -84,17 +103,27 @@ def find_own_neurons(
     if set(humans.score.attribute.values) != set(names):
         raise LabelError("scores and RDMs are of different attributes; both must come from one study")
     scores = humans.score.sel(emotion=pair_labels(humans.attribute_rdm), attribute=names).transpose("attribute", "emotion")
-    turned, predicted = [], []
-    for name, stream in zip(names, np.random.SeedSequence(seed).spawn(len(names)), strict=True):
-        others = scores.sel(attribute=names[names != name]).to_numpy()
-        n = SETS * rotations + (0 if null else moments)
-        surrogates, share = rotate_scores(scores.sel(attribute=name).to_numpy(), others, n, stream)
-        turned.append(surrogates)
-        predicted.append(share)
-    x, y = flatten(ranks), rank_distances(scores.to_numpy())
-    y[~(np.array(predicted) < 1)] = 0  # but for rounding, all surrogates are the scores
-    tail = read_tail(null, ranks, names) if null else _moments(x, [rank_distances(some[:moments]) for some in turned])
-    found = search_ranks(x, y, _rank_chunks(np.stack(turned, axis=1)[-SETS * rotations :]), tail, progress)
+    values = scores.to_numpy()
+    sides: list[tuple[np.ndarray, np.ndarray]] = [(values[k], np.delete(values, k, axis=0)) for k in range(len(names))]
+    streams = [stream.spawn(1 + SETS) for stream in np.random.SeedSequence(seed).spawn(len(names))]
+    predicted = np.array([rotate_scores(one, others, 0, seed)[1] for one, others in sides])
+    x, y = flatten(ranks), rank_distances(values)
+    y[~(predicted < 1)] = 0  # but for rounding, all surrogates are the scores
+    if null is None:
+        many = SETS * rotations
+        turned = (rotate_scores(*sides[k], many, streams[k][0])[0] for k in range(len(names)))
+        tail = _moments(x, map(rank_distances, turned))
+    else:
+        tail = read_tail(null, ranks, names)
+    rho, side = correlate_ranks(x, y), take_side(x)
+    score, peak = normal_scores(rho, *tail), np.full((SETS * rotations, len(names)), np.nan)
+    for k, (value, others) in enumerate(tqdm(sides, unit="attribute", disable=not progress)):
+        one, best = Tail(*(part[:, [k]] for part in tail)), float(score[:, k].max()) - TIE
+        for number, stream in enumerate(streams[k][1:]):
+            some, _ = rotate_scores(value, others, rotations, stream)
+            drawn, start = _draw_peaks(side, some, one, best, enough), number * rotations
+            peak[start : start + len(drawn), k] = drawn
+    found = Found(rho, score, count_higher(peak, score), peak)
     labelled = label_neurons(found, tail, ranks, humans.attribute_rdm.attribute)
     return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=SETS * rotations)
 
@@ -137,9 +166,9 @@ def best_p(found: xr.Dataset) -> np.ndarray:
 
 def draw_p(found: xr.Dataset, sets: int = SETS) -> np.ndarray:
     """The same [set, attribute] by each of so many sets of the search's rotations alone."""
-    best = found.score.max(("layer", "neuron")).to_numpy()
+    best = found.score.max(("layer", "neuron")).to_numpy()[None]
     parts = np.array_split(found.peak.transpose("permutation", "attribute").to_numpy(), sets)
-    return np.stack([np.minimum(1, 2 * ((part >= best - TIE).sum(0) + 1) / (len(part) + 1)) for part in parts])
+    return np.minimum(1, 2 * np.concatenate([count_higher(part, best) for part in parts]))
 
 
 def find_again(ranks: xr.DataArray, humans: xr.Dataset, size: int) -> xr.DataArray:
@@ -220,22 +249,25 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
     return centred_ranks(np.abs(scores[:, i] - scores[:, j]))
 
 
-def _moments(x: np.ndarray, surrogates: list[np.ndarray]) -> Tail:
+def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float, enough: int) -> np.ndarray:
+    """Highest normal scores over x of the RDMs of scores [n, n_emotions], until so many are as good as the best."""
+    peaks, size = np.empty(0), enough
+    while len(peaks) < len(turned):
+        some = find_peaks(x, rank_distances(turned[len(peaks) :][:size])[:, None], tail)
+        peaks, size = np.append(peaks, some), min(2 * size, CHUNK)
+        if len(good := np.flatnonzero(peaks >= best)) >= enough:
+            return peaks[: good[enough - 1] + 1]
+    return peaks
+
+
+def _moments(x: np.ndarray, surrogates: Iterable[np.ndarray]) -> Tail:
     """Mean and standard deviation [n_x, n_y] of every x's correlation with the surrogates [n, n_pairs] of every y."""
-    units = [unit_rows(some) for some in surrogates]
-    centre = np.stack([unit.mean(0) for unit in units])
-    covariance = [np.cov(unit, rowvar=False, bias=True) for unit in units]
-    mean, variance = np.empty((2, len(x), len(units)))
+    units = (unit_rows(some) for some in surrogates)
+    centres, covariances = zip(*((unit.mean(0), np.cov(unit, rowvar=False, bias=True)) for unit in units), strict=True)
+    mean, variance = np.empty((2, len(x), len(centres)))
     for start in range(0, len(x), _ROWS):
         rows, at = unit_rows(x[start : start + _ROWS]), slice(start, start + _ROWS)
-        mean[at] = rows @ centre.T
-        variance[at] = np.stack([((rows @ one) * rows).sum(1) for one in covariance], axis=1)
+        mean[at] = rows @ np.stack(centres).T
+        variance[at] = np.stack([((rows @ one) * rows).sum(1) for one in covariances], axis=1)
     # what never varies has a variance of rounding only
     return Tail(mean, np.sqrt(np.where(variance > 1e-18, variance, 0)), np.zeros_like(mean))
-
-
-def _rank_chunks(turned: np.ndarray) -> Iterator[np.ndarray]:
-    """Centred ranks [n, n_attributes, n_pairs] of the RDMs of scores [n_rotations, n_attributes, n_emotions], in chunks."""
-    for start in range(0, len(turned), CHUNK):
-        some = turned[start : start + CHUNK]
-        yield rank_distances(some.reshape(-1, some.shape[-1])).reshape(*some.shape[:2], -1)

@@ -1,9 +1,14 @@
-"""The human side: how reliable attribute scores are, what their errors do to RDMs, and whether judges agree.
+"""What people's ratings say, how reliably, and in how many dimensions.
+
+From many items to a few components: how many (parallel analysis), which (varimax), and what people score on them.
+
+The human side: how reliable attribute scores are, what their errors do to RDMs, and whether judges agree.
 
 Ratings are arrays (rater, emotion, attribute) with NaN where a rater did not rate. Where every rater scored every emotion
 raters are crossed with emotions; where everyone rated one event, raters are nested in emotions.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +16,120 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.components import eigenvalues_of
-from emonb.analysis.ties import varies
+from emonb.analysis.rdm import varies
 from emonb.errors import LabelError
+
+VARIMAX_STOP = 1e-5  # relative gain at which R's varimax, which the study used, ends its rotation
+
+
+def count_components(answers: np.ndarray, n_simulations: int, seed: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Number of principal components by parallel analysis (Horn 1965, Psychometrika 30:179).
+
+    Components count as long as their eigenvalue exceeds the 95 % quantile of the same eigenvalue of independent normal
+    data of this size, as in the study's ``bruceR::PCA`` (which simulates 20 such data sets).
+
+    ``answers`` (n_events, n_items): none missing. Gives ``n``; ``eigenvalues``, ``chance`` (n_items,): of the correlation
+    matrix, and the quantiles they are compared with.
+    """
+    rng = np.random.default_rng(seed)
+    eigenvalues = eigenvalues_of(answers)
+    chance = np.quantile([eigenvalues_of(rng.standard_normal(answers.shape)) for _ in range(n_simulations)], 0.95, axis=0)
+    below = eigenvalues <= chance
+    return int(below.argmax()) if below.any() else len(below), eigenvalues, chance
+
+
+def find_components(answers: np.ndarray, n: int, stop: float = VARIMAX_STOP) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components of standardised items, rotated by varimax (Kaiser-normalised), with standardised scores.
+
+    Components come in the order of the variance they carry after rotation, signed so that their loadings sum to more
+    than zero, as in R's ``psych::principal``, which the study used.
+
+    ``answers`` (n_events, n_items): none missing; ``n``: number of components; ``stop``: relative gain at which the
+    rotation ends. The criterion is nearly flat here: a smaller one rotates further. Gives ``loading`` (n_items, n);
+    ``score`` (n_events, n).
+    """
+    from factor_analyzer import Rotator  # half a second, and only this function needs it
+    from sklearn.decomposition import PCA
+
+    z = scipy.stats.zscore(np.asarray(answers, np.float64), ddof=1)
+    pca = PCA(n, whiten=True, svd_solver="full").fit(z)
+    rotator = Rotator("varimax", normalize=True, max_iter=5_000, tol=stop)
+    loading = rotator.fit_transform(pca.components_.T * np.sqrt(pca.explained_variance_))
+    score = pca.transform(z) @ rotator.rotation_
+    order, sign = np.argsort(-(loading**2).sum(0)), np.where(loading.sum(0) < 0, -1.0, 1.0)
+    return (loading * sign)[:, order], (score * sign)[:, order]
+
+
+def add_components(people: xr.Dataset, names: Sequence[str], missing: float, n_simulations: int, seed: int) -> xr.Dataset:
+    """Turn answers about events into attributes: one rater an event, who rates its emotion on every component.
+
+    Parameters
+    ----------
+    people : Dataset
+        ``rating``, ``panel_of``, ``answer`` (event, statement) and ``emotion_of`` (event) of
+        :func:`emonb.data.people.read_ratings`.
+    names : sequence of str
+        The components' names, largest first.
+    missing : float
+        What a missing answer counts as (the study: the middle of the scale).
+    n_simulations, seed : int
+        Of the parallel analysis.
+
+    Returns
+    -------
+    Dataset
+        ``people`` with the events' raters in ``rating``, and ``loading`` (statement, component), ``eigenvalue`` and
+        ``chance`` (rank); in its attrs ``components``, the number that parallel analysis finds, and ``missing``.
+    """
+    n, eigenvalue, chance = count_components(_fill(people, missing), n_simulations, seed)
+    loading, appraised = _rate(people, names, missing, VARIMAX_STOP)
+    rating = xr.concat([people.rating, appraised], "rater", join="outer")
+    rating = rating.reindex(emotion=people.emotion, attribute=[*people.attribute.values, *names])
+    panel_of = np.r_[people.panel_of.values, np.full(appraised.sizes["rater"], "appraisal")]
+    whole = people.drop_vars(["rating", "panel_of", "question", "attribute", "rater"], errors="ignore")
+    whole = whole.assign(rating=rating, panel_of=("rater", panel_of), loading=(("statement", "component"), loading))
+    whole = whole.assign(eigenvalue=("rank", eigenvalue), chance=("rank", chance))
+    whole = whole.assign_coords(component=list(names), rank=np.arange(1, len(eigenvalue) + 1))
+    if "question" in people:
+        whole["question"] = people.question.reindex(attribute=rating.attribute, fill_value="")
+    return whole.assign_attrs(components=n, missing=missing)
+
+
+def rotate_further(people: xr.Dataset, stop: float = 1e-12) -> xr.DataArray:
+    """Ratings on the components (rater, emotion, attribute) had their rotation gone on until it gained nothing more."""
+    return _rate(people, list(people.component.values), people.attrs["missing"], stop)[1]
+
+
+def describe_components(people: xr.Dataset, n: int) -> pd.DataFrame:
+    """The ``n`` statements of largest loading of every component: ``component``, ``loading``, ``wording``."""
+    rows = []
+    for component in people.component.values:
+        loading = people.loading.sel(component=component).values
+        for k in np.argsort(-abs(loading))[:n]:
+            rows.append((component, float(loading[k]), str(people.wording.values[k])))
+    return pd.DataFrame(rows, columns=["component", "loading", "wording"])
+
+
+def _fill(people: xr.Dataset, missing: float) -> np.ndarray:
+    return people.answer.fillna(missing).transpose("event", "statement").to_numpy()
+
+
+def _rate(people: xr.Dataset, names: Sequence[str], missing: float, stop: float) -> tuple[np.ndarray, xr.DataArray]:
+    """Loadings, and the events' scores as ratings of their emotions by raters numbered on from the panels'."""
+    loading, score = find_components(_fill(people, missing), len(names), stop)
+    coords = {
+        "rater": people.sizes["rater"] + np.arange(len(score)),
+        "emotion": people.emotion.values,
+        "attribute": list(names),
+    }
+    rating = xr.DataArray(np.nan, coords, ("rater", "emotion", "attribute"))
+    rating.values[np.arange(len(score)), people.indexes["emotion"].get_indexer(people.emotion_of.values)] = score
+    return loading, rating
+
+
+def eigenvalues_of(values: np.ndarray) -> np.ndarray:
+    """Eigenvalues of the correlation matrix of columns, largest first."""
+    return np.linalg.eigvalsh(np.corrcoef(values, rowvar=False))[::-1]
 
 
 class Icc(NamedTuple):
@@ -35,11 +151,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     The raters' own levels count as error (absolute agreement). Interval by Satterthwaite's degrees of freedom; McGraw &
     Wong 1996, Psychol Methods 1:30, as in R's ``psych`` and in ``pingouin``.
 
-    Parameters
-    ----------
-    ratings : array, shape (..., n_raters, n_emotions)
-    level : float
-        Of the interval.
+    ``ratings`` (..., n_raters, n_emotions); ``level``: of the interval.
 
     >>> round(float(icc_crossed(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.947
@@ -67,11 +179,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
 def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
     """ICC(1,k): reliability of mean ratings where other people rated each emotion (one-way, exact F interval).
 
-    Parameters
-    ----------
-    ratings : array, shape (..., n_raters, n_emotions)
-        NaN where a rater did not rate; emotions may have different numbers of raters.
-    level : float
+    ``ratings`` (..., n_raters, n_emotions): NaN where a rater did not rate; emotions may have different numbers of raters.
 
     >>> round(float(icc_nested(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.946
@@ -162,10 +270,7 @@ def rdm_validity(reliability: float) -> float:
     than the scores they are made from. For normal scores and errors the signed differences before and after noise
     correlate at the root of the reliability, and the correlation of their sizes follows by integration.
 
-    Parameters
-    ----------
-    reliability : float
-        Of the scores, 0 to 1: their ICC.
+    ``reliability``: of the scores, 0 to 1: their ICC.
 
     >>> [round(rdm_validity(r), 2) for r in (1.0, 0.9, 0.6)]
     [1.0, 0.83, 0.46]
@@ -189,17 +294,8 @@ def disattenuate(tau: xr.DataArray, reliability: xr.DataArray, of_judges: float 
     depend on the score, multiplies the estimate's own error by the same factor, and says nothing where an attribute is
     hardly reliable.
 
-    Parameters
-    ----------
-    tau, reliability : DataArray, dims (attribute,)
-        Kendall tau-b or Spearman; ICC of the attribute's scores.
-    of_judges : float
-        Reliability of the mean human RDM.
-
-    Returns
-    -------
-    DataArray, dims (attribute,)
-        At most 1 in size; NaN where a reliability is not above 0.
+    ``tau``, ``reliability`` (attribute,): Kendall tau-b or Spearman; ICC of the attribute's scores; ``of_judges``:
+    reliability of the mean human RDM. Gives (attribute,): at most 1 in size; NaN where a reliability is not above 0.
     """
     tau, reliability = xr.align(tau, reliability, join="exact")
     validity = xr.apply_ufunc(np.vectorize(rdm_validity, otypes=[float]), reliability)

@@ -12,9 +12,8 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate, from_t
-from emonb.analysis.inference import TIE, draw_permutations
-from emonb.analysis.ties import varies
+from emonb.analysis.rdm import varies
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_t
 
 
 class Profile(NamedTuple):
@@ -58,12 +57,12 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
 
 
 def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """How emotions stand out (SD) and what they lose, both without margins: what :func:`test_profile` relates.
+    """How emotions stand out (SD) and what they lose, both without margins: what :func:`profile_test` relates.
 
     Parameters
     ----------
     loss, standing, cost
-        As of :func:`test_profile`.
+        As of :func:`profile_test`.
 
     Returns
     -------
@@ -84,7 +83,7 @@ def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -
     return _interaction(scipy.stats.zscore(levels, axis=1)), y
 
 
-def test_profile(
+def profile_test(
     loss: xr.DataArray,
     standing: xr.DataArray,
     n_permutations: int,

@@ -1,7 +1,13 @@
-"""Representational dissimilarity matrices (RDMs): one vector entry per pair of emotions, in one fixed order.
+"""Dissimilarities of emotions: from patterns and neurons to pairs, squares and maps.
+
+What is equal but for rounding: a tolerance relative to the data, so that the unit of measurement decides nothing.
+
+Representational dissimilarity matrices (RDMs): one vector entry per pair of emotions, in one fixed order.
 
 A vector runs over the lower triangle column by column: (1,0), (2,0), ..., (2,1), ... Pairs carry the names of both
 emotions, so that two RDMs are compared by label and never by luck of position.
+
+Where the emotions lie among each other: maps and trees of an RDM.
 """
 
 from collections.abc import Sequence
@@ -10,11 +16,66 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 from numba import prange
+from numpy.typing import ArrayLike
+from scipy.cluster.hierarchy import linkage
+from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
+from sklearn.manifold import ClassicalMDS
 
 from emonb.analysis.compiled import njit
-from emonb.analysis.ties import level
 from emonb.errors import LabelError
+
+ROUNDING = 1e-12  # of the size of the numbers: means of them that differ by less are equal
+_STEPS, _BLOCK = 4, 128  # roundings a difference may be off by; rows at a time, which stay in the cache
+
+
+def level(rdms: ArrayLike, size: np.ndarray) -> np.ndarray:
+    """RDMs with differences that differ only by rounding made equal, so that they tie.
+
+    0.3 - 0.1 is not quite 0.4 - 0.2 on a computer, while 3 - 1 is 4 - 2: ranks must not depend on the unit. How far a
+    difference may be off depends on what was subtracted, so a small difference of small numbers stays what it is.
+
+    Parameters
+    ----------
+    rdms : array, shape (n_rdms, n_pairs)
+    size : array, shape (n_rdms, n_items)
+        Mean absolute value of what was subtracted, by item.
+
+    >>> level([[0.3 - 0.1, 0.4 - 0.2, 0.5]], np.array([[0.4, 0.1, 0.4]])).tolist()
+    [[0.19999999999999998, 0.19999999999999998, 0.5]]
+    """
+    rdms, size = np.array(rdms, np.float64), np.asarray(size) * _STEPS * np.finfo(np.float64).eps
+    first, second = np.triu_indices(size.shape[1], 1)
+    for start in range(0, len(rdms), _BLOCK):
+        block, sizes = rdms[start : start + _BLOCK], size[start : start + _BLOCK]  # views
+        gap = np.diff(np.sort(block, axis=1), axis=1)
+        for r in np.flatnonzero(((gap > 0) & (gap <= 4 * sizes.max(1, keepdims=True))).any(1)):
+            order = np.argsort(block[r], kind="stable")
+            ordered, off = block[r, order], (sizes[r, first] + sizes[r, second])[order]
+            new = np.r_[True, np.diff(ordered) > off[1:] + off[:-1]]
+            block[r, order] = ordered[new][np.cumsum(new) - 1]
+    return rdms
+
+
+def varies(values: ArrayLike, scale: float | None = None) -> bool:
+    """Tell whether numbers differ by more than rounding; what is missing (NaN) does not count.
+
+    Parameters
+    ----------
+    values : array
+    scale : float, optional
+        Size of the numbers that the values were computed from; their own where none is given.
+
+    >>> varies([0.1 + 0.2, 0.3]), varies([0.1, 0.3]), varies([1e-17, 0.0], scale=0.7)
+    (False, True, False)
+    """
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if known.size < 2:
+        return False
+    return bool(np.ptp(known) > ROUNDING * max(np.abs(known).max(), scale or 0.0))
+
 
 DISTANCES = ("correlation", "euclidean")
 _RANKED = 4096  # rows ranked at a time; bounds the memory
@@ -298,3 +359,44 @@ def _average_distances(values, i, j, out):  # type: ignore[no-untyped-def]
         for k in range(n):
             for p in range(len(i)):
                 out[start + k, p] = total[p, k] / seeds
+
+
+def map_emotions(rdm: np.ndarray) -> np.ndarray:
+    """Classical multidimensional scaling (Torgerson 1952) of an RDM vector to two dimensions, shape (n, 2).
+
+    The sign of each axis is fixed so that the largest coordinate is positive.
+    """
+    points = ClassicalMDS(2, metric="precomputed").fit_transform(to_square(rdm))
+    return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
+
+
+def align_map(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotate, reflect and scale a map onto another (orthogonal Procrustes), so that the two can be read side by side."""
+    points, target = points - points.mean(0), target - target.mean(0)
+    rotation, scale = orthogonal_procrustes(points, target)
+    size = (points**2).sum()
+    return points @ rotation * (scale / size if size > 0 else 1.0)
+
+
+def mean_distances(rdm: xr.DataArray) -> xr.DataArray:
+    """How far each emotion lies from all others: mean percentile of its distances among all distances; dims (emotion,).
+
+    >>> from emonb.analysis.rdm import pair_coords
+    >>> near = xr.DataArray([1.0, 2.0, 3.0], dims="pair", coords=pair_coords(["joy", "love", "awe"]))
+    >>> mean_distances(near).to_series().round(1).to_dict()
+    {'joy': 33.3, 'love': 50.0, 'awe': 66.7}
+    """
+    square = to_square(100 * (rankdata(rdm) - 0.5) / rdm.size)
+    return xr.DataArray(square.sum(1) / (len(square) - 1), {"emotion": pair_labels(rdm)}, ["emotion"])
+
+
+def find_outlier(rdm: xr.DataArray, other: xr.DataArray) -> tuple[str, float, float]:
+    """The emotion that one RDM sets furthest from all others, and how far both RDMs do (:func:`mean_distances`)."""
+    far, there = mean_distances(rdm), mean_distances(other)
+    name = str(far.emotion.values[far.values.argmax()])
+    return name, float(far.max()), float(there.sel(emotion=name))
+
+
+def cluster(rdm: np.ndarray) -> np.ndarray:
+    """Average-linkage clustering of an RDM vector; scipy's linkage matrix [n - 1, 4], optimally ordered."""
+    return linkage(rdm, "average", optimal_ordering=True)

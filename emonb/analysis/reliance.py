@@ -5,11 +5,10 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.estimates import Estimate, from_interval
-from emonb.analysis.fits import jackknife_interval, leave_one_out, permutation_p
-from emonb.analysis.inference import TIE, draw_permutations, permute_rdm
-from emonb.analysis.kendall import pack_signs, tau_b
 from emonb.analysis.rdm import pair_values, to_square
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permute_rdm
+from emonb.analysis.structure import jackknife_interval, leave_one_out, permutation_p
+from emonb.analysis.tau import tau_b
 
 _LARGEST = 1 - 1e-12  # correlation whose z is still a number
 
@@ -53,11 +52,11 @@ def compare_profiles(
         low, high = np.tanh(jackknife_interval(z, z_without, level))
         return float(low), float(high)
 
-    packed, profile = pack_signs(rows), tau_b(y[None], rows)[0]
+    profile = tau_b(y[None], rows)[0]
     orders = draw_permutations(len(to_square(x)), n_permutations, seed)
     null = []
     for start in range(0, n_permutations, 500):  # so many relabelled RDMs at a time, to bound the memory
-        profiles = tau_b(pack_signs(permute_rdm(x, orders[start : start + 500])), packed)
+        profiles = tau_b(permute_rdm(x, orders[start : start + 500]), rows)
         null.append(_correlate_rows(profiles, profile))
     p_greater, p = permutation_p(np.concatenate(null), r)
     return from_interval(r, interval, p)._replace(p_greater=p_greater)
@@ -91,10 +90,10 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     rows, y = pair_values(rdms.isel({label: np.flatnonzero(defined)}), target)
     if not len(rows):
         return pd.DataFrame(np.nan, names, ["tau", "p_greater", "p_two_sided", "p_fwe"])
-    packed, observed = pack_signs(rows), tau_b(rows, y[None])[:, 0]
+    observed = tau_b(rows, y[None])[:, 0]
     orders = draw_permutations(len(to_square(y)), n_permutations, seed)
     batches = range(0, n_permutations, 500)
-    null = np.concatenate([tau_b(pack_signs(permute_rdm(y, orders[s : s + 500])), packed) for s in batches])
+    null = np.concatenate([tau_b(permute_rdm(y, orders[s : s + 500]), rows) for s in batches])
     values = np.vstack([observed, null])  # [1 + n_permutations, label]
     p = (len(values) + 1 - scipy.stats.rankdata(values.round(12), "min", axis=0)) / len(values)
     order = np.argsort(p[0], kind="stable")  # most significant first

@@ -1,18 +1,339 @@
-"""Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is."""
+"""Structure: whether emotions lie among each other in neuron space as in people's judgments.
 
+A fit of two RDMs with its interval and both p values; fits within groups of emotions; fits corrected for noise.
+
+RDMs without the pattern that all emotions share and without noise: centred, and cross-validated over seeds.
+
+Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is.
+"""
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 import xarray as xr
 
-from emonb.analysis.correlation import correlate_rows, mean_of_defined, standard_ranks
-from emonb.analysis.estimates import Estimate
-from emonb.analysis.inference import mantel_test, parametric_tau_p
-from emonb.analysis.kendall import tau_b
-from emonb.analysis.rdm import Rdm, order_emotions, pair_index, pair_values, pattern_rdm, to_square
-from emonb.analysis.resampling import resample_factors
-from emonb.analysis.ties import varies
+from emonb.analysis.rdm import (
+    Rdm,
+    order_emotions,
+    pair_coords,
+    pair_index,
+    pair_labels,
+    pair_values,
+    pattern_rdm,
+    to_square,
+    varies,
+)
+from emonb.analysis.statistics import (
+    TIE,
+    Estimate,
+    correlate_rows,
+    draw_permutations,
+    mantel_test,
+    mean_of_defined,
+    parametric_tau_p,
+    permute_rdm,
+    resample_factors,
+    standard_ranks,
+)
+from emonb.analysis.tau import tau_b
+from emonb.errors import LabelError
+
+_NONE: tuple[float, float, float, float, float] = (float("nan"),) * 5
+
+
+class Fit(NamedTuple):
+    """A rank correlation of two RDMs; unit of inference: the emotion."""
+
+    rho: float
+    low: float
+    """95 % interval, jackknife over emotions."""
+    high: float
+    p_greater: float
+    """One-sided, emotions permuted."""
+    p_two_sided: float
+    """Both tails of the same permutations."""
+    n: int
+    """Emotions."""
+
+
+def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
+    """Spearman correlation of two RDMs, by permuting emotions, with a jackknife interval.
+
+    Unit: the emotion. Population of the interval: emotions of which these are a sample; of the p values: none, they
+    speak of the relabellings of these emotions (Mantel 1967, Cancer Res 27:209). Exchangeability assumed: under the null
+    the model's labels carry no information about the human RDM, so that every relabelling is equally likely. The
+    jackknife leaves out one emotion with all its pairs and takes t on n - 1 degrees of freedom (Efron & Stein 1981, Ann
+    Stat 9:586); it assumes no exchangeability.
+
+    Parameters
+    ----------
+    model, human : array or DataArray, shape (n_pairs,)
+    n_permutations, seed : int
+
+    Returns
+    -------
+    Fit
+        All but ``n`` NaN where a side does not vary, or is not defined for every pair.
+    """
+    x, y = pair_values(model, human)
+    n = len(to_square(x))
+    rho = rank_correlation(x, y)
+    if np.isnan([rho, *x, *y]).any():
+        return Fit(*_NONE, n)
+    low, high = jackknife_interval(rho, [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)])
+    ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
+    target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
+    null = permute_rdm(ranks, draw_permutations(n, n_permutations, seed)) @ target
+    return Fit(rho, low, high, *permutation_p(null, rho), n)
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman correlation of two vectors where the first is defined; NaN where one of them does not vary there."""
+    return float(correlate_rows(x[None], y, "rho")[0])
+
+
+def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
+    """One-sided (greater) and two-sided p of a statistic, (b + 1) / (n + 1) (Phipson & Smyth 2010).
+
+    The two-sided p counts permutations at least as far from zero.
+
+    >>> permutation_p(np.array([-0.9, -0.1, 0.2, 0.4]), 0.5)
+    (0.2, 0.4)
+    """
+    greater = (null >= observed - TIE).sum() + 1
+    far = (np.abs(null) >= abs(observed) - TIE).sum() + 1
+    return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
+
+
+def leave_one_out(n: int) -> list[np.ndarray]:
+    """For each of n emotions, the pairs [n_pairs] that are left without it."""
+    i, j = pair_index(n)
+    return [(i != k) & (j != k) for k in range(n)]
+
+
+def jackknife_interval(value: float, without: list[float], level: float = 0.95) -> tuple[float, float]:
+    """Interval of an estimate from its values without each unit: t on n - 1 degrees of freedom (Efron & Stein 1981).
+
+    >>> np.round(jackknife_interval(2.0, [2.5, 2.0, 1.5]), 3).tolist()  # of the mean of 1, 2 and 3
+    [-0.484, 4.484]
+    """
+    n = len(without)
+    error = np.sqrt((n - 1) * np.var(without))
+    half = float(scipy.stats.t.isf((1 - level) / 2, n - 1) * error)
+    return value - half, value + half
+
+
+def split_at_middle(score: xr.DataArray) -> dict[str, list[str]]:
+    """Emotions above and not above the middle of one attribute's scale, by name.
+
+    A score is rescaled to run from 0 to 1, so the middle of its scale is 0.5. On valence, ``above`` are the pleasant
+    emotions.
+
+    Parameters
+    ----------
+    score : DataArray, dims (emotion,)
+
+    Returns
+    -------
+    dict
+        ``above`` and ``below``.
+
+    >>> split_at_middle(xr.DataArray([0.0, 0.7, 1.0], {"emotion": ["fear", "awe", "joy"]}, ["emotion"]))
+    {'above': ['awe', 'joy'], 'below': ['fear']}
+    """
+    above = score > (score.min() + score.max()) / 2
+    return {"above": [str(e) for e in score.emotion[above].values], "below": [str(e) for e in score.emotion[~above].values]}
+
+
+def select_pairs(rdm: xr.DataArray, emotions: list[str]) -> xr.DataArray:
+    """Pairs of which both emotions are among those named.
+
+    Raises
+    ------
+    LabelError
+        An emotion the RDM does not have, or fewer than four of them.
+    """
+    unknown = set(emotions) - set(pair_labels(rdm))
+    if unknown or len(emotions) < 4:
+        what = f"the RDM has no {min(unknown)}" if unknown else f"{len(emotions)} emotions have too few pairs"
+        raise LabelError(f"cannot compare RDMs within these emotions: {what}")
+    return rdm.isel(pair=np.flatnonzero(rdm["first"].isin(emotions) & rdm["second"].isin(emotions)))
+
+
+def fit_within(
+    model: xr.DataArray, human: xr.DataArray, groups: dict[str, list[str]], n_permutations: int, seed: int
+) -> dict[str, Fit]:
+    """Fit of two RDMs within each group of emotions, over pairs inside it (:func:`fit_rdms`).
+
+    Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group. A group of
+    fewer than four emotions has no fit (NaN).
+    """
+    return {
+        name: Fit(*_NONE, len(some))
+        if len(some) < 4
+        else fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
+        for name, some in groups.items()
+    }
+
+
+def to_table(found: Mapping[str, Fit], name: str = "way") -> pd.DataFrame:
+    """Fits as a table: one row a fit; columns rho, low, high, and p (two-sided)."""
+    table = pd.DataFrame(found.values(), pd.Index(list(found), name=name), Fit._fields)
+    return table.rename(columns={"p_two_sided": "p"})[["rho", "low", "high", "p"]]
+
+
+def correct_for_noise(rho: float, *reliabilities: float) -> float:
+    """Correlation as it would be without noise on the sides whose reliabilities are given (Spearman 1904).
+
+    Reliability is the share of an RDM's variance that is not noise. The result is at most 1 in size, and NaN where a
+    reliability is not positive. It multiplies the estimate's own error by the same factor.
+
+    >>> round(correct_for_noise(0.5, 0.64, 1.0), 3)
+    0.625
+    """
+    product = np.prod(reliabilities)
+    return float(np.clip(rho / np.sqrt(product), -1, 1)) if min(reliabilities) > 0 else float("nan")
+
+
+def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, centre: bool = True) -> xr.DataArray:
+    """Correlation distance of seed-mean patterns with every neuron centred over emotions; dims (pair,).
+
+    A correlation of raw patterns is mostly that of the pattern all emotions share. All NaN where an emotion's neurons are
+    all at their mean, as in a network that reads nothing.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+    humans : DataArray or Dataset
+        Of which only the names of the pairs are read.
+    centre : bool
+        Neurons as they are if false.
+    """
+    mean = (_centred if centre else _patterns)(activations, humans).mean(0)
+    rdm = pattern_rdm(mean) if np.ptp(mean, axis=1).all() else np.full(len(pair_index(len(mean))[0]), np.nan)
+    return xr.DataArray(rdm, dims="pair", coords=pair_coords(pair_labels(humans)))
+
+
+def crossvalidated_rdms(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> xr.Dataset:
+    """RDMs from products of patterns of *different* seeds, in which independent noise of the seeds averages out.
+
+    Parameters
+    ----------
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+    humans : DataArray or Dataset
+        Of which only the names of the pairs are read.
+
+    Returns
+    -------
+    Dataset
+        Over ``pair``; NaN where there is a single seed. ``euclidean``: squared distance, whose expectation is 0 for
+        patterns that do not differ (negative values are noise). ``crossnobis``: the same with every neuron divided by the
+        standard deviation of its noise, that is of its residuals over seeds (Walther et al. 2016, NeuroImage 137:188; with
+        more neurons than residuals only the diagonal of the noise's covariance is used). ``correlation``: 1 -
+        cross-validated correlation of centred patterns; NaN for pairs with an emotion whose patterns agree so little
+        between seeds that none is defined.
+    """
+    centred = _centred(activations, humans)
+    noise = np.sqrt(((centred - centred.mean(0)) ** 2).sum((0, 1)))
+    products = _between_seeds(centred)
+    own, (i, j) = np.diag(products), pair_index(centred.shape[1])
+    agreeing = np.where(own > 0, own, np.nan)
+    scaled = _between_seeds(centred / np.where(noise > 0, noise / np.sqrt(centred[:, :, 0].size), 1))
+    rdms = {
+        "euclidean": (own[i] + own[j] - 2 * products[i, j]),
+        "crossnobis": np.diag(scaled)[i] + np.diag(scaled)[j] - 2 * scaled[i, j],
+        "correlation": 1 - products[i, j] / np.sqrt(agreeing[i] * agreeing[j]),
+    }
+    return xr.Dataset({k: ("pair", v) for k, v in rdms.items()}, coords=pair_coords(pair_labels(humans)))
+
+
+def seed_reliability(
+    activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, n_splits: int, seed: int, centre: bool = False
+) -> float:
+    """Reliability of the correlation RDM of seed-mean patterns: Spearman between random halves of the seeds, stepped up.
+
+    Stepped up to all seeds (Spearman 1910; Brown 1910), mean of the splits. Unit: the seed; population: seeds. NaN where
+    there is a single seed, or halves have no RDM.
+
+    ``activations`` (seed, emotion, layer, neuron); ``humans`` (DataArray or Dataset): of which only the names of the pairs
+    are read; ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
+    """
+    values = _centred(activations, humans) if centre else _patterns(activations, humans)
+    rng = np.random.default_rng(seed)
+    flat = values - values.mean(-1, keepdims=True)
+    n_seeds, n = flat.shape[:2]
+    if n_seeds < 2:
+        return float("nan")
+    products = (flat.reshape(n_seeds * n, -1) @ flat.reshape(n_seeds * n, -1).T).reshape(n_seeds, n, n_seeds, n)
+    i, j = pair_index(n)
+    found = []
+    for _ in range(n_splits):
+        order = rng.permutation(n_seeds)
+        halves = []
+        for half in (order[: n_seeds // 2], order[n_seeds // 2 : 2 * (n_seeds // 2)]):
+            inner = products[half][:, :, half].sum((0, 2))
+            length = np.sqrt(np.diag(inner))
+            length[length == 0] = np.nan
+            halves.append(1 - inner[i, j] / (length[i] * length[j]))
+        found.append(rank_correlation(*halves))
+    r, longer = mean_of_defined(found), n_seeds / (n_seeds // 2)
+    return float(longer * r / (1 + (longer - 1) * r))
+
+
+def fit_without_noise(
+    rdms: xr.Dataset, activations: xr.DataArray, judges: float, n_splits: int, seed: int
+) -> dict[str, float]:
+    """Reliability of the correlation RDM over seeds, and its fit corrected for the noise of both sides.
+
+    The correction takes the noise of ranked RDMs to be additive; in simulations it was too strong by .03 to .08.
+
+    Parameters
+    ----------
+    rdms : Dataset
+        ``human`` (pair) and ``model`` (distance, pair).
+    activations : DataArray, dims (seed, emotion, layer, neuron)
+    judges : float
+        Reliability of the human RDM.
+    n_splits, seed : int
+        Of the reliability (:func:`seed_reliability`).
+
+    Returns
+    -------
+    dict
+        ``network`` and ``centred`` (every neuron centred over emotions): reliability; with ``.without_noise``: Spearman
+        with the human RDM, corrected (:func:`emonb.analysis.structure.correct_for_noise`).
+    """
+    raw, human = rdms.model.sel(distance="correlation"), rdms.human.values
+    found = {}
+    for name, rdm in (("network", raw), ("centred", centred_rdm(activations, rdms))):
+        found[name] = seed_reliability(activations, rdms, n_splits, seed, centre=name == "centred")
+        found[f"{name}.without_noise"] = correct_for_noise(rank_correlation(rdm.values, human), found[name], judges)
+    return found
+
+
+def _patterns(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> np.ndarray:
+    """Patterns [seed, emotion, neuron] in the order of the human pairs."""
+    ordered = order_emotions(activations, humans).transpose("seed", "emotion", "layer", "neuron")
+    values = ordered.to_numpy().astype(np.float64)
+    return values.reshape(*values.shape[:2], -1)
+
+
+def _centred(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> np.ndarray:
+    values = _patterns(activations, humans)
+    return values - values.mean(1, keepdims=True)
+
+
+def _between_seeds(patterns: np.ndarray) -> np.ndarray:
+    """Mean product [emotion, emotion] of patterns of two different seeds."""
+    n = len(patterns)
+    total = patterns.sum(0)
+    if n < 2:
+        return np.full((len(total), len(total)), np.nan)
+    within = sum(own @ own.T for own in patterns)
+    return np.asarray((total @ total.T - within) / (n * (n - 1)))
 
 
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
@@ -27,7 +348,7 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     Returns
     -------
     float
-        The descriptive statistic only; its p value needs :mod:`emonb.analysis.inference`, because RDM entries share items.
+        The descriptive statistic only; its p value needs :mod:`emonb.analysis.statistics`, because RDM entries share items.
         NaN where an RDM does not vary.
 
     >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
@@ -58,7 +379,7 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
 
 
-def test_fit(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
+def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
     """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
 
     Parameters
@@ -256,7 +577,7 @@ def compare_networks(
     therefore averaged over as many as the other has, and its fit is the mean over sets of seeds drawn by lot.
 
     Units: the emotion, the judge; interval and p for others of both, every draw serving both networks
-    (:func:`emonb.analysis.resampling.resample_factors`). The seeds are kept.
+    (:func:`emonb.analysis.statistics.resample_factors`). The seeds are kept.
 
     Parameters
     ----------

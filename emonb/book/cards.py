@@ -4,9 +4,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from emonb.book.claims import Claim, fill_counts
+from emonb.book.claims import Claim, Evidence, fill_counts
 from emonb.book.tables import format_number
-from emonb.book.verdict import Evidence
 
 Entry = Mapping[str, Any]
 
@@ -154,7 +153,7 @@ def describe_estimate(claim: Claim, entry: Entry) -> str:
 def describe_turn(claim: Claim, entry: Entry) -> str:
     """What the verdict would be under other bounds; empty where it is the same under every one.
 
-    >>> from emonb.book.ledgers import declarations
+    >>> from emonb.book.ledger import declarations
     >>> entry = {"holds": "no", "low": -0.1, "high": 0.15, "low90": -0.08, "high90": 0.13, "p": 0.6}
     >>> describe_turn(declarations().claim("structure"), {**entry, "estimate": 0.0})
     'No for any bound above 0.13.'

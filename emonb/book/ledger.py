@@ -1,23 +1,296 @@
-"""The ledger of a chapter: quantities recorded by name, and claims judged by them; a verdict is computed, never typed."""
+"""The ledger: what chapters record, judged, merged, compared and held against what is planted.
+
+What a chapter found against what is true in a planted world; only the claims ledger knows the truth.
+
+Ledgers of editions: chapters' records merged into one, the committed ones read, and two of them compared.
+
+The ledger of a chapter: quantities recorded by name, and claims judged by them; a verdict is computed, never typed.
+"""
 
 import fnmatch
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import pandas as pd
+import scipy.stats
 import xarray as xr
+from sklearn.metrics import roc_auc_score, roc_curve
 
+from emonb.analysis.rdm import varies
 from emonb.artifacts import write_text
-from emonb.book import criteria
+from emonb.book import claims
 from emonb.book.cards import Card
-from emonb.book.claims import Claim, read_declarations
-from emonb.book.criteria import Quantities, known
-from emonb.book.tables import Table, name_cells
-from emonb.book.truth import Grade, grade, know_truth
+from emonb.book.claims import Claim, Declarations, Quantities, known, read_declarations
+from emonb.book.tables import Table, format_table, name_cells
 from emonb.errors import ClaimError
-from emonb.world.world import Truth
+from emonb.paths import book_dir, data_dir
+
+if TYPE_CHECKING:
+    from emonb.world.world import Truth
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Quantities for the ledger and a table for the reader; both empty where the truth is not known."""
+
+    quantities: dict[str, float] = field(default_factory=dict)
+    table: pd.DataFrame | None = None
+    curves: pd.DataFrame | None = None
+    """ROC curves: columns ``attribute``, ``importance``, ``auc``, ``false`` and ``true`` (shares of neurons reached)."""
+
+    def _repr_html_(self) -> str:
+        if self.table is None:
+            return "<p>This study is about the real world: what is true is not known.</p>"
+        return str(self.table.to_html())
+
+    def __repr__(self) -> str:
+        return "the truth is not known" if self.table is None else self.table.to_string()
+
+
+IsTrue = Literal["yes", "yes, too small to matter", "no"]
+Truths = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def read_truths() -> Truths:
+    """Effects measured in planted worlds with many more masks and seeds (``book/truths.json``).
+
+    Returns
+    -------
+    dict
+        World -> claim -> ``effect``, its standard error ``se`` and the number of worlds ``n``;
+        empty where none were measured.
+    """
+    path = book_dir() / "truths.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))["worlds"]) if path.is_file() else {}
+
+
+def find_truth(claim: Claim, world: str, truths: Truths) -> IsTrue | None:
+    """What is true of a claim in a planted world, in the rule's words; None where nothing settles it.
+
+    A measured effect is true where it reaches the bound, and too small to matter where it is there
+    and does not. Where two standard errors do not tell on which side of the bound it lies, nothing
+    settles it.
+    """
+    declared = claim.known_in(world)
+    if declared is None or declared.holds == "unknown":
+        return None
+    if declared.holds != "measured":
+        return declared.holds
+    if (found := truths.get(world, {}).get(claim.id)) is None:
+        return None
+    effect = found["effect"] if claim.side == "greater" else -found["effect"]
+    beyond, unsure = effect - claim.smallest.effect, 2 * found["se"]
+    if abs(beyond) <= unsure:
+        return None
+    return "yes" if beyond > 0 else "yes, too small to matter" if effect > unsure else "no"
+
+
+def know_truth(claim: Claim, study: str, truth: "Truth | None") -> dict[str, Any]:
+    """What is true of a claim in a planted study, to stand beside its verdict; empty where it is not known.
+
+    A count comes with how many there truly are, ``true_count``: attributes that the texts voice.
+    """
+    if (holds := find_truth(claim, study, read_truths())) is None:
+        return {}
+    if not claim.is_count or truth is None:
+        return {"truth": holds}
+    voiced = sum(weight > 0 for weight in truth.importance.values())
+    return {"truth": holds, "true_count": voiced if holds == "yes" else 0}
+
+
+def grade(subject: str, found: xr.DataArray, truth: "Truth | None") -> Grade:
+    """Compare neurons found, or losses under masks, with the truth.
+
+    Parameters
+    ----------
+    subject : {'neurons', 'own', 'drops'}
+        Neurons found for an attribute, neurons found to be its own, or losses under its mask.
+    found : DataArray
+        Bool (attribute, layer, neuron), with the score that puts the neurons in order as a coordinate ``score`` where
+        there is one; or float (attribute,).
+    truth : Truth, optional
+    """
+    if truth is None:
+        return Grade()
+    if subject == "drops":
+        return _grade_drops(found, truth)
+    return _grade_neurons(found, truth, {"neurons": "truth.", "own": "truth.own."}[subject])
+
+
+def _grade_neurons(found: xr.DataArray, truth: "Truth", prefix: str) -> Grade:
+    """Voiced attributes must have significant neurons, the wired ones, and silent ones none; more where importance is more.
+
+    Precision: of the neurons found, the share that is wired; recall: of the wired neurons, the share found; AUC: how often
+    a wired neuron has a higher score than one that is not. Unwired: of the neurons found, the share wired to no attribute.
+    """
+    names = list(truth.importance)
+    weight = np.array([truth.importance[name] for name in names])
+    flat = found.sel(attribute=names).transpose("attribute", "layer", "neuron").stack(unit=("layer", "neuron"))
+    wired = np.zeros(flat.shape, bool)
+    for k, name in enumerate(names):
+        wired[k, list(truth.neurons[name])] = True
+    hits, voiced = flat.to_numpy(), weight > 0
+    count, right = hits.sum(1), (hits & wired).sum(1)
+    order = float(scipy.stats.spearmanr(weight, count).statistic) if count.std() else 0.0
+    quantities = {
+        "voiced": float(voiced.sum()),
+        "voiced_found": float((count[voiced] > 0).sum()),
+        "silent_found": float((count[~voiced] > 0).sum()),
+        "order": order,
+        "recall": float((right[voiced] / wired[voiced].sum(1)).mean()),
+        "precision": float(right[voiced].sum() / max(1, count[voiced].sum())),
+        "unwired": float(hits[voiced][:, ~wired.any(0)].sum() / max(1, count[voiced].sum())),
+    }
+    table = pd.DataFrame(
+        {"planted importance": weight, "wired to it": wired.sum(1), "neurons found": count, "of them wired": right},
+        index=names,
+    )
+    curves = None
+    table["precision"], table["recall"] = right / np.where(count, count, np.nan), right / wired.sum(1)
+    if "score" in flat.coords:
+        ranks = scipy.stats.rankdata(flat.score.to_numpy(), axis=1)
+        table["AUC"] = [roc_auc_score(mine, order) for mine, order in zip(wired, ranks, strict=True)]
+        quantities["auc"] = float(table["AUC"][voiced].mean())
+        parts = [_curve(table.iloc[k], wired[k], ranks[k]) for k in np.flatnonzero(voiced)]
+        curves = pd.concat(parts, ignore_index=True)
+    table = table.sort_values("planted importance", ascending=False)
+    return Grade({prefix + name: value for name, value in quantities.items()}, format_table(table), curves)
+
+
+def _curve(attribute: pd.Series, wired: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
+    """Shares of wired and of other neurons with at least a score, for every score."""
+    false, true, _ = roc_curve(wired, ranks)
+    told = {"attribute": attribute.name, "importance": attribute["planted importance"], "auc": attribute["AUC"]}
+    return pd.DataFrame({"false": false, "true": true}).assign(**told)
+
+
+def _grade_drops(found: xr.DataArray, truth: "Truth") -> Grade:
+    """The loss under an attribute's mask against the attribute's planted importance; the unit is the attribute."""
+    names = list(truth.importance)
+    weight = np.array([truth.importance[name] for name in names])
+    drop = found.sel(attribute=names).to_numpy()
+    r = p = float("nan")
+    if np.isfinite(drop).all() and varies(drop) and varies(weight):
+        permuted = scipy.stats.PermutationMethod(n_resamples=9_999, rng=np.random.default_rng(0))
+        r, p = scipy.stats.pearsonr(drop, weight, alternative="greater", method=permuted)
+    voiced = weight > 0
+    quantities = {
+        "truth.drop_r": float(r),
+        "truth.drop_p": float(p),
+        "truth.drop_voiced": float(drop[voiced].mean()),
+        "truth.drop_silent": float(drop[~voiced].mean()) if (~voiced).any() else 0.0,
+    }
+    table = pd.DataFrame({"planted importance": weight, "loss": drop}, index=names)
+    return Grade(quantities, format_table(table.sort_values("planted importance", ascending=False), {"loss": 4}))
+
+
+KINDS = ("claims", "quantities")
+
+
+def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Merge the records of an edition's chapters, sorted by name; primary claims get their ``p_holm``.
+
+    Raises
+    ------
+    ClaimError
+        Two chapters recorded one name with different values.
+    """
+    merged: dict[str, dict[str, Any]] = {kind: {} for kind in (*KINDS, "undefined")}
+    for record in records:
+        for kind in merged:
+            for name, value in record.get(kind, {}).items():
+                if merged[kind].get(name, value) != value:
+                    raise ClaimError(f"two chapters recorded '{name}' with different values")
+                merged[kind][name] = value
+    if not merged["undefined"]:
+        del merged["undefined"]
+    primary = declarations().primary
+    if set(primary) <= set(merged["claims"]):  # the family is known once all their chapters have run
+        adjusted = adjust_holm([merged["claims"][name]["p"] for name in primary])
+        for name, p in zip(primary, adjusted, strict=True):
+            merged["claims"][name] = {**merged["claims"][name], "p_holm": p}
+    return {kind: dict(sorted(values.items())) for kind, values in merged.items()}
+
+
+def adjust_holm(p: Sequence[float | None]) -> list[float | None]:
+    """Adjust p values as Holm (1979, Scand J Stat 6:65) does; one that is not known counts as 1 and stays unknown.
+
+    >>> adjust_holm([0.01, None, 0.04, 0.02])
+    [0.04, None, 0.08, 0.06]
+    """
+    known = [1.0 if one is None else one for one in p]
+    adjusted, most = [1.0] * len(known), 0.0
+    for rank, k in enumerate(sorted(range(len(known)), key=known.__getitem__)):
+        most = max(most, min(1.0, (len(known) - rank) * known[k]))
+        adjusted[k] = most
+    return [None if one is None else new for one, new in zip(p, adjusted, strict=True)]
+
+
+def read_ledgers() -> dict[str, dict[str, Any]]:
+    """Committed ledgers by edition, the published one first."""
+    paths = sorted(book_dir().glob("*/claims.json"), key=lambda p: (p.parent.name != "published", p.parent.name))
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def declarations() -> Declarations:
+    """The claims as ``data/claims.yml`` declares them."""
+    return read_declarations(data_dir() / "claims.yml")
+
+
+def restrict(ledger: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What of a ledger another one speaks of too: for comparing when not all chapters have run."""
+    return {**ledger, **{kind: {n: v for n, v in ledger[kind].items() if n in other[kind]} for kind in KINDS}}
+
+
+def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: Declarations) -> list[dict[str, Any]]:
+    """Compare two ledgers, quantity by quantity within the declared tolerances.
+
+    A quantity that is undefined in both (null) is the same. Verdicts must be the same.
+
+    Returns
+    -------
+    list of dict
+        One row per quantity and verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
+    """
+    study, rows = committed.get("study", "published"), []
+    for name in sorted({*committed["quantities"], *fresh["quantities"]}):
+        old, new = committed["quantities"].get(name), fresh["quantities"].get(name)
+        tolerance = declared.tolerance(name, old, study) if old is not None else 0.0
+        in_both = name in committed["quantities"] and name in fresh["quantities"]
+        same = in_both and (old is new is None or (old is not None and new is not None and abs(new - old) <= tolerance))
+        old, new = (
+            "undefined" if name in ledger["quantities"] and value is None else value
+            for ledger, value in ((committed, old), (fresh, new))
+        )
+        rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
+    for name in sorted({*committed["claims"], *fresh["claims"]}):
+        before, after = (_verdicts(ledger["claims"].get(name, {})) for ledger in (committed, fresh))
+        for kind in sorted({*before, *after}):
+            old, new = before.get(kind), after.get(kind)
+            rows.append(
+                {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
+            )
+    return rows
+
+
+def _verdicts(entry: dict[str, Any]) -> dict[str, str]:
+    """Verdicts of a claim's entry."""
+    return {kind: entry[kind] for kind in ("reproduced", "released", "holds") if kind in entry}
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    """One row of a comparison as a line."""
+    cells = [_cell(row[field]) for field in ("committed", "recomputed", "tolerance")]
+    return f"{row['name']:58} {cells[0]:>12} {cells[1]:>12} {cells[2]:>10}  {'yes' if row['same'] else 'NO'}"
+
+
+def _cell(value: object) -> str:
+    return "missing" if value is None else value if isinstance(value, str) else f"{value:.6g}"
 
 
 def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") -> dict[str, Any]:
@@ -28,7 +301,7 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     Returns
     -------
     dict
-        ``holds`` (one of :data:`emonb.book.verdict.Verdict`; where a *yes* is ``withheld``, what
+        ``holds`` (one of :data:`emonb.book.claims.Verdict`; where a *yes* is ``withheld``, what
         the rule said stands there), ``edges`` (what would turn it, where
         little would), ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the
         released files give, ``released``; whether it is ``exploratory`` in this study;
@@ -41,8 +314,8 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     printed, released = ([s for s in stated if s.source == source] for source in ("printed", "released"))
     entry: dict[str, Any] = {
         "holds": claim.judge(evidence),
-        "reproduced": criteria.judge(printed, quantities),
-        **({"released": criteria.judge(released, quantities)} if released else {}),
+        "reproduced": claims.judge(printed, quantities),
+        **({"released": claims.judge(released, quantities)} if released else {}),
         "exploratory": study in claim.exploratory,
         "estimate": evidence.value,
         **{field: value for field, value in evidence._asdict().items() if field != "value"},
@@ -96,7 +369,7 @@ class Ledger:
         path: Path,
         chapter: str,
         study: str = "published",
-        truth: Truth | None = None,
+        truth: "Truth | None" = None,
         used: dict[str, str] | None = None,
         measure: str = "accuracy",
     ) -> None:

@@ -1,9 +1,16 @@
-"""The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side."""
+"""What pages in front of the chapters show of all editions.
+
+What the pages around the editions say their sentences from: all committed ledgers, and what a page counts.
+
+The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side.
+"""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emonb.book import saying
 from emonb.book.cards import (
     HOLDS,
     REPRODUCED,
@@ -15,13 +22,75 @@ from emonb.book.cards import (
     read_verdict,
     say_sentence,
 )
-from emonb.book.claims import Claim, Declarations
+from emonb.book.claims import Claim, Declarations, Evidence, Side
+from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
 from emonb.book.tables import Html
-from emonb.book.verdict import Evidence, Side
+from emonb.errors import ClaimError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class Front:
+    """Numbers and verdicts of a page around the editions, for its ``%%say`` cells.
+
+    A quantity is called by its edition and name, ``published.structure.fit.value``; what the page
+    counts itself is recorded first (:meth:`record`). Verdicts are those of the ledgers:
+    ``verdict("published.lesions")``, ``reads("minilm.words")``, ``smallest("lesions")``.
+    """
+
+    def __init__(self) -> None:
+        self.declared, self.ledgers = declarations(), read_ledgers()
+        self.quantities = {
+            f"{edition}.{name}": math.nan if value is None else float(value)
+            for edition, ledger in self.ledgers.items()
+            for name, value in ledger["quantities"].items()
+        }
+
+    def record(self, values: Mapping[str, float], prefix: str = "") -> None:
+        """Record what the page counted, under ``prefix + name``.
+
+        Raises
+        ------
+        ClaimError
+            A name recorded before with another value.
+        """
+        for name, value in values.items():
+            full = f"{prefix}{name}"
+            if self.quantities.setdefault(full, float(value)) != float(value):
+                raise ClaimError(f"quantity '{full}' was recorded as {self.quantities[full]}, now as {value}")
+
+    def fill(self, text: str, notebook: Mapping[str, Any]) -> str:
+        """Fill a ``%%say`` cell (:func:`emonb.book.saying.render`)."""
+        return saying.render(
+            text,
+            self.quantities,
+            notebook,
+            verdict=lambda name: self._entry(name).get("holds", "not tested"),
+            reads=self._read,
+            smallest=lambda name: self.declared.claim(name).smallest.effect,
+        )
+
+    def _entry(self, name: str) -> Mapping[str, Any]:
+        edition, _, claim = name.partition(".")
+        if edition not in self.ledgers:
+            raise ClaimError(f"no ledger of an edition '{edition}'; name a claim as published.structure")
+        entry: Mapping[str, Any] = self.ledgers[edition]["claims"].get(self.declared.claim(claim).id, {})
+        return entry
+
+    def _read(self, name: str) -> str:
+        entry = self._entry(name)
+        claim = self.declared.claim(name.partition(".")[2])
+        return (read_verdict(claim, entry) if entry else "") or "Not tested."
+
+
+def open_front() -> Front:
+    """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``."""
+    front = Front()
+    saying.register(front.fill)
+    return front
+
 
 Ledgers = Mapping[str, Mapping[str, Any]]
 _PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
@@ -34,7 +103,7 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     ----------
     declared : Declarations
     ledgers : dict of edition to ledger
-        From :func:`emonb.book.ledgers.read_ledgers`.
+        From :func:`emonb.book.ledger.read_ledgers`.
     edition : str
     claims : sequence of str, optional
         Ids, in order; default all that the edition has.
@@ -97,7 +166,7 @@ def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
 
 def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
     """Draw the claims that have one effect, in every edition, each in units of its smallest effect of interest."""
-    from emonb.book import figures_claims
+    from emonb.book import figures
 
     rows = {
         claim.title: {
@@ -110,14 +179,14 @@ def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
         for claim in declared.claims
         if not claim.is_count
     }
-    return figures_claims.draw_effects(
+    return figures.draw_effects(
         {title: effects for title, effects in rows.items() if effects}, [NAMES.get(e, e) for e in ledgers]
     )
 
 
 def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
     """Draw every edition's verdicts against their bounds; a count has none."""
-    from emonb.book import figures_claims
+    from emonb.book import figures
 
     rows: dict[str, dict[str, tuple[Evidence, float, Side]]] = {}
     for claim in declared.claims:
@@ -127,7 +196,7 @@ def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
                 found = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
                 mine = rows.setdefault(claim.title, {})
                 mine[NAMES.get(edition, edition)] = (found, claim.smallest.effect, claim.side)
-    return figures_claims.draw_bounds(rows)
+    return figures.draw_bounds(rows)
 
 
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:

@@ -1,20 +1,429 @@
-"""What makes the built book one site, as a Sphinx extension: names of figures, toggles, pictures, tables, head and icons.
+"""What is done to notebooks and pages when the book is built.
+
+The head of a page: what search engines, reference managers and previews of a link read.
+
+The manifest of a code check (``codecheck.yml``): which outputs there are to reproduce, made from the ledgers.
+
+The theme's icons as a small style sheet: those that pages name, taken from the theme's script of all of them.
+
+Parts of a page, from notebook to HTML: toggles with names, figures named by edition, tables for phones, definitions.
+
+The foot of a claim's card on the built page: how often its test says yes of nothing, and where else it is judged.
+
+What makes the built book one site, as a Sphinx extension: names of figures, toggles, pictures, tables, head and icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
 what the theme brings and no page uses is left out at the end (:func:`finish_site`).
 """
 
+import ast
+import html
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from emonb.book import feet, head, parts, svg
-from emonb.book.icons import write_icons
-from emonb.book.instrument import read_rates
-from emonb.book.ledgers import read_ledgers
+from emonb.artifacts import write_text
+from emonb.book import svg
+from emonb.book.claims import Declarations
+from emonb.book.instrument import count_simulated, read_rates, say_rate
+from emonb.book.ledger import declarations, read_ledgers
+from emonb.book.pages import name_place
+from emonb.book.saying import read_cell
+from emonb.paths import data_dir
+
+PAPER = "10.1016/j.isci.2024.111401"
+DESCRIPTION = (
+    "Does a language model hold a human-like map of 27 emotions, and does it use it? The claims of Li et al. recomputed "
+    "from their data, each with its verdict, beside worlds where the answer is known."
+)
+
+
+def write_head(page: str, context: dict[str, Any], config: Any) -> str:
+    """Write the lines of a page's head: description, preview (Open Graph), citation, and where it stands."""
+    cite = read_citation()
+    title = re.sub(r"<[^>]+>", "", context.get("title") or config.project)
+    first = describe(context.get("body", "")) or DESCRIPTION
+    book = config.html_title or config.project
+    base = (config.html_baseurl or "").rstrip("/")
+    picture = f"{base}/_static/social.png" if base else context["pathto"]("_static/social.png", 1)
+    tags = {
+        "name": {
+            "description": DESCRIPTION if page.endswith("index") else first,
+            "author": ", ".join(cite["authors"]),
+            "twitter:card": "summary_large_image",
+            "citation_title": cite["title"],
+            "citation_publication_date": cite["date"],
+            "citation_language": "en",
+            "citation_reference": f"citation_title={cite['paper']}; citation_doi={PAPER}",
+        },
+        "property": {
+            "og:title": title,
+            "og:site_name": book,
+            "og:type": "website" if page.endswith("index") else "article",
+            "og:description": first,
+            "og:image": picture,
+        },
+    }
+    lines = [
+        f'<meta {kind}="{name}" content="{html.escape(value)}" />'
+        for kind, named in tags.items()
+        for name, value in named.items()
+    ]
+    lines += [f'<meta name="citation_author" content="{html.escape(name)}" />' for name in cite["authors"]]
+    if base:
+        lines.append(f'<link rel="canonical" href="{base}/{page}.html" />')
+    return "\n    ".join(["", *lines]) + "\n"
+
+
+@cache
+def read_citation() -> dict[str, Any]:
+    """Read title, authors, date and address of this book from ``CITATION.cff``, and the paper's title."""
+    given = yaml.safe_load((data_dir().parent / "CITATION.cff").read_text(encoding="utf-8"))
+    people = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in given["authors"]]
+    return {
+        "title": given["title"],
+        "authors": people,
+        "date": given["date-released"].replace("-", "/"),
+        "version": given["version"],
+        "repository": given.get("repository-code"),
+        "paper": given["references"][0]["title"],
+    }
+
+
+def write_byline() -> str:
+    """Authors, version and date of this book, for its first page."""
+    cite = read_citation()
+    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
+    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
+
+
+def describe(body: str, most: int = 200) -> str:
+    """First paragraph of a page as text, cut between words.
+
+    >>> describe("<h1>A</h1><p>Do the <em>emotions</em> lie so?</p><p>No.</p>")
+    'Do the emotions lie so?'
+    """
+    found = re.search(r"<p>(.*?)</p>", body, re.DOTALL)
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", found[1])).split()) if found else ""
+    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+
+
+HEAD = "# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.\n"
+
+
+def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
+    """Write the manifest: each chapter of each edition with the claims it judges, and each edition's ledger.
+
+    Returns
+    -------
+    str
+        YAML, in the order of the editions and of the claims.
+    """
+    manifest = []
+    for edition, ledger in ledgers.items():
+        chapters: dict[str, list[str]] = {}
+        for claim in declared.claims:
+            if claim.id in ledger["claims"]:
+                chapters.setdefault(claim.chapter, []).append(claim.title)
+        for chapter, titles in chapters.items():
+            manifest.append({"file": f"book/{edition}/{chapter}.ipynb", "comment": f"claims: {'; '.join(titles)}"})
+        count = len(ledger["quantities"])
+        comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
+        manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
+    cite = read_citation()
+    given = {
+        "version": "https://codecheck.org.uk/spec/config/1.0/",
+        "paper": {
+            "title": cite["title"],
+            "authors": [{"name": name} for name in cite["authors"]],
+            "reference": f"https://doi.org/{PAPER}",
+        },
+        "manifest": manifest,
+    }
+    return HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)
+
+
+_SCRIPT = re.compile(r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
+_BY_SCRIPT = {"xmark"}  # named by the theme's script, not in a page
+_NOT_ICONS = {"solid", "regular", "brands", "lg"}
+
+
+def write_icons(static: Path, pages: Mapping[Path, str]) -> None:
+    """Replace the theme's script of 1.5 MB in every page by the outlines of the icons that pages name.
+
+    Parameters
+    ----------
+    static : Path
+        The site's ``_static``; ``icons.css`` is written into it, and the script removed.
+    pages : mapping of Path to str
+        The site's pages, which are rewritten.
+    """
+    script = static / "scripts" / "fontawesome.js"
+    if not script.is_file():
+        return
+    names = {name for text in pages.values() for name in re.findall(r"\bfa-([a-z0-9-]+)", text)} - _NOT_ICONS | _BY_SCRIPT
+    write_text(draw_icons(script.read_text(encoding="utf-8"), names), static / "icons.css")
+    for path, text in pages.items():
+        found = _SCRIPT.search(text)
+        if found:
+            place = re.search(r'src="([^"]*)scripts/fontawesome', found[0])
+            assert place is not None
+            link = f'\n  <link rel="stylesheet" href="{place[1]}icons.css" />'
+            write_text(text.replace(found[0], link), path)
+    script.unlink()
+
+
+def draw_icons(script: str, names: set[str]) -> str:
+    r"""Write the style sheet: each icon a mask in the colour of the text around it.
+
+    >>> rule = draw_icons('{"sun":[512,512,[9728],"f185","M1 2z"]}', {"sun"}).splitlines()[-1]
+    >>> print(rule[:45], rule[-43:])
+    .fa-sun { --icon: url("data:image/svg+xml,%3C 512'%3E%3Cpath d='M1 2z'/%3E%3C/svg%3E"); }
+    """
+    rules = [
+        ".fa-solid::before { content: ''; display: inline-block; width: 1em; height: 1em; vertical-align: -0.125em; "
+        "background: currentColor; mask: var(--icon) center / contain no-repeat; }"
+    ]
+    for name in sorted(names):
+        drawn = re.findall(rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"\w+","([^"]+)"\]', script)
+        if drawn:
+            width, height, path = drawn[-1]  # the solid ones come last
+            picture = f"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}'%3E" + (
+                f"%3Cpath d='{path}'/%3E%3C/svg%3E"
+            )
+            rules.append(f'.fa-{name} {{ --icon: url("data:image/svg+xml,{picture}"); }}')
+    return "\n".join(rules) + "\n"
+
+
+OWN = "published"  # the edition whose figures have plain names
+_PLAIN = re.compile(  # calls that say how, and not what
+    "add|append|apply|assign|assign_coords|astype|describe|drop|dropna|format|isel|items|iterrows|join|keys|load|max|mean|min|"
+    "rename|replace|reset_index|round|sel|set_axis|set_option|sort_index|sort_values|split|std|sum|to_[a-z]+|update|values|xs"
+)
+_TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
+
+
+def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
+    """Name what a reader can unfold, and tell editions apart.
+
+    Parameters
+    ----------
+    notebook : dict
+        An executed notebook's JSON.
+    page : str
+        Its place in the book, ``book/EDITION/CHAPTER``.
+
+    Returns
+    -------
+    dict
+        The notebook, changed: a folded cell's prompt says what its code does (:func:`name_code`);
+        of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; both parameter cells are
+        folded; in an edition other than the published one, figures' names and references to them
+        begin with the edition's name, and the title ends with it.
+    """
+    place = PurePosixPath(page)
+    edition = place.parent.name if len(place.parts) == 3 else ""
+    names = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in notebook["cells"]} - {None}
+    titled = False
+    for cell in notebook["cells"]:
+        text, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "markdown" and edition and edition != OWN:
+            if not titled and text.startswith("# "):
+                text, titled = re.sub(r"^# (.*)$", rf"# \1 ({edition})", text, count=1, flags=re.MULTILINE), True
+            text = _rename(text, names, edition)
+            cell["source"] = text
+        if cell["cell_type"] != "code":
+            continue
+        if read_cell(text) is not None:
+            cell["metadata"]["tags"] = [*tags, "remove-input"]
+        given = {"parameters": "Parameters of this chapter", "injected-parameters": "Parameters it was run with"}
+        prompt = next((name for tag, name in given.items() if tag in tags), "") or f"Code: {name_code(text)}"
+        if given.keys() & set(tags) and "hide-input" not in tags:
+            cell["metadata"]["tags"] = [*tags, "hide-input"]
+        settings = cell["metadata"].setdefault("mystnb", {})
+        settings.setdefault("code_prompt_show", html.escape(prompt))
+        settings.setdefault("code_prompt_hide", html.escape(prompt))
+        if edition and edition != OWN and settings.get("figure", {}).get("name"):
+            settings["figure"]["name"] = f"{edition}-{settings['figure']['name']}"
+        for output in cell.get("outputs", []) if edition and edition != OWN else []:
+            said = output.get("data", {}).get("text/markdown")
+            if said is not None:
+                output["data"]["text/markdown"] = _rename("".join(said), names, edition)
+    return notebook
+
+
+def leave_out_pictures(notebook: str) -> str:
+    """Leave drawings out of the notebook that a page offers for download: the page shows them, and its cells draw them.
+
+    >>> drawn = {"outputs": [{"data": {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}}, {"text": "n = 27"}]}
+    >>> json.loads(leave_out_pictures(json.dumps({"cells": [drawn]})))["cells"][0]["outputs"]
+    [{'data': {'text/plain': '<Figure>'}}, {'text': 'n = 27'}]
+    """
+    content = json.loads(notebook)
+    for cell in content["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            data.pop("image/svg+xml", None)
+            if 'class="interactive"' in "".join(data.get("text/html", "")):
+                del data["text/html"]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def name_code(code: str, most: int = 3) -> str:
+    r"""Say what a cell does: its first comment, or the functions it calls.
+
+    >>> name_code("# permutation test of masks")
+    'permutation test of masks'
+    >>> name_code("rows = lesions.compare(a)\nrun.ledger.record(rows.to_dict())")
+    'compare, numbers kept'
+    >>> name_code("alpha, draws = 0.05, 999")
+    'alpha, draws'
+    """
+    comment = re.match(r"\s*#\s*(.+)", code)
+    if comment:
+        return comment[1].strip()
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return "this cell"
+    if all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body[:2]) and tree.body:
+        return "imports and the run"
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    names = {"say": "sentence", "record": "numbers kept", "claim": "the claim judged"}
+    called = [call.func.attr for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset))]  # type: ignore[attr-defined]
+    kept = [names.get(name, name) for name in dict.fromkeys(called) if not _PLAIN.fullmatch(name)]
+    set_here = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return ", ".join(name.replace("_", " ") for name in (kept or list(dict.fromkeys(set_here)))[:most]) or "this cell"
+
+
+def mend_labels(text: str) -> str:
+    """Let toggles and the search button be called what they show, and drop a role that misses what it asks for."""
+    text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    text = re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1", text)
+    return text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+
+
+def wrap_tables(body: str) -> str:
+    """Put every table into a box that scrolls where it must; name each cell of a table that stacks on a phone.
+
+    A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
+    its column's heading (``data-label``) before its content.
+    """
+    return _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
+
+
+def name_definitions(body: str, definitions: Mapping[str, str]) -> str:
+    """Give each reference to a term of the glossary its definition, which the page's script shows."""
+
+    def link(found: re.Match[str]) -> str:
+        text = definitions.get(found[2])
+        return f'<a class="term" href="{found[1]}#{found[2]}" data-definition="{html.escape(text)}">' if text else found[0]
+
+    return re.sub(
+        r'<a class="reference internal" href="([^"#]*)#(term-[^"]+)">(?=<span class="xref std std-term">)', link, body
+    )
+
+
+def _rename(text: str, names: set[str], edition: str) -> str:
+    for name in names:
+        text = re.sub(rf"(?<=[`<]){re.escape(name)}(?=[`>])", f"{edition}-{name}", text)
+    return text
+
+
+def _label_cells(table: str) -> str:
+    opening = table[: table.index(">")]
+    if not re.search(r'class="[^"]*\b(stack|verdicts|results)\b', opening):
+        return table
+    top, body = (table.split("<tbody", 1) + [""])[:2]
+    rows = re.findall(r"<tr\b.*?</tr>", top, re.DOTALL)
+    heads = [
+        re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<th\b.*?</th>", rows[-1] if rows else "", re.DOTALL)
+    ]
+
+    def row(found: re.Match[str]) -> str:
+        cells = re.findall(r"<t[dh]\b", found[0])
+        if len(cells) != len(heads):
+            return found[0]
+        labels = iter(heads)
+
+        def cell(opened: re.Match[str]) -> str:
+            name = next(labels)
+            return opened[0] if "data-label" in opened[0] else f'{opened[0][:-1]} data-label="{html.escape(name)}">'
+
+        return re.sub(r"<t[dh]\b[^>]*>", cell, found[0])
+
+    return f"{top}<tbody" + re.sub(r"<tr\b.*?</tr>", row, body, flags=re.DOTALL) if body else table
+
+
+_CARD = re.compile(r'(<div class="claim-card" id="claim-([a-z-]+)">.*?</details>)(?=</div>)', re.DOTALL)
+
+
+def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rates: pd.DataFrame) -> str:
+    """Add a foot to the cards of a chapter.
+
+    Parameters
+    ----------
+    body : str
+        HTML of the page.
+    page : str
+        Its place in the book, ``book/EDITION/CHAPTER``; other pages are left as they are.
+    ledgers : dict of edition to ledger
+        From :func:`emonb.book.ledger.read_ledgers`.
+    rates : DataFrame
+        From :func:`emonb.book.instrument.read_rates`.
+    """
+    place = PurePosixPath(page)
+    if len(place.parts) != 3:
+        return body
+    edition, chapter = place.parent.name, place.name
+    declared = declarations()
+
+    def foot(match: re.Match[str]) -> str:
+        claim = match[2]
+        links = {"all claims": "../index.html", "the instrument": "../instrument.html"}
+        for other, ledger in ledgers.items():
+            if other != edition and claim in ledger["claims"]:
+                links[name_place(other)] = f"../{other}/{chapter}.html#claim-{claim}"
+        linked = " · ".join(f'<a href="{target}">{text}</a>' for text, target in links.items())
+        alarms = count_alarms(rates, declared, claim)
+        return f'{match[1]}<p class="claim-alarm">{alarms}</p><p class="claim-links">{linked}</p>'
+
+    return _CARD.sub(foot, body)
+
+
+def count_alarms(rates: pd.DataFrame, declared: Declarations, claim: str) -> str:
+    r"""How often the claim's own test was wrong in simulated studies, where it was worst; empty where none was made.
+
+    >>> counts = dict.fromkeys(("yes, too small to matter", "undecided", "not tested"), 0)
+    >>> cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
+    >>> rows = [{**cell, **counts, "yes": 4, "no": 90, "n": 200}]
+    >>> rows += [{**cell, **counts, "kind": "bound", "effect": 0.2, "yes": 150, "no": 2, "n": 200}]
+    >>> from emonb.book.ledger import declarations
+    >>> print(count_alarms(pd.DataFrame(rows), declarations(), "words").replace("; ", ";\n"))
+    At worst, this test said in simulated studies: <i>yes</i> with nothing to find, 4 of 200 [0.01, 0.05];
+    no <i>yes</i> of an effect at the bound, 50 of 200 [0.19, 0.32];
+    <i>no</i> of it, 2 of 200 [0.00, 0.04].
+    """
+    errors = count_simulated(rates, declared)
+    errors = errors[errors["claim"] == claim]
+    kinds = {
+        "false alarm": "<i>yes</i> with nothing to find",
+        "miss": "no <i>yes</i> of an effect at the bound",
+        "false no": "<i>no</i> of it",
+    }
+    parts = []
+    for error, words in kinds.items():
+        mine = errors[errors["error"] == error]
+        if len(mine):
+            worst = mine.assign(rate=mine["k"] / mine["n"]).nlargest(1, "rate").iloc[0]
+            parts.append(f"{words}, {say_rate(int(worst['k']), int(worst['n']))}")
+    return f"At worst, this test said in simulated studies: {'; '.join(parts)}." if parts else ""
+
 
 INTERACTIVE = "data-interactive="
 INTERACTIVE_SCRIPTS = ("vendor/d3-7.9.0.min.js", "interactive.js")
@@ -33,7 +442,7 @@ def setup(app: Any) -> dict[str, bool]:
 def prepare_notebook(_: Any, page: str, source: list[str]) -> None:
     """Give a notebook's toggles a name, and its figures and title that of the edition."""
     if source[0].lstrip().startswith('{"') or source[0].lstrip().startswith("{\n"):
-        source[0] = json.dumps(parts.prepare_cells(json.loads(source[0]), page))
+        source[0] = json.dumps(prepare_cells(json.loads(source[0]), page))
 
 
 def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
@@ -45,10 +454,10 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
     for number, (image, name, alt) in enumerate(svg.find_pictures(body)):
         if name in origins and origins[name].is_file():
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
-    body = feet.add_feet(body, page, *_known())
-    body = parts.name_definitions(parts.wrap_tables(parts.mend_labels(body)), _glossary(app))
-    context["body"] = body.replace("</h1>", f"</h1>{head.write_byline()}", 1) if page.endswith("index") else body
-    context["metatags"] = context.get("metatags", "") + head.write_head(page, context, app.config)
+    body = add_feet(body, page, *_known())
+    body = name_definitions(wrap_tables(mend_labels(body)), _glossary(app))
+    context["body"] = body.replace("</h1>", f"</h1>{write_byline()}", 1) if page.endswith("index") else body
+    context["metatags"] = context.get("metatags", "") + write_head(page, context, app.config)
     if INTERACTIVE in body:
         for script in INTERACTIVE_SCRIPTS:
             app.add_js_file(script, loading_method="defer")
@@ -59,11 +468,11 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     if failed is not None or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
-    pages = {path: parts.mend_labels(path.read_text(encoding="utf-8")) for path in Path(app.outdir).rglob("*.html")}
+    pages = {path: mend_labels(path.read_text(encoding="utf-8")) for path in Path(app.outdir).rglob("*.html")}
     write_icons(static, pages)
     shown = "".join(pages.values())
     for path in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
-        path.write_text(parts.leave_out_pictures(path.read_text(encoding="utf-8")), encoding="utf-8")
+        path.write_text(leave_out_pictures(path.read_text(encoding="utf-8")), encoding="utf-8")
     unused = ["**/*.map", "**/*.ttf", "**/*.po", "**/*.mo", "**/*webpack-macros.html"]  # fonts are there as woff2
     for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:

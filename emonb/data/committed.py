@@ -15,7 +15,7 @@ import xarray as xr
 from safetensors.numpy import load_file, save_file
 
 from emonb.artifacts import file_digest, replacing, write_text
-from emonb.data.sweeps import arrange
+from emonb.data.tables import arrange
 from emonb.errors import ArtifactError, StudyError
 
 UNBOUND = ("tuning.tokens_per_batch", "tuning.checkpoint_every", "lesions.comparison", "lesions.measure",
@@ -188,7 +188,7 @@ def read_lesions(
 
 
 def write_moved(moved: xr.Dataset, masks: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
-    """Write accuracy and AUC under moved masks (:func:`emonb.model.moved.lesion_moved`), as many as there are."""
+    """Write accuracy and AUC under moved masks (:func:`emonb.model.silencing.lesion_moved`), as many as there are."""
     path = folder / name_files("bijections", ".", (), "")["bijections"]
     values = {name: moved[name].to_numpy() for name in ("accuracy", "auc")}
     axes = {name: moved[name].to_numpy() for name in ("attribute", "seed", "emotion")}
@@ -208,7 +208,7 @@ def read_moved(
     files: Mapping[str, Path],
     recipe: dict[str, Any],
 ) -> xr.Dataset:
-    """Read what moved masks did in the form of :func:`emonb.model.moved.lesion_moved`; errors as of :func:`read_prompts`.
+    """Read what moved masks did, as :func:`emonb.model.silencing.lesion_moved` gives it; errors of :func:`read_prompts`.
 
     There are as many bijections as were committed so far, at most those that the study wants, and none where nothing is
     committed, or it is of other masks than the study's.
@@ -242,7 +242,7 @@ def _own_masks(masks: xr.Dataset, attributes: Sequence[str], size: int) -> np.nd
 
 
 def write_dose(dose: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
-    """Write accuracy and AUC of masks at every dose, and alone (:func:`emonb.model.dose.dose_prompts`)."""
+    """Write accuracy and AUC of masks at every dose, and alone (:func:`emonb.model.silencing.dose_prompts`)."""
     path = folder / name_files("dose", ".", (), "")["dose"]
     values = {str(name): values.to_numpy() for name, values in dose.data_vars.items()}
     axes = {name: dose[name].to_numpy() for name in ("kind", "attribute", "dose", "seed")}
@@ -251,7 +251,7 @@ def write_dose(dose: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict
 
 
 def read_dose(attributes: Sequence[str], comparison: str, files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
-    """Read doses in the form of :func:`emonb.model.dose.dose_prompts`; errors as of :func:`read_prompts`."""
+    """Read doses in the form of :func:`emonb.model.silencing.dose_prompts`; errors as of :func:`read_prompts`."""
     path = files["dose"]
     note = _open(path, ".npz", recipe, ("attributes", "comparisons", "draws"), ("masks.sizes",))  # of one size, its own
     found = _load(path)
@@ -290,7 +290,7 @@ def read_activations_in_use(
 
 
 def write_centroids(centroids: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:
-    """Write mean sentence embeddings (:func:`emonb.model.centroids.embed_emotions`)."""
+    """Write mean sentence embeddings (:func:`emonb.model.reading.embed_emotions`)."""
     path = folder / name_files("centroids", ".", (), "")["centroids"]
     arrays = {name: centroids[name].to_numpy() for name in ("embedding", "comments")}
     _save(path, emotion=centroids.emotion.values.astype(str), **arrays)
@@ -298,7 +298,7 @@ def write_centroids(centroids: xr.Dataset, recipe: dict[str, Any], folder: Path,
 
 
 def read_centroids(emotions: Sequence[str], files: Mapping[str, Path], recipe: dict[str, Any]) -> xr.Dataset:
-    """Read means in the form of :func:`emonb.model.centroids.embed_emotions`; errors as of :func:`read_prompts`."""
+    """Read means in the form of :func:`emonb.model.reading.embed_emotions`; errors as of :func:`read_prompts`."""
     path = files["centroids"]
     _open(path, ".npz", recipe, ("emotions",))
     found = _load(path)

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from emonb.data.checks import advise, check_labels, numeric, read_table, read_text
+from emonb.data.tables import advise, check_labels, numeric, read_table, read_text
 from emonb.errors import LabelError
-from emonb.settings import Released
+from emonb.study import Released
 
 Prompt = tuple[str, int]  # emotion, seed
 

@@ -1,4 +1,15 @@
-"""A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
+"""A frozen masked language model, opened and tried, with prompts in front.
+
+The words head: how an encoder without a masked-language-model head says "no" or "yes" at `<mask>`.
+
+A sentence encoder has no such head, and one drawn at random would say nothing. What it does have is a place for every word
+among the sentences it embeds: the hidden state at `<mask>` is compared with the embeddings of the two verbalizer words.
+
+Checkpoints of `transformers`, from a local folder or the hub: loaded whole, drawn at random where asked, or refused.
+
+Whether a network computes here what the library computes: tried before any work is done.
+
+A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
 
 Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out
 here, because the study needs three things a library's does not give together: a prompt of its own for
@@ -9,7 +20,7 @@ Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +28,144 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emonb.data.weights import find_commit, local_folder
 from emonb.errors import LabelError, StudyError
-from emonb.model.compute import pick_device
-from emonb.model.fidelity import GIVE, check_forward
-from emonb.model.heads import make_words_head
-from emonb.model.loading import load_checkpoint
-from emonb.model.tokens import Tokenizer
-from emonb.settings import BackboneConfig
+from emonb.model.batches import Tokenizer, pick_device
+from emonb.model.grid import draw_weights
+from emonb.study import BackboneConfig
+
+
+@dataclass(frozen=True)
+class WordsHead:
+    """Logits of "no" and "yes" as products with two words' sentence embeddings; made by :func:`make_words_head`.
+
+    Parameters
+    ----------
+    words : Tensor, [2, d], float32
+        Sentence embeddings of the words, each of length 1.
+    temperature : float
+        Factor of the products: 1 / sqrt(d) would make them cosines.
+    """
+
+    words: Tensor
+    temperature: float
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """Logits [B, 2], float32 or float64, of hidden states [B, d], which are standardised first."""
+        wide = h.to(torch.promote_types(h.dtype, torch.float32))
+        x = F.layer_norm(wide, h.shape[-1:])
+        return F.linear(x, self.temperature * self.words.to(x))
+
+
+def make_words_head(model: Any, tokenizer: Tokenizer, words: tuple[str, str], temperature: float) -> WordsHead:
+    """Embed two words as sentences with the network itself (mean over tokens, length 1; Reimers & Gurevych 2019)."""
+    rows = []
+    with torch.no_grad():
+        for ids in tokenizer.encode(words, 16):
+            hidden = model(input_ids=torch.from_numpy(ids)[None]).last_hidden_state
+            rows.append(F.normalize(hidden.float().mean(1), dim=-1)[0])
+    return WordsHead(torch.stack(rows), temperature)
+
+
+def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
+    """Model (float32) and tokenizer of a checkpoint; with a words head the encoder alone.
+
+    Raises
+    ------
+    StudyError
+        A checkpoint that cannot be had, or that lacks weights: none is drawn at random unasked.
+    """
+    import transformers  # takes five seconds, and not everybody who asks for a tokenizer's type loads a model
+
+    folder, missing, plain = local_folder(config), set(), config.head == "words"
+    name, family = str(folder or config.name), transformers.AutoModel if plain else transformers.AutoModelForMaskedLM
+    try:
+        options = {} if folder else {"revision": find_commit(config)}
+        model: Any = None
+        if not config.untrained or config.random == "layers":
+            model, found = family.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
+            missing = {*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])}
+        if config.untrained:
+            model = _draw(config, family, transformers.AutoConfig.from_pretrained(name, **options), model)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise StudyError(
+            f"the backbone '{config.name}' cannot be loaded ({first}). It is taken from the hub's cache or the network, or "
+            "from a local folder with safetensors weights: give backbone.name=FOLDER"
+        ) from None
+    missing = {key for key in missing if "pooler." not in key}  # nothing here reads a pooler
+    if missing:
+        listed = ", ".join(sorted(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        other = "an encoder" if plain else "a masked language model"
+        hint = "" if plain else ", or read it without a head of its own (backbone.head=words)"
+        raise StudyError(
+            f"the checkpoint '{config.name}' lacks weights that {other} has: {listed}. They would be drawn anew at every "
+            f"load; give a checkpoint of {other}{hint}"
+        )
+    return model.float(), Tokenizer(tokenizer)
+
+
+def _draw(config: BackboneConfig, family: Any, shape: Any, trained: Any) -> Any:
+    """Draw a network at random; where the trained one is given, all under its first layer is kept.
+
+    MPNet's table of attention by distance, which all its layers share, belongs to the layers: it is drawn
+    anew with them, with ``random_std`` like every other weight.
+    """
+    if config.random_std is not None:
+        shape.initializer_range = config.random_std
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = family.from_config(shape)
+    if config.dtype == "float64":  # PyTorch's differ by 1.5e-7 between instruction sets
+        draw_weights(model, shape.initializer_range, config.seed)
+    if trained is not None:
+        model.base_model.embeddings.load_state_dict(trained.base_model.embeddings.state_dict())
+    return model
+
+
+GIVE = "give a RoBERTa-, BERT- or MPNet-like masked LM"
+
+
+def check_forward(backbone: "Backbone", positions: int) -> None:
+    """Refuse a network that gives other logits here than in the library's own forward pass, whatever it is called.
+
+    Of a network with a words head the hidden states at `<mask>` are compared.
+    One input as long as the study's longest is tried (some networks differ on long ones only), its last token padding.
+
+    Raises
+    ------
+    StudyError
+        They differ, or the network is not built so that it can be run here.
+    """
+    kind, chance = type(backbone.model).__name__, torch.Generator().manual_seed(0)
+    words, pad_id = backbone._words, backbone.tokenizer.pad_id
+    tokens = torch.randint(len(words), (1, max(3, positions - 2)), generator=chance)  # [1, T - 2]
+    tokens[tokens == pad_id] = backbone.tokenizer.mask_id
+    tokens[:, -1] = pad_id
+    prompts = words[torch.randint(len(words), (1, 1), generator=chance)]  # [1, 1, d]
+    inputs = torch.cat([words[backbone.tokenizer.mask_id].expand(1, 1, -1), prompts, words[tokens]], 1)  # [1, T, d]
+    attend = torch.ones(inputs.shape[:2])
+    attend[:, -1] = 0
+    where = torch.arange(backbone.offset, backbone.offset + inputs.shape[1])[None]
+    bare = backbone if backbone.words is None else replace(backbone, words=torch.Tensor.float)
+    try:
+        with torch.no_grad():
+            ours, _ = bare.forward(prompts, tokens)
+            whole = backbone.model(inputs_embeds=inputs, attention_mask=attend, position_ids=where)
+    except (AttributeError, TypeError, IndexError, RuntimeError, ValueError) as error:
+        what = str(error).splitlines()[0]
+        raise StudyError(f"{kind} cannot be run here ({what}): {GIVE}") from None
+    what = "logits of the verbalizer" if backbone.words is None else "hidden states"
+    every = (whole.logits if backbone.words is None else whole.last_hidden_state)[:, 0]
+    theirs = every[:, list(backbone.verbalizer)] if backbone.words is None else every
+    gap, size = float((ours - theirs).abs().max()), float(every.abs().max())
+    if not gap <= 3e-5 * size:  # float32 rounding is ten times less; NaN is refused as well
+        raise StudyError(
+            f"{kind} computes something else than is run here ({what} differ by {gap:.2g}, the largest is "
+            f"{size:.2g}): {GIVE}"
+        )
+
 
 COMMON_WORDS = 5_000
 """Words a prompt may start from: the most frequent ones (Lester et al. 2021)."""

@@ -1,7 +1,16 @@
-"""Chapter "lesions": every mask with every prompt on every comment of its task, in bounded memory, resumable.
+"""Prompts tried with neurons silenced: masks, doses, moved masks.
+
+Chapter "lesions": every mask with every prompt on every comment of its task, in bounded memory, resumable.
 
 Rows of a batch have prompts of their own and share a mask, whose neurons are cut out of the network: what is silent costs
 nothing. Masks are taken a few at a time: a group is the unit that a machine reads, and a finished one is kept.
+
+Beyond silencing: a mask's neurons at other strengths (dose), and alone in the network (sufficiency).
+
+The masks of all attributes moved together by random bijections of the network's neurons, and lesioned like the others.
+
+What attributes' masks are as sets stays: their sizes and overlaps. So the masks themselves are one more draw of what is
+lesioned here, if which neurons they hold tells nothing.
 """
 
 from collections.abc import Sequence
@@ -15,13 +24,13 @@ import torch
 import xarray as xr
 from scipy.stats import rankdata
 
-from emonb.data.goemotions import make_tasks
-from emonb.data.sweeps import arrange
+from emonb.data.comments import make_tasks
+from emonb.data.tables import arrange
 from emonb.model.backbone import Backbone, Remainder, open_backbone
-from emonb.model.compute import Budget, Rows, describe, limit_threads, run_halving
+from emonb.model.batches import Budget, Rows, describe, limit_threads, run_halving
 from emonb.model.reading import flatten_prompts, prompt_keys, read_comments
-from emonb.settings import BackboneConfig, LesionPlan, Tuning
-from emonb.units import MASKS_A_PART, Arrays, InTurn, Make, Work, name_groups
+from emonb.study import BackboneConfig, LesionPlan, Tuning
+from emonb.units import MASKS_A_PART, Arrays, InTurn, Make, Work, name_blocks, name_groups
 
 
 def lesion_prompts(
@@ -71,7 +80,7 @@ def lesion_prompts(
     Returns
     -------
     Dataset
-        As :func:`emonb.data.sweeps.arrange` puts it.
+        As :func:`emonb.data.tables.arrange` puts it.
     """
     work = work or InTurn()
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
@@ -288,3 +297,157 @@ def area_under_curve(margin: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return np.full(len(margin), 0.5)
     ranks = rankdata(margin, axis=1)
     return (ranks[:, labels].sum(1) - n_yes * (n_yes + 1) / 2) / (n_yes * n_no)
+
+
+DOSES = (0.0, 0.5, 1.0, 1.5, 2.0)
+"""What neurons after the activation function are multiplied by: silenced, half, intact, one and a half times, twice."""
+
+
+def dose_prompts(
+    prompts: xr.Dataset,
+    masks: xr.Dataset,
+    comments: pd.DataFrame,
+    backbone: BackboneConfig,
+    layers: int,
+    neurons: int,
+    seeds: Sequence[int],
+    size: int,
+    lesions: LesionPlan,
+    tuning: Tuning,
+    work: Work | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Accuracy and AUC of prompts with a mask's neurons at every dose, and with all other FFN neurons silenced.
+
+    Parameters
+    ----------
+    prompts, masks, comments, backbone, layers, neurons, seeds, lesions, tuning, work, device, threads, progress
+        As of :func:`emonb.model.silencing.lesion_prompts`; the first selective mask and the first of the plan's comparison
+        for every attribute. Other values are never put in place: the plan's ablation is not asked for.
+    size : int
+        Of the masks.
+
+    Returns
+    -------
+    Dataset
+        ``accuracy`` and ``auc`` (mask, dose, seed, emotion); ``only_accuracy`` and ``only_auc`` (mask, seed, emotion) with
+        nothing but the mask's neurons; ``kind`` and ``attribute`` along ``mask``.
+    """
+    work = work or InTurn()
+    mine = (masks["size"] == size) & (masks.draw == 0) & masks.kind.isin(["selective", lesions.comparison])
+    picked, tested = masks.silenced[mine.values], prompts.prompt.sel(seed=list(seeds))
+
+    def begin() -> Make:
+        positions = 1 + prompts.sizes["position"] + tuning.max_length
+        opened = open_backbone(backbone, layers, neurons, positions, device)
+        tasks = make_tasks(
+            comments, tested.emotion.values.tolist(), seeds, lesions.split, tuning.negatives, lesions.examples
+        )
+        rows = [tasks[key] for key in prompt_keys(tested)]
+        budget = Budget(2 * tuning.tokens_per_batch, work.halve)
+        encoded = Rows(rows, list(comments["text"]), opened.tokenizer, tuning.max_length)
+        sweep = Sweep(opened, tested, picked, encoded, budget, None)
+
+        def make(group: slice, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
+            margins = []
+            with torch.no_grad():
+                for mask in sweep.masks[group].to(opened.device):
+                    margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
+                    margins.append(sweep.read(opened.cut(~mask)))
+            return sweep.score(np.stack(margins)), describe(opened.device, budget, opened.dtype)
+
+        return make
+
+    with limit_threads(threads):
+        parts = work.each(name_blocks(picked.sizes["mask"], MASKS_A_PART), begin, progress)
+    arrays: dict[str, Any] = {}
+    for name in ("accuracy", "auc"):
+        every = np.concatenate([part[name] for part in parts])  # [mask and dose, prompt]
+        every = every.reshape(-1, len(DOSES) + 1, tested.sizes["seed"], tested.sizes["emotion"])
+        arrays[name] = (("mask", "dose", "seed", "emotion"), every[:, :-1])
+        arrays[f"only_{name}"] = (("mask", "seed", "emotion"), every[:, -1])
+    labels = {name: ("mask", picked[name].values) for name in ("kind", "attribute")}
+    axes = {"dose": list(DOSES), "seed": tested.seed.values, "emotion": tested.emotion.values}
+    return xr.Dataset(arrays, {**axes, **labels}, {"split": lesions.split, "size": size})
+
+
+def lesion_moved(
+    prompts: xr.Dataset,
+    masks: xr.Dataset,
+    comments: pd.DataFrame,
+    backbone: BackboneConfig,
+    layers: int,
+    neurons: int,
+    seeds: Sequence[int],
+    size: int,
+    bijections: int,
+    within_layers: bool,
+    lesions: LesionPlan,
+    tuning: Tuning,
+    work: Work | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Accuracy and AUC of prompts under attributes' masks of one size, moved together by random bijections of neurons.
+
+    Parameters
+    ----------
+    prompts, masks, comments, backbone, layers, neurons, seeds, lesions, tuning, work, device, threads, progress
+        As of :func:`emonb.model.silencing.lesion_prompts`. A unit is a bijection with the masks of all attributes.
+    size : int
+        Of the masks.
+    bijections : int
+        How many; 0 for none. Each depends on its own number and the plan's seed, so that more hold fewer.
+    within_layers : bool
+        Every neuron stays in its layer.
+
+    Returns
+    -------
+    Dataset
+        ``accuracy`` and ``auc`` (bijection, attribute, seed, emotion); NaN for an attribute without a mask.
+    """
+    work = work or InTurn()
+    chosen = (masks.kind == "selective") & (masks["size"] == size)
+    own, tested = masks.silenced[chosen.values], prompts.prompt.sel(seed=list(seeds))
+    n = own.sizes["mask"]
+
+    def begin() -> Make:
+        opened = open_backbone(backbone, layers, neurons, 1 + prompts.sizes["position"] + tuning.max_length, device)
+        moved = [move_masks(own, number, within_layers, lesions.seed) for number in range(bijections)]
+        return open_sweep(opened, tested, xr.concat(moved, "mask"), comments, lesions, tuning, work.halve).make
+
+    with limit_threads(threads):
+        parts = work.each(name_blocks(bijections * n, n), begin, progress) if bijections else []
+    axes = {"bijection": np.arange(len(parts)), "attribute": own.attribute.values}
+    axes |= {"seed": tested.seed.values, "emotion": tested.emotion.values}
+    shape, silences = tuple(len(values) for values in axes.values()), own.any(("layer", "neuron")).values
+    swept = xr.Dataset(coords=axes)
+    for name in ("accuracy", "auc"):
+        every = np.array([part[name] for part in parts]).reshape(shape)
+        swept[name] = tuple(axes), np.where(silences[:, None, None], every, np.nan)
+    about = {"ablation": lesions.ablation, "split": lesions.split, "size": size, "within_layers": int(within_layers)}
+    return swept.assign_attrs(about)
+
+
+def move_masks(masks: xr.DataArray, number: int, within_layers: bool, seed: int) -> xr.DataArray:
+    """Move masks together by one random bijection of neurons; they keep their sizes and overlaps.
+
+    Parameters
+    ----------
+    masks : DataArray of bool, dims (mask, layer, neuron)
+    number : int
+        Of the bijection; it and the seed draw it.
+    within_layers : bool
+        Every neuron stays in its layer, and so each mask keeps its number of neurons a layer.
+    seed : int
+    """
+    rng = np.random.default_rng([seed, number, *b"moved"])
+    values = masks.transpose("mask", "layer", "neuron").to_numpy()
+    if within_layers:
+        moved = np.stack([layer[:, rng.permutation(values.shape[2])] for layer in values.swapaxes(0, 1)], axis=1)
+    else:
+        moved = values.reshape(len(values), -1)[:, rng.permutation(values[0].size)].reshape(values.shape)
+    return masks.transpose("mask", "layer", "neuron").copy(data=moved)

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from emonb.artifacts import replacing
-from emonb.data.goemotions import Task, draw_order, make_tasks
+from emonb.data.comments import Task, draw_order, make_tasks
 from emonb.model.backbone import Backbone, Known, open_backbone
-from emonb.model.compute import (
+from emonb.model.batches import (
     Budget,
     Rows,
     describe,
@@ -31,7 +31,7 @@ from emonb.model.compute import (
     split_by_length,
 )
 from emonb.model.grid import snap, step_adamw
-from emonb.settings import BackboneConfig, Tuning
+from emonb.study import BackboneConfig, Tuning
 from emonb.units import Arrays, InTurn, Make, Work
 
 Key = tuple[str, int]  # emotion, seed
@@ -56,7 +56,7 @@ def tune_prompts(
     Parameters
     ----------
     comments : DataFrame
-        From :func:`emonb.data.goemotions.read_goemotions`.
+        From :func:`emonb.data.comments.read_goemotions`.
     backbone : BackboneConfig
     emotions, seeds : sequence
         One prompt for each of both.

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emonb import __version__, artifacts
 from emonb.errors import ArtifactError, StudyError
 from emonb.paths import book_dir
-from emonb.run.given import File, Files
-from emonb.run.stages import stage_of, stages_of
+from emonb.run.stages import File, Files, stage_of, stages_of
 
 if TYPE_CHECKING:
     from emonb.run.runs import Run

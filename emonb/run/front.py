@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 
 from emonb import artifacts
-from emonb.book import codecheck, pages
-from emonb.book.ledgers import declarations, read_ledgers
+from emonb.book import pages, site
+from emonb.book.ledger import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import book_dir, chapters_dir, data_dir, in_checkout, runs_dir
 from emonb.run import notebooks
@@ -45,7 +45,7 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     text = readme.read_text(encoding="utf-8")
     made = {
         readme: pages.refresh_readme(text, declarations(), read_ledgers()),
-        manifest: codecheck.write_manifest(declarations(), read_ledgers()),
+        manifest: site.write_manifest(declarations(), read_ledgers()),
     }
     for path, fresh in made.items():
         if path.is_file() and path.read_text(encoding="utf-8") == fresh:
@@ -106,7 +106,7 @@ def _key(page: str) -> str:
         measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
         committed=[artifacts.file_digest(path) for path in sorted(data_dir().glob("*/*.json"))],
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
-        code=package_digest(),
+        code=[*package_digest(), *map(artifacts.file_digest, sorted(book_dir().parent.glob("instrument/*.py")))],
     )
 
 

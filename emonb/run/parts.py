@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
-from emonb.run.given import Need
-from emonb.run.stages import stage_of
+from emonb.run.stages import Need, stage_of
 from emonb.units import Arrays, Make
 
 if TYPE_CHECKING:

@@ -14,15 +14,13 @@ from emonb.book import saying
 from emonb.book.cards import read_verdict
 from emonb.book.ledger import Ledger, judge_claim
 from emonb.book.tables import Text
-from emonb.data import checkpoints, sources, weights
+from emonb.data import sources, weights
 from emonb.errors import ArtifactError, StudyError
 from emonb.paths import data_dir, runs_dir
-from emonb.run.given import Need, Unkeyed, Work
 from emonb.run.notebooks import check_injected
 from emonb.run.parts import Parts, parts_of
-from emonb.run.stages import LIVE, stage_of
-from emonb.settings import BackboneConfig
-from emonb.study import Study, list_studies, load_study, parse_text
+from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
+from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
 log = logging.getLogger("emonb")
@@ -144,10 +142,14 @@ class Run:
             store.check()
             self.note()
         if stage.units is not None and parts is None:
-            parts = parts_of(self, name)
+            parts = self.parts(name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
         made = stage.function()(**given)
         return made if parts is None else made.assign_attrs(parts.attributes)
+
+    def parts(self, name: str) -> Parts:
+        """Parts of a result, made here where they are missing (:mod:`emonb.run.parts`)."""
+        return parts_of(self, name)
 
     def store(self, name: str, made: Any) -> Any:
         """Write a result, remove its parts, and read it back."""
@@ -212,7 +214,7 @@ class Run:
         """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
         settings = self.study.backbone
         assert settings is not None
-        names = [settings.name] if planted.is_planted(settings.name) else checkpoints.registry_files(settings)
+        names = [settings.name] if planted.is_planted(settings.name) else weights.registry_files(settings)
         if not names:
             return settings
         path = self.fetch(names)[names[0]]
@@ -222,7 +224,7 @@ class Run:
         """Hash of the backbone's checkpoint and tokenizer."""
         settings = self.study.backbone
         assert settings is not None
-        return self.fingerprint(settings.name) if planted.is_planted(settings.name) else checkpoints.fingerprint(settings)
+        return self.fingerprint(settings.name) if planted.is_planted(settings.name) else weights.fingerprint(settings)
 
     def _file(self, name: str) -> Path:
         return store.result(name, self.key(name))

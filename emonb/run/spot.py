@@ -42,7 +42,7 @@ import xarray as xr
 from emonb.errors import StudyError
 from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, stage_of
-from emonb.settings import BackboneConfig
+from emonb.study import BackboneConfig
 
 LOSS, LEARNED, NEAREST, CHOSEN, UNDER_MASK = 0.01, 0.65, 0.75, 0.03, 0.01
 Row = dict[str, Any]
@@ -65,7 +65,7 @@ def spot_check(run: Run, prompts: int, masks: int, seed: int, log: Callable[[str
     Returns
     -------
     list of dict
-        ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``; for :func:`emonb.book.ledgers.describe_row`.
+        ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``; for :func:`emonb.book.ledger.describe_row`.
 
     Raises
     ------
@@ -86,8 +86,7 @@ def spot_check(run: Run, prompts: int, masks: int, seed: int, log: Callable[[str
 
 def choose_format(run: Run) -> BackboneConfig:
     """Settings of a study's backbone, with float32 in place of a bfloat16 that would be emulated."""
-    from emonb.model.compute import pick_device
-    from emonb.model.processor import multiplies_bfloat16
+    from emonb.model.batches import multiplies_bfloat16, pick_device
 
     backbone = run.backbone()
     on_cpu = pick_device(run.study.device).type == "cpu"
@@ -166,7 +165,7 @@ def _check_lesions(
 
 def count_comments(run: Run, emotion: str, seed: int, split: str = "dev", examples: int | None = None) -> int:
     """Comments that an accuracy is taken on."""
-    from emonb.data.goemotions import make_task
+    from emonb.data.comments import make_task
 
     most = examples if split != "dev" else run.study.tuning.examples
     return len(make_task(run.load("comments"), emotion, seed, split, run.study.tuning.negatives, most).rows)

@@ -1,13 +1,183 @@
-"""The stages of a study, by name of the result each makes."""
+"""The stages of a study: what makes each result, and what it is given.
+
+A stage: the function that makes a result, and where each of the function's arguments comes from.
+
+The key of a result hashes these arguments and the function's code, and nothing else can reach the function: what is in no
+key (device, threads, a progress bar, a folder for unfinished parts) is declared as such.
+
+The stages of a study, by name of the result each makes.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from emonb.data import checkpoints, sources
+from pydantic import BaseModel
+
+from emonb import artifacts
+from emonb.data import sources, weights
 from emonb.errors import StudyError
-from emonb.run.given import Field, File, Files, Given, Need, Part, Recipe, Stage, Unkeyed, Weights, Work
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
+
+if TYPE_CHECKING:
+    from emonb.run.runs import Run
+
+
+class Field(NamedTuple):
+    """A field (or property) of the study, by its dotted name."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """Value as the study has it."""
+        return attrgetter(self.name)(run.study)
+
+    def key(self, run: "Run") -> Any:
+        """The value, as JSON has it."""
+        value = self.get(run)
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+class Need(NamedTuple):
+    """The result of another stage."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """The result, made first if it is missing."""
+        return run.load(self.name)
+
+    def key(self, run: "Run") -> str:
+        """The result's own key."""
+        return run.key(self.name)
+
+
+class Part(NamedTuple):
+    """A variable of another stage's result, at some of its labels."""
+
+    name: str
+    variable: str
+    labels: Mapping[str, Any]
+
+    def get(self, run: "Run") -> Any:
+        """The variable; its result is made first if it is missing."""
+        return run.load(self.name)[self.variable].sel(self.labels)
+
+    def key(self, run: "Run") -> Any:
+        """The result's own key, and the labels."""
+        return [run.key(self.name), self.variable, dict(self.labels)]
+
+
+class Files(NamedTuple):
+    """Files the study names, by any label: fetched, planted or the re-runner's own."""
+
+    names: Callable[[Study], Mapping[Any, str]]
+
+    def get(self, run: "Run") -> dict[Any, Any]:
+        """Local path of each."""
+        names = self.names(run.study)
+        paths = run.fetch(list(names.values()))
+        return {label: paths[name] for label, name in names.items()}
+
+    def key(self, run: "Run") -> dict[str, str]:
+        """Hash of each one's content."""
+        return {str(label): run.fingerprint(name) for label, name in self.names(run.study).items()}
+
+
+class File(NamedTuple):
+    """One file the study names."""
+
+    name: Callable[[Study], str]
+
+    def get(self, run: "Run") -> Any:
+        """Its local path."""
+        return run.fetch([self.name(run.study)])[self.name(run.study)]
+
+    def key(self, run: "Run") -> str:
+        """Hash of its content."""
+        return run.fingerprint(self.name(run.study))
+
+
+class Weights(NamedTuple):
+    """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
+
+    def get(self, run: "Run") -> Any:
+        """Settings whose ``name`` can be loaded."""
+        return run.backbone()
+
+    def key(self, run: "Run") -> dict[str, Any]:
+        """Settings, and a hash of the checkpoint's content in place of where it lies."""
+        assert run.study.backbone is not None  # the study's validation requires it for computed stages
+        settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
+        return {**settings, "content": run.fingerprint_backbone()}
+
+
+class Recipe(NamedTuple):
+    """The settings by which a stage is computed live, those of what it needs included: what made a committed result."""
+
+    stage: str
+
+    def get(self, run: "Run") -> dict[str, Any]:
+        """Settings by argument of the stage, without its code."""
+        return run.recipe(self.stage)
+
+    def key(self, run: "Run") -> dict[str, Any]:
+        """The same."""
+        return run.recipe(self.stage)
+
+
+class Unkeyed(NamedTuple):
+    """How the work is done, which is in no key: the same result up to rounding, however it is done."""
+
+    name: str
+
+    def get(self, run: "Run") -> Any:
+        """``device``, ``threads`` of the study, or ``progress`` of the run."""
+        return run.progress if self.name == "progress" else getattr(run.study, self.name)
+
+
+class Work(NamedTuple):
+    """Where the units of a stage are made and kept (:mod:`emonb.run.parts`); in no key, for its folder's name holds one."""
+
+    stage: str
+
+    def get(self, run: "Run") -> Any:
+        """Parts that are made here where they are missing."""
+        return run.parts(self.stage)
+
+
+Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
+
+    ``units`` names the parts it can be made in, without loading anything.
+    """
+
+    make: str
+    given: Mapping[str, Given]
+    stored: bool = True
+    units: Callable[[Study], list[str]] | None = None
+
+    @property
+    def module(self) -> str:
+        """Full name of the module in which the function lives, whose code is in the key."""
+        return f"emonb.{self.make.rpartition('.')[0]}"
+
+    def function(self) -> Callable[..., Any]:
+        """Import the function."""
+        found: Callable[..., Any] = getattr(import_module(self.module), self.make.rpartition(".")[2])
+        return found
+
+    def key(self, run: "Run") -> str:
+        """Hash of all that makes the result: arguments and code."""
+        keyed = {name: given.key(run) for name, given in self.given.items() if not isinstance(given, Unkeyed | Work)}
+        return artifacts.make_key(make=self.make, code=artifacts.code_digest(self.module), given=keyed)
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -60,11 +230,11 @@ PROGRESS = Unkeyed("progress")
 
 STAGES: dict[str, Stage] = {
     "humans": Stage(
-        "data.humans.read_humans",
+        "data.people.read_humans",
         {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.files())},
     ),
     "people": Stage(
-        "data.ratings.read_ratings",
+        "data.people.read_ratings",
         {
             "humans": HUMANS,
             "files": Files(lambda study: study.humans.rating_files()),
@@ -72,7 +242,7 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "comments": Stage(
-        "data.goemotions.read_goemotions",
+        "data.comments.read_goemotions",
         {"emotions": EMOTIONS, "labels": Field("corpus.labels"), "files": Files(_corpus)},
         stored=False,  # other people's texts stay where they were fetched to
     ),
@@ -91,7 +261,7 @@ STAGES: dict[str, Stage] = {
     ),
     "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
     "neuron_rdms": Stage("analysis.rdm.rank_halves", BOTH),
-    "searchlight": Stage("analysis.attributes.search_neurons", RANKS),
+    "searchlight": Stage("analysis.neurons.search_neurons", RANKS),
     "searchlight_null": Stage(
         "analysis.neurons.find_neurons",
         {
@@ -106,16 +276,15 @@ STAGES: dict[str, Stage] = {
         {
             **RANKS,
             "rotations": Field("inference.rotations"),
-            "moments": Field("inference.searchlight_moments"),
             "seed": Field("inference.seed"),
             "progress": PROGRESS,
         },
     ),
     "word_rdms": Stage(
-        "analysis.vocabulary.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+        "analysis.words.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
     ),
     "word_halves": Stage(
-        "analysis.vocabulary.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
+        "analysis.words.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
     ),
     "published_ranks": Stage(
         "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
@@ -133,13 +302,13 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "specifications": Stage(
-        "analysis.specifications.specify_claims",
+        "analysis.choices.specify_claims",
         {
             **BOTH,
             **{name: Need(name) for name in ("rdms", "lesions")},
             "light": Need("searchlight"),
             "ranks": Part("neuron_rdms", "rank", {}),
-            **{"words": Need("word_rdms"), "own": Need("own_neurons")},
+            **{"words": Need("word_rdms"), "halves": Need("word_halves"), "own": Need("own_neurons")},
             "choosing_seeds": Field("choosing_seeds"),
             "sizes": SIZES,
             "seed": Field("inference.seed"),
@@ -169,7 +338,7 @@ LIVE: dict[str, Stage] = {
         {"prompts": PROMPTS, "comments": COMMENTS, "examples": Field("lesions.examples"), "tuning": TUNING, **LIVE_NETWORK},
     ),
     "centroids": Stage(
-        "model.centroids.embed_emotions",
+        "model.reading.embed_emotions",
         {"comments": COMMENTS, "emotions": EMOTIONS, "tuning": TUNING, **OPENED},
     ),
     "masks": Stage(
@@ -201,7 +370,7 @@ LIVE: dict[str, Stage] = {
         units=_groups,
     ),
     "bijections": Stage(
-        "model.moved.lesion_moved",
+        "model.silencing.lesion_moved",
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
@@ -219,7 +388,7 @@ LIVE: dict[str, Stage] = {
         units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
     ),
     "dose": Stage(
-        "model.dose.dose_prompts",
+        "model.silencing.dose_prompts",
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
@@ -371,5 +540,5 @@ def _named(study: Study) -> list[str]:
             elif isinstance(given, File):
                 names[given.name(study)] = None
             elif isinstance(given, Weights) and study.backbone is not None:
-                names |= dict.fromkeys(checkpoints.registry_files(study.backbone))
+                names |= dict.fromkeys(weights.registry_files(study.backbone))
     return list(names)

@@ -58,7 +58,7 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
     """
     folder = folder_of(study, name)
     if name == BACKBONE:
-        from emonb.model.compute import limit_threads
+        from emonb.model.batches import limit_threads
         from emonb.world.network import train_backbone
 
         checkpoint = folder.with_name(f"{folder.name}.safetensors")  # its name holds the hash of all that matters

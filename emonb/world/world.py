@@ -1,4 +1,8 @@
-"""The planted world: emotions with known attribute levels, texts that voice them, people who judge them.
+"""A planted world: its words, emotions, people and comments.
+
+The words of the planted world: cue words of every attribute, speakers, clauses (``data/world.yml``).
+
+The planted world: emotions with known attribute levels, texts that voice them, people who judge them.
 
 Everything a real study reads comes out in the same files: comments with labels, order of the emotions, judgments of
 pairs, attribute scores and RDMs, raters' agreement. What is true in the world (:class:`Truth`) goes to
@@ -7,17 +11,82 @@ the claims ledger and nowhere else.
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.stats
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emonb.analysis.rdm import pair_index
 from emonb.artifacts import write_text
-from emonb.settings import WorldPlan
-from emonb.world.words import Lexicon, read_lexicon
+from emonb.errors import StudyError
+from emonb.paths import data_dir
+from emonb.study import WorldPlan
+
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Cues(BaseModel):
+    """Words that voice a high and a low level of an attribute; as many of each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    high: Words
+    low: Words
+
+
+class Lexicon(BaseModel):
+    """All words of the world."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    emotions: Words
+    attributes: dict[str, Cues]
+    speakers: Words
+    verdict: tuple[str, str]
+    clauses: Words
+
+    @model_validator(mode="after")
+    def _no_word_twice(self) -> "Lexicon":
+        words = list(self.vocabulary())
+        twice = sorted({word for word in words if words.count(word) > 1})
+        if twice:
+            raise ValueError(f"words with two meanings: {', '.join(twice)}")
+        if len({len(pole) for cues in self.attributes.values() for pole in (cues.high, cues.low)}) != 1:
+            raise ValueError("every attribute needs as many high as low cue words")
+        return self
+
+    def cues(self, attribute: str) -> tuple[Words, Words]:
+        """Low and high cue words of an attribute.
+
+        Raises
+        ------
+        StudyError
+            The attribute has no cue words.
+        """
+        if attribute not in self.attributes:
+            known = ", ".join(self.attributes)
+            raise StudyError(f"the planted world has no words for the attribute '{attribute}'; known: {known}")
+        return self.attributes[attribute].low, self.attributes[attribute].high
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every word of the world, each once: verdicts, speakers, cue words, the clauses' own words."""
+        cues = [word for c in self.attributes.values() for word in (*c.low, *c.high)]
+        other = dict.fromkeys(word for clause in self.clauses for word in clause.split() if word != "*")
+        return (*self.verdict, *self.speakers, *cues, *other)
+
+
+@cache
+def read_lexicon() -> Lexicon:
+    """Read and check ``data/world.yml``."""
+    path = data_dir() / "world.yml"
+    try:
+        return Lexicon.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise StudyError(f"{path}: {error}") from None
+
 
 SPLITS = ("train", "dev", "test")
 FILES = ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "agreement", *SPLITS)

@@ -1,0 +1,147 @@
+"""Tables read, checked against the study's names, and arranged.
+
+Labels over positions: every table read from outside is checked against the study's names before it is used.
+
+Nothing of a file's content but its labels appears in a message: a cell may hold what somebody wrote.
+
+Lesion sweeps, mask by mask, in the form of the released lesions.
+"""
+
+import codecs
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from emonb.errors import LabelError
+from emonb.paths import cache_dir, mirror_dir
+
+
+def check_labels(found: Iterable[object], expected: Iterable[object], what: str, where: object) -> None:
+    """Raise unless both sets of labels are the same (order is free, duplicates are not).
+
+    Raises
+    ------
+    LabelError
+        Names what is missing, what is unknown and what occurs twice.
+
+    Examples
+    --------
+    >>> check_labels(["joy", "fear"], ["fear", "joy"], "emotions", "scores.csv")
+    >>> check_labels(["joy", "love"], ["fear", "joy"], "emotions", "scores.csv")
+    Traceback (most recent call last):
+    emonb.errors.LabelError: scores.csv: emotions do not match the study: missing fear; unknown love (expected 2, ...
+    """
+    found, expected = list(found), list(expected)
+    twice = sorted({str(label) for label in found if found.count(label) > 1})
+    missing = [str(label) for label in expected if label not in found]
+    unknown = [str(label) for label in found if label not in expected]
+    problems = [
+        f"{problem} {', '.join(labels[:5])}{' ...' * (len(labels) > 5)}"
+        for problem, labels in (("missing", missing), ("unknown", unknown), ("twice", twice))
+        if labels
+    ]
+    if problems:
+        raise LabelError(
+            f"{where}: {what} do not match the study: {'; '.join(problems)} "
+            f"(expected {len(expected)}, found {len(found)}). Correct the file or the study's labels"
+        )
+
+
+def advise(path: Path) -> str:
+    """What to do about a file that cannot be used: a file of one's own is corrected, a fetched one fetched again."""
+    fetched = any(folder is not None and path.is_relative_to(folder) for folder in (mirror_dir(), cache_dir()))
+    return "fetch the file again" if fetched else "correct the file"
+
+
+def read_text(path: Path) -> str:
+    r"""Text of a file in UTF-8 (with or without a byte-order mark) or UTF-16 (with one); line ends become ``\n``.
+
+    Raises
+    ------
+    LabelError
+        Another encoding, such as Latin-1; names the line.
+    """
+    content = path.read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        wrong = f"byte 0x{content[error.start]:02x} is not {'UTF-16' if marked else 'UTF-8'}"
+        raise LabelError(f"{path}, line {line}: {wrong}; {advise(path)} (save it as UTF-8)") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = False) -> pd.DataFrame:
+    """Read a CSV, with exactly these columns (any order) if given; its index are the lines of the file.
+
+    ``blank`` says that the file is padded with empty rows and columns, which are dropped.
+
+    Raises
+    ------
+    LabelError
+        A file that is no CSV, a column that is missing or unknown.
+    """
+    text = read_text(path)
+    try:
+        table = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()][1:]
+    if len(lines) == len(table):  # it is not where a cell holds a line end
+        table.index = pd.Index(lines)
+    if blank:
+        table = table.dropna(axis=0, how="all").dropna(axis=1, how="all")
+    if columns is not None:
+        check_labels(table.columns, columns, "columns", path)
+        table = table[list(columns)]
+    return table
+
+
+def numeric(table: pd.DataFrame, path: Path, missing: bool = False) -> np.ndarray:
+    """Values of a table as float64; an empty cell is NaN where some may be ``missing``.
+
+    Raises
+    ------
+    LabelError
+        A cell that is text, not finite, or empty where it may not be; names its line and column.
+    """
+    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    bad = np.argwhere(~np.isfinite(values) & ~(missing & table.isna().to_numpy()))
+    if len(bad):
+        line, column = table.index[bad[0][0]], table.columns[bad[0][1]]
+        raise LabelError(
+            f"{path}, line {line}, column {column}: the cell is not a finite number "
+            f"({len(bad)} of {values.size} are not); {advise(path)}"
+        )
+    return values
+
+
+def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) -> xr.Dataset:
+    """Put a sweep in the form of the released lesions, and keep every mask.
+
+    Returns
+    -------
+    Dataset
+        ``accuracy`` and ``auc`` (kind, attribute, size, seed, emotion), averaged over draws; ``mask_accuracy`` and
+        ``mask_auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion).
+    """
+    labels = {"kind": list(dict.fromkeys(swept.kind.values.tolist())), "attribute": list(attributes), "size": list(sizes)}
+    shape = tuple(len(v) for v in labels.values())
+    out: dict[str, Any] = {}
+    for name in ("accuracy", "auc"):
+        values = np.full((*shape, swept.sizes["seed"], swept.sizes["emotion"]), np.nan)
+        for at in np.ndindex(shape):
+            kind, attribute, size = (names[k] for names, k in zip(labels.values(), at, strict=True))
+            here = (swept.kind == kind) & (swept.attribute == attribute) & (swept["size"] == size)
+            values[at] = swept[name].values[here.values].mean(0)
+        out[name] = ((*labels, "seed", "emotion"), values)
+        out[f"mask_{name}"] = (("mask", "seed", "emotion"), swept[name].values)
+    renamed = {f"mask_{name}": ("mask", swept[name].values) for name in ("kind", "attribute", "size", "draw")}
+    coords = {**labels, "seed": swept.seed.values, "emotion": swept.emotion.values, **renamed}
+    return xr.Dataset({**out, "baseline": swept.baseline, "baseline_auc": swept.baseline_auc}, coords=coords)

@@ -1,0 +1,1 @@
+"""The instrument tried: simulated studies and planted worlds whose answer is known, judged by the published rule."""

@@ -1,0 +1,87 @@
+"""Figures show what they are given, in the corner cases too."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import xarray as xr
+
+from emonb.analysis import prompts
+from emonb.analysis.prompts import CHANCE, mean_accuracy, not_learned
+from emonb.book import figures
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_quantile_bands_have_an_area_and_their_edges(layers: int) -> None:
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    values = pd.DataFrame(np.sort(np.random.default_rng(0).normal(size=(layers, 5)), axis=1), range(1, layers + 1), levels)
+    ax = figures.draw_quantiles(values, "activation").axes[0]
+    assert len(ax.collections) == 2
+    for band, (low, high) in zip(ax.collections, ((0.05, 0.95), (0.25, 0.75)), strict=True):
+        corners = band.get_paths()[0].vertices
+        assert np.ptp(corners[:, 0]) > 0.5
+        assert corners[:, 1].min() == pytest.approx(values[low].min())
+        assert corners[:, 1].max() == pytest.approx(values[high].max())
+    assert list(ax.get_xticks()) == list(range(1, layers + 1))
+
+
+def test_a_share_is_coloured_from_zero_and_a_difference_around_its_centre() -> None:
+    share = xr.DataArray(
+        np.full((2, 1), 100.0), dims=("attribute", "layer"), coords={"attribute": ["a", "b"], "layer": [1]}
+    )
+    colours = figures.draw_matrix(share, "share (%)", digits=0).axes[0].collections[0]
+    assert colours.get_clim() == (0, 100)
+    drop = xr.DataArray([[-1.0, 3.0]], dims=("attribute", "size"), coords={"attribute": ["a"], "size": [1, 2]})
+    colours = figures.draw_matrix(drop, "drop", centre=0).axes[0].collections[0]
+    middle, low, high = (colours.cmap(colours.norm(value))[:3] for value in (0.0, -1.0, 3.0))
+    assert min(middle) > 0.9 and low[2] > low[0] and high[0] > high[2]  # white; bluish below, reddish above
+
+
+def test_names_cover_neither_each_other_nor_their_points_and_every_picture_is_the_same() -> None:
+    rng = np.random.default_rng(3)
+    names = [f"emotion {k}" for k in range(12)]
+    coords = {"emotion": names}
+    x, y = (xr.DataArray(rng.normal(size=12), dims="emotion", coords=coords) for _ in range(2))
+    first, second = (figures.draw_scatter(x, y, "emotion", "a", "b") for _ in range(2))
+    texts = [text for text in first.axes[0].texts if text.get_text()]
+    assert sorted(text.get_text() for text in texts) == sorted(names)
+    first.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in texts]
+    assert not [1 for k, box in enumerate(boxes) for other in boxes[:k] if box.overlaps(other)]
+    points = first.axes[0].transData.transform(np.column_stack([x, y]))
+    assert not [1 for box in boxes for point in points if box.contains(*point)]
+    again = [text.get_position() for text in second.axes[0].texts if text.get_text()]
+    assert again == [text.get_position() for text in texts]
+
+
+def test_every_judge_and_every_pair_is_a_dot_and_their_means_are_written() -> None:
+    with_others, two = pd.Series([0.2, 0.8, np.nan]), np.array([0.1, 0.3, 0.5])
+    ax = figures.draw_judges(with_others, two).axes[0]
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == [[0.2, 0.8], [0.1, 0.3, 0.5]]
+    assert [text.get_text() for text in ax.texts] == ["0.50", "0.30"]
+
+
+def test_prompts_that_did_not_learn_are_crossed() -> None:
+    coords = {"seed": [1, 3, 5], "emotion": ["awe", "joy"]}
+    accuracy = xr.DataArray([[0.9, 0.6], [0.8, 0.62], [0.55, 0.61]], coords)
+    failed = not_learned(accuracy)
+    assert failed.sel(emotion="awe").values.tolist() == [False, False, True] and not failed.sel(emotion="joy").any()
+    ax = figures.draw_prompts(accuracy, failed, CHANCE).axes[0]
+    crosses = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "x"])
+    dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
+    assert crosses.tolist() == [0.55] and sorted(dots) == [0.6, 0.61, 0.62, 0.8, 0.9]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["joy", "awe"]
+    mean = mean_accuracy(accuracy)
+    ends = scipy.stats.ttest_1samp(accuracy.mean("seed"), 0).confidence_interval()
+    np.testing.assert_allclose([mean.value, mean.low, mean.high], [accuracy.mean(), *ends])
+
+
+def test_shares_of_layers_are_bars_in_per_cent() -> None:
+    values = xr.DataArray(np.zeros((2, 3, 2, 4)), dims=("seed", "emotion", "layer", "neuron")).assign_coords(layer=[1, 2])
+    values = values.assign_coords(neuron=range(4))
+    values[:, :, 0, 1], values[:, :, 1, 2] = [0, 1, 2], [0, 2, 4]
+    carried = prompts.variance_carried(values)
+    assert carried[1, 1] == pytest.approx(0.2) and carried[2, 2] == pytest.approx(0.8) and carried.sum() == pytest.approx(1)
+    ax = figures.draw_layer_shares(carried.groupby("layer").sum(), "share").axes[0]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([20, 80])

@@ -1,0 +1,148 @@
+"""What makes the book one site: drawings, toggles, tables, definitions, references, the head, the printed book."""
+
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import yaml
+
+from emonb.book import figures, html, site, svg
+from emonb.book.ledger import declarations, read_ledgers
+from emonb.paths import book_dir, data_dir
+
+ROOT = data_dir().parent
+
+
+def _draw() -> str:
+    fig, ax = plt.subplots(figsize=(3, 2))
+    ax.plot([1, 2, 3], [3, 1, 2], "o-", color=figures.RANDOM)
+    ax.text(1.5, 2, "a < b & c", color="white", bbox={"facecolor": "black"})
+    ax.fill_between([1, 3], [1, 1], [2, 2], color="white")
+    plt.close(fig)
+    drawn = io.StringIO()
+    fig.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
+
+
+def test_a_drawing_is_the_same_every_time() -> None:
+    assert _draw() == _draw()
+
+
+def test_a_drawing_on_a_page_takes_the_page_s_colours_and_shares_no_id() -> None:
+    first, second = (svg.put_on_page(_draw(), prefix, 'two "lines"') for prefix in ("a-", "b-"))
+    tree = ElementTree.fromstring(first)  # well-formed
+    drawing = next(iter(tree))
+    assert drawing.get("aria-label") == 'two "lines"' and drawing.get("width") == "288"
+    assert svg.INK not in first and "#000000" not in first and "currentColor" in first
+    assert "fill: var(--page, #fff)" in first and "var(--blue, #0072b2)" in first
+    text = next(element for element in tree.iter() if element.tag.endswith("text") and element.text == "a < b & c")
+    assert "#ffffff" in text.get("style", "")  # on a dark box it stays white
+    ids = [set(re.findall(r' id="([^"]+)"', shown)) for shown in (first, second)]
+    assert ids[0] and not ids[0] & ids[1]
+    for shown, known in zip((first, second), ids, strict=True):
+        assert set(re.findall(r"url\(#([^)]+)\)", shown)) | set(re.findall(r'href="#([^"]+)"', shown)) <= known
+    assert not re.search(r"\d\.\d{3}", first)
+
+
+def _notebook() -> dict:
+    figure = {"mystnb": {"figure": {"name": "fig-x", "caption": "c"}}, "tags": ["hide-input"]}
+    return {
+        "cells": [
+            {"cell_type": "markdown", "metadata": {}, "source": "# Lesions\n\nSee {numref}`fig-x`, {numref}`as <fig-x>`."},
+            {"cell_type": "code", "metadata": figure, "source": "# masks by depth\ndraw()", "outputs": []},
+            {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "study = 1", "outputs": []},
+        ]
+    }
+
+
+def test_other_editions_have_titles_and_figures_of_their_own() -> None:
+    own, other = (site.prepare_cells(_notebook(), f"book/{name}/lesions") for name in ("published", "control"))
+    assert own["cells"][0]["source"].startswith("# Lesions\n") and "`fig-x`" in own["cells"][0]["source"]
+    assert (
+        other["cells"][0]["source"] == "# Lesions (control)\n\nSee {numref}`control-fig-x`, {numref}`as <control-fig-x>`."
+    )
+    settings = other["cells"][1]["metadata"]["mystnb"]
+    assert settings["figure"]["name"] == "control-fig-x"
+    assert settings["code_prompt_show"] == settings["code_prompt_hide"] == "Code: masks by depth"
+    assert other["cells"][2]["metadata"]["tags"] == ["parameters", "hide-input"]
+
+
+def test_cells_of_a_table_that_stacks_are_named_and_others_are_not() -> None:
+    head_, row = "<thead><tr><th>claim</th><th>met</th></tr></thead>", "<tr><td>a</td><td>yes</td></tr>"
+    stacked = site.wrap_tables(f'<table class="results">{head_}<tbody>{row}</tbody></table>')
+    assert stacked.startswith('<div class="scroll"><table class="results">')
+    assert '<td data-label="claim">a</td><td data-label="met">yes</td>' in stacked
+    plain = f'<table class="dataframe">{head_}<tbody>{row}</tbody></table>'
+    assert site.wrap_tables(plain) == f'<div class="scroll">{plain}</div>'
+
+
+def test_a_term_carries_its_definition() -> None:
+    link = '<a class="reference internal" href="../glossary.html#term-mask"><span class="xref std std-term">mask</span></a>'
+    named = site.name_definitions(link, {"term-mask": 'A "set"'})
+    assert named.startswith('<a class="term" href="../glossary.html#term-mask" data-definition="A &quot;set&quot;">')
+    assert site.name_definitions(link, {}) == link
+
+
+def test_references_have_a_doi_or_are_known_to_have_none_and_are_cited_by_a_key_that_exists() -> None:
+    text = (book_dir() / "references.bib").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"@\w+\{(\w+),(.*?)(?=\n@|\Z)", text, re.DOTALL))
+    without = {key for key, entry in entries.items() if not re.search(r"doi = \{10\.\d{4,9}/\S+\}", entry)}
+    assert without == {"kendall1970", "mantel1967", "westfall1993", "farah1994"}
+    sources = [*(book_dir() / "chapters").glob("*.md"), *book_dir().glob("*.md")]
+    for path in sources:
+        for keys in re.findall(r"\{cite:[pt]s?\}`([^`]+)`", path.read_text(encoding="utf-8")):
+            assert set(re.split(r"\s*,\s*", keys)) <= set(entries), (path.name, keys)
+
+
+def test_the_paper_s_doi_is_the_one_that_is_cited() -> None:
+    assert site.PAPER in (book_dir() / "references.bib").read_text(encoding="utf-8")
+    assert site.PAPER in (ROOT / "_config.yml").read_text(encoding="utf-8")
+    assert read_titles()[0] == site.read_citation()["paper"]
+
+
+def read_titles() -> list[str]:
+    return re.findall(r"title = \{(.*?)\}", (book_dir() / "references.bib").read_text(encoding="utf-8"))
+
+
+def test_the_manifest_names_files_that_exist() -> None:
+    text = site.write_manifest(declarations(), read_ledgers())
+    given = yaml.safe_load(text)
+    for entry in given["manifest"]:
+        assert (ROOT / entry["file"]).is_file()
+    assert (ROOT / "codecheck.yml").read_text(encoding="utf-8") == text
+
+
+def test_pages_joined_for_print_lead_to_each_other(tmp_path) -> None:
+    page = '<html><head><title>T</title><link href="s.css"></head><article class="bd-article">{}</article></html>'
+    first = '<h1 id="x">A</h1><a href="b.html#y">to b</a><a href="https://c.org#z">out</a>'
+    texts = {"a": first, "b": '<h1 id="y">B</h1><a href="a.html">a</a>'}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.html").write_text(page.format(text))
+    joined = html.join_pages([tmp_path / "a.html", tmp_path / "b.html"], tmp_path)
+    targets = set(re.findall(r'href="#([^"]+)"', joined))
+    assert targets == {"b--y", "a"} and targets <= set(re.findall(r'id="([^"]+)"', joined))
+    assert 'href="https://c.org#z"' in joined
+
+
+@pytest.mark.parametrize("name", ["book.css", "book.js", "interactive.js", "favicon.svg", "social.png"])
+def test_files_of_the_site_are_small_and_ask_for_nothing(name: str) -> None:
+    body = (book_dir() / "_static" / name).read_bytes()
+    assert len(body) < 100_000
+    assert not re.search(rb"https?://(?!www\.w3\.org/)", body)
+
+
+def test_a_card_has_a_foot_in_its_chapter_and_leads_to_the_claim_elsewhere() -> None:
+    card = '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
+    ledgers = {"published": {"claims": {"words": {}}}, "control": {"claims": {"words": {}}}, "minilm": {"claims": {}}}
+    counts = {"yes": 4, "yes, too small to matter": 0, "undecided": 187, "no": 9, "not tested": 0, "n": 200}
+    cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
+    rates = pd.DataFrame([{**cell, **counts}])
+    said = site.add_feet(card, "book/published/structure", ledgers, rates)
+    assert "4 of 200" in said and said.endswith("</p></div>") and said.count("<div") == said.count("</div>") == 1
+    links = re.findall(r'href="([^"]+)"', said)
+    assert "../control/structure.html#claim-words" in links
+    assert not [link for link in links if "minilm" in link or "published" in link]
+    assert site.add_feet(card, "book/index", ledgers, rates) == card

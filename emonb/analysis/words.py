@@ -10,6 +10,7 @@ whose training comments have no word that counts (none at all, only emoji, or wo
 or none of them have, is at no defined distance (NaN) from any other.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -188,8 +189,9 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
 
 def _left_over(sides: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """Variances and covariance [2, 2] of what covariates [k, m] leave of two sides [2, m], as shares of their variances."""
-    left = _residuals(sides, _powers(covariates))
-    return np.cov(left, bias=True) / np.outer(sides.std(1), sides.std(1))
+    basis = _span(covariates.tobytes(), covariates.shape)
+    left, spread = sides - (sides @ basis) @ basis.T, sides.std(1)
+    return left @ left.T / left.shape[1] / np.outer(spread, spread)
 
 
 def _correlation(moments: np.ndarray) -> float:
@@ -223,13 +225,23 @@ def _powers(covariates: np.ndarray) -> np.ndarray:
     return np.vstack([ranks**k for k in range(1, _DEGREE + 1)])
 
 
+@lru_cache(maxsize=2048)  # as many as a study's sets of covariates, each from halves and without every emotion
+def _span(covariates: bytes, shape: tuple[int, int]) -> np.ndarray:
+    return _basis(_powers(np.frombuffer(covariates).reshape(shape)))
+
+
 def _residuals(rows: np.ndarray, given: np.ndarray) -> np.ndarray:
     """What rows [n, m] have beyond a constant and the covariates [k, m], of which some may depend on others."""
+    basis = _basis(given)
+    return rows - (rows @ basis) @ basis.T
+
+
+def _basis(given: np.ndarray) -> np.ndarray:
+    """Orthonormal basis [m, rank] of a constant and covariates [k, m]."""
     largest = np.abs(given).max(1, keepdims=True)
     centred = (given - given.mean(1, keepdims=True)) / np.where(largest > 0, largest, 1)
     basis, size, _ = np.linalg.svd(np.vstack([np.ones(given.shape[1]), centred]).T, full_matrices=False)
-    basis = basis[:, size > 1e-10 * size[0]]
-    return rows - (rows @ basis) @ basis.T
+    return np.asarray(basis[:, size > 1e-10 * size[0]])
 
 
 def _correlate_given(rows: np.ndarray, target: np.ndarray, given: np.ndarray) -> np.ndarray:

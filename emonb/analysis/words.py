@@ -11,14 +11,12 @@ or none of them have, is at no defined distance (NaN) from any other.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 import xarray as xr
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from emonb.analysis.rdm import (
     Rdm,
@@ -429,6 +427,8 @@ def _correlate_defined(first: np.ndarray, second: np.ndarray) -> float:
 
 def _train(comments: pd.DataFrame, humans: xr.Dataset) -> tuple[list[str], scipy.sparse.csr_matrix, np.ndarray]:
     """Emotions in the order of the pairs, tf-idf [comment, word], labels [comment, emotion] as numbers."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # half a second, and most who count no words need none
+
     emotions = pair_labels(humans)
     train = comments[comments["split"] == "train"]
     try:
@@ -454,9 +454,11 @@ def _spread_rdm(vectors: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return rdm
 
 
-def _fit_balanced(words: scipy.sparse.csr_matrix, own: np.ndarray, rng: np.random.Generator) -> LogisticRegression:
+def _fit_balanced(words: scipy.sparse.csr_matrix, own: np.ndarray, rng: np.random.Generator) -> Any:
     has, lacks = np.flatnonzero(own), np.flatnonzero(own == 0)
     rows = np.r_[has, rng.choice(lacks, min(len(has), len(lacks)), replace=False)]
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(max_iter=1000).fit(words[rows], own[rows])
 
 

@@ -22,7 +22,7 @@ from emonb.analysis.neurons import search_neurons
 from emonb.analysis.own import best_p, count_attributes, find_own_neurons
 from emonb.analysis.profile import profile_test, stand_out
 from emonb.analysis.rdm import halve, order_emotions, pattern_rdm, rank_neuron_rdms
-from emonb.analysis.reliance import compare_profiles
+from emonb.analysis.reliance import draw_profiles, relate_profiles
 from emonb.analysis.statistics import Estimate
 from emonb.analysis.structure import fit_rdms
 from emonb.analysis.words import estimate_given
@@ -256,12 +256,14 @@ def plan_maps(
         known_words, noisier = (some[covariates[given]].to_dataarray("given") for some in (words, halves))
         return known(estimate_given(model, rdms.human, known_words, noisier))
 
-    def reliance(distance: str, centred: str, layers: str, seeds: str, attributes: str) -> Estimate | None:
+    @cache
+    def profiles(distance: str, centred: str, layers: str, seeds: str) -> xr.Dataset | None:
         model = read(distance, centred, layers, seeds)
-        if model is None:
-            return None
-        some = rdms.attribute_rdm.sel(attribute=kept[attributes])
-        return known(compare_profiles(model, rdms.human, some, MAP_PERMUTATIONS, seed))
+        return None if model is None else draw_profiles(model, rdms.human, rdms.attribute_rdm, MAP_PERMUTATIONS, seed)
+
+    def reliance(distance: str, centred: str, layers: str, seeds: str, attributes: str) -> Estimate | None:
+        drawn = profiles(distance, centred, layers, seeds)
+        return None if drawn is None else known(relate_profiles(drawn.sel(attribute=kept[attributes])))
 
     return {
         "structure": (choices, structure),

@@ -16,7 +16,6 @@ from scipy.cluster.hierarchy import linkage
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
-from sklearn.manifold import ClassicalMDS
 
 from emonb.analysis.compiled import njit
 from emonb.errors import LabelError
@@ -361,6 +360,8 @@ def map_emotions(rdm: np.ndarray) -> np.ndarray:
 
     The sign of each axis is fixed so that the largest coordinate is positive.
     """
+    from sklearn.manifold import ClassicalMDS  # half a second, for one figure
+
     points = ClassicalMDS(2, metric="precomputed").fit_transform(to_square(rdm))
     return points * np.sign(points[np.abs(points).argmax(0), [0, 1]])
 

@@ -40,25 +40,43 @@ def compare_profiles(
     LabelError
         RDMs of different pairs.
     """
+    return relate_profiles(draw_profiles(model, human, attributes, n_permutations, seed))
+
+
+def draw_profiles(
+    model: xr.DataArray, human: xr.DataArray, attributes: xr.DataArray, n_permutations: int, seed: int
+) -> xr.Dataset:
+    """Agreement of attributes' RDMs with the model's and the human one, of which any attributes can be compared.
+
+    Over (attribute): ``profile`` (without, side), of all emotions and without each; ``relabelled`` (permutation), of the
+    model. NaN where an RDM does not vary.
+    """
     x, y, rows = pair_values(model, human, attributes)
-    rows = rows[np.ptp(rows, axis=1) > 0]
-    if not (np.ptp(x) and np.ptp(y) and len(rows) > 1):
+    both, n = np.stack([x, y]), len(to_square(x))
+    kept = [np.ones(len(x), bool), *leave_one_out(n)]
+    orders = draw_permutations(n, n_permutations, seed)
+    # so many relabelled RDMs at a time, to bound the memory
+    null = [tau_b(permute_rdm(x, orders[start : start + 500]), rows) for start in range(0, n_permutations, 500)]
+    profiles = np.stack([tau_b(both[:, some], rows[:, some]) for some in kept])
+    sides = {"profile": (("without", "side", "attribute"), profiles)}
+    drawn = xr.Dataset({**sides, "relabelled": (("permutation", "attribute"), np.concatenate(null))})
+    return drawn.assign_coords(attribute=attributes.attribute.values)
+
+
+def relate_profiles(drawn: xr.Dataset) -> Estimate:
+    """Compare profiles over the attributes that :func:`draw_profiles` gave, or some of them."""
+    drawn = drawn.isel(attribute=~drawn.profile[0].isnull().all("side").values)
+    profiles, null = drawn.profile.to_numpy(), drawn.relabelled.to_numpy()
+    if np.isnan(profiles[0]).any() or drawn.sizes["attribute"] < 2:
         return Estimate(*[float("nan")] * 7)
-    r = _profile_r(x, y, rows)
-    without = [_profile_r(x[kept], y[kept], rows[:, kept]) for kept in leave_one_out(len(to_square(x)))]
+    r, *without = (float(_correlate_rows(mine[None], theirs)[0]) for mine, theirs in profiles)
     z, *z_without = np.arctanh(np.clip([r, *without], -_LARGEST, _LARGEST))
 
     def interval(level: float) -> tuple[float, float]:
         low, high = np.tanh(jackknife_interval(z, z_without, level))
         return float(low), float(high)
 
-    profile = tau_b(y[None], rows)[0]
-    orders = draw_permutations(len(to_square(x)), n_permutations, seed)
-    null = []
-    for start in range(0, n_permutations, 500):  # so many relabelled RDMs at a time, to bound the memory
-        profiles = tau_b(permute_rdm(x, orders[start : start + 500]), rows)
-        null.append(_correlate_rows(profiles, profile))
-    p_greater, p = permutation_p(np.concatenate(null), r)
+    p_greater, p = permutation_p(_correlate_rows(null, profiles[0, 1]), r)
     return from_interval(r, interval, p)._replace(p_greater=p_greater)
 
 
@@ -104,11 +122,6 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     both = [permutation_p(null[:, k], observed[k])[1] for k in range(len(rows))]
     columns = {"tau": observed, "p_greater": p[0], "p_two_sided": both, "p_fwe": p_fwe}
     return pd.DataFrame(columns, names[defined.to_numpy()]).reindex(names)
-
-
-def _profile_r(model: np.ndarray, human: np.ndarray, attributes: np.ndarray) -> float:
-    profiles = tau_b(np.stack([model, human]), attributes)
-    return float(_correlate_rows(profiles[:1], profiles[1])[0])
 
 
 def _correlate_rows(rows: np.ndarray, target: np.ndarray) -> np.ndarray:

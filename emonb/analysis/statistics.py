@@ -214,7 +214,7 @@ def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
     """
     square = to_square(rdm)
     i, j = pair_index(square.shape[-1])
-    return np.stack([square[..., order[i], order[j]] for order in permutations])
+    return np.moveaxis(square[..., permutations[:, i], permutations[:, j]], -2, 0)
 
 
 def mantel_test(

@@ -7,6 +7,7 @@ y share a range of ranks that counts for neither side. All counts are integers, 
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numba import get_num_threads, prange, types
@@ -27,15 +28,19 @@ def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
     high = np.stack([np.searchsorted(o, row, "right") for o, row in zip(ordered, y, strict=True)])
     place = np.argsort(np.argsort(y, axis=1, kind="stable"), axis=1, kind="stable")
     score, tied_x = np.empty((len(x), len(y)), np.int64), np.empty(len(x), np.int64)
-    with ThreadPoolExecutor(get_num_threads()) as pool:  # numpy sorts with vector instructions, outside the lock
-        order = np.concatenate(list(pool.map(_argsort, np.array_split(x, 8 * get_num_threads()))))
-    _score(x, order, place, low, high, score, tied_x)
+    _score(x, _argsort(x), place, low, high, score, tied_x)
     untied_y = total - (high - low - 1).sum(1) // 2
     return score, total - tied_x, untied_y
 
 
 def _argsort(rows: np.ndarray) -> np.ndarray:
-    return np.argsort(rows, axis=1)
+    """Order within each row; numpy sorts with vector instructions, outside the lock, so that threads share many rows."""
+    threads = get_num_threads()
+    if threads == 1 or len(rows) < 1000:
+        return np.argsort(rows, axis=1)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(partial(np.argsort, axis=1), np.array_split(rows, 8 * threads))
+        return np.concatenate(list(parts))
 
 
 @intrinsic

@@ -7,14 +7,13 @@ An emotion whose training comments have no word that counts (none at all, only e
 that all or none of them have, is at no defined distance (NaN) from any other.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 import xarray as xr
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from emonb.analysis.rdm import (
     Rdm,
@@ -185,8 +184,9 @@ def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float)
 
 def _left_over(sides: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """Variances and covariance [2, 2] of what covariates [k, m] leave of two sides [2, m], as shares of their variances."""
-    left = _residuals(sides, _powers(covariates))
-    return np.cov(left, bias=True) / np.outer(sides.std(1), sides.std(1))
+    basis = _span(covariates.tobytes(), covariates.shape)
+    left, spread = sides - (sides @ basis) @ basis.T, sides.std(1)
+    return left @ left.T / left.shape[1] / np.outer(spread, spread)
 
 
 def _correlation(moments: np.ndarray) -> float:
@@ -220,13 +220,23 @@ def _powers(covariates: np.ndarray) -> np.ndarray:
     return np.vstack([ranks**k for k in range(1, _DEGREE + 1)])
 
 
+@lru_cache(maxsize=2048)  # as many as a study's sets of covariates, each from halves and without every emotion
+def _span(covariates: bytes, shape: tuple[int, int]) -> np.ndarray:
+    return _basis(_powers(np.frombuffer(covariates).reshape(shape)))
+
+
 def _residuals(rows: np.ndarray, given: np.ndarray) -> np.ndarray:
     """What rows [n, m] have beyond a constant and the covariates [k, m], of which some may depend on others."""
+    basis = _basis(given)
+    return rows - (rows @ basis) @ basis.T
+
+
+def _basis(given: np.ndarray) -> np.ndarray:
+    """Orthonormal basis [m, rank] of a constant and covariates [k, m]."""
     largest = np.abs(given).max(1, keepdims=True)
     centred = (given - given.mean(1, keepdims=True)) / np.where(largest > 0, largest, 1)
     basis, size, _ = np.linalg.svd(np.vstack([np.ones(given.shape[1]), centred]).T, full_matrices=False)
-    basis = basis[:, size > 1e-10 * size[0]]
-    return rows - (rows @ basis) @ basis.T
+    return np.asarray(basis[:, size > 1e-10 * size[0]])
 
 
 def _correlate_given(rows: np.ndarray, target: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -411,6 +421,8 @@ def _correlate_defined(first: np.ndarray, second: np.ndarray) -> float:
 
 def _train(comments: pd.DataFrame, humans: xr.Dataset) -> tuple[list[str], scipy.sparse.csr_matrix, np.ndarray]:
     """Emotions in the order of the pairs, tf-idf [comment, word], labels [comment, emotion] as numbers."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # half a second, and most who count no words need none
+
     emotions = pair_labels(humans)
     train = comments[comments["split"] == "train"]
     try:
@@ -436,9 +448,11 @@ def _spread_rdm(vectors: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return rdm
 
 
-def _fit_balanced(words: scipy.sparse.csr_matrix, own: np.ndarray, rng: np.random.Generator) -> LogisticRegression:
+def _fit_balanced(words: scipy.sparse.csr_matrix, own: np.ndarray, rng: np.random.Generator) -> Any:
     has, lacks = np.flatnonzero(own), np.flatnonzero(own == 0)
     rows = np.r_[has, rng.choice(lacks, min(len(has), len(lacks)), replace=False)]
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(max_iter=1000).fit(words[rows], own[rows])
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from emonb.analysis.rdm import varies
 from emonb.artifacts import write_text
@@ -150,6 +149,8 @@ def _grade_neurons(found: xr.DataArray, truth: "Truth", prefix: str) -> Grade:
     curves = None
     table["precision"], table["recall"] = right / np.where(count, count, np.nan), right / wired.sum(1)
     if "score" in flat.coords:
+        from sklearn.metrics import roc_auc_score
+
         ranks = scipy.stats.rankdata(flat.score.to_numpy(), axis=1)
         table["AUC"] = [roc_auc_score(mine, order) for mine, order in zip(wired, ranks, strict=True)]
         quantities["auc"] = float(table["AUC"][voiced].mean())
@@ -161,6 +162,8 @@ def _grade_neurons(found: xr.DataArray, truth: "Truth", prefix: str) -> Grade:
 
 def _curve(attribute: pd.Series, wired: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
     """Shares of wired and of other neurons with at least a score, for every score."""
+    from sklearn.metrics import roc_curve
+
     false, true, _ = roc_curve(wired, ranks)
     told = {"attribute": attribute.name, "importance": attribute["planted importance"], "auc": attribute["AUC"]}
     return pd.DataFrame({"false": false, "true": true}).assign(**told)

@@ -44,7 +44,12 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "-p", "inference.seed=-1"], "inference.seed"),
         (["run", "published", "-p", "device=gpu"], "device"),
         (["run", "published", "-p", "tuning.prompt_length=3"], "did you mean 'prompt_length'"),
-        (["trials", "--seeds", "a-b"], "are not a range such as 10-19"),
+        *[
+            ([command, "--seeds", seeds], f"seeds '{seeds}' are not a range from low to high")
+            for command in ("trials", "truths")
+            for seeds in ("a-b", "19-10", "10,10", "10,", "-3", "1.5")
+        ],
+        (["fetch", "control", "-p", "seeds=19-10"], "seeds: Input should be a valid tuple (got '19-10')"),
         (["check", "nope"], "unknown study 'nope'"),
         (["fetch", "published", "--mirror", "/nowhere"], "is not a folder"),
     ],

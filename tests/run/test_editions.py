@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -348,6 +349,18 @@ def test_an_unknown_parameter_of_papermill_fails(small: Path, tmp_path: Path) ->
     overrides = '{"inference.permutations": 99}'  # as text: papermill's command line
     given = {"overrides": overrides}
     papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", given, progress_bar=False)
+
+
+@pytest.mark.parametrize("page", front.FRONT)
+def test_a_page_that_takes_no_parameters_refuses_them(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(user_ns={"In": ["", '# Parameters\nstudy = "minilm"\n']})
+    monkeypatch.setattr(
+        "emonb.book.parameters.sys", SimpleNamespace(modules={"IPython": SimpleNamespace(get_ipython=lambda: shell)})
+    )
+    cells, space = [cell.source for cell in _source(page).cells if cell.cell_type == "code"], {}
+    with pytest.raises(StudyError, match="unknown parameter 'study'; this page takes no parameters"):
+        for cell in cells:
+            exec(cell, space)
 
 
 def test_only_an_edition_says_where_a_chapter_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,12 +307,15 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
-def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None) -> None:
-    """Print the whole book, built if it is not, as one PDF; needs Chromium."""
+def pdf(
+    out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None,
+    page: Annotated[str | None, typer.Option(help="Only this page, such as book/paper.")] = None,
+) -> None:
+    """Print the book, built if it is not, as one PDF; needs Chromium."""
     from emonb.book.html import build_html, print_book
 
-    page = build_html()
-    typer.echo(print_book(page.parent, (out or page.parents[1] / "emonb.pdf").absolute()))
+    first = build_html()
+    typer.echo(print_book(first.parent, (out or first.parents[1] / "emonb.pdf").absolute(), page))
 
 
 @app.command()

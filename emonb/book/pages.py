@@ -8,6 +8,7 @@ The ledger as the reader sees it: claims as cards, the abstract's versions, and 
 import html
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emonb.book import saying
@@ -253,8 +254,11 @@ def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
     return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
 
 
-def write_examples(notebook: Any) -> str:
+def write_examples(path: Path) -> str:
     """Cells of an executed notebook that are tagged ``example``, as Markdown: text, and code with what it printed."""
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
     parts = ["# Use one test alone\n\nMade from `book/chapters/use-one-test.md` by `emonb update pages --accept`."]
     for cell in (cell for cell in notebook.cells if "example" in cell.metadata.get("tags", [])):
         if cell.cell_type == "markdown":

@@ -47,9 +47,7 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     made = {
         readme: pages.refresh_readme(readme.read_text(encoding="utf-8"), declarations(), read_ledgers()),
         root / "codecheck.yml": site.write_manifest(declarations(), read_ledgers()),
-        root / "emonb" / "analysis" / "README.md": pages.write_examples(
-            nbformat.read(book_dir() / "use-one-test.ipynb", 4)
-        ),
+        root / "emonb" / "analysis" / "README.md": pages.write_examples(book_dir() / "use-one-test.ipynb"),
     }
     for path, fresh in made.items():
         if path.is_file() and path.read_text(encoding="utf-8") == fresh:
@@ -103,11 +101,12 @@ def _paths(page: str) -> tuple[Path, Path]:
 
 
 def _key(page: str) -> str:
+    measured = [*sorted(book_dir().glob("*.json")), *book_dir().parent.glob("benchmarks/commands.json")]
     return artifacts.make_key(
         source=artifacts.file_digest(chapters_dir() / f"{page}.md"),
         ledger=artifacts.file_digest(data_dir() / "claims.yml"),
         editions=read_ledgers(),
-        measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
+        measured=[artifacts.file_digest(path) for path in measured],
         committed=[artifacts.file_digest(path) for path in sorted(data_dir().glob("*/*.json"))],
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
         code=package_digest(),

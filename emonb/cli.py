@@ -38,7 +38,9 @@ def artifact(
         bool, typer.Option("--from-parts", help="Join the parts that are there; compute nothing.")
     ] = False,
     allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Join parts made on different devices.")] = False,
-    source: Annotated[str | None, typer.Option("--from", help="Take it from this research object (folder or URL).")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Take it from this research object (folder, .zip or URL of either).")
+    ] = None,
 ) -> None:
     """Print the path of a labelled netCDF file of a study, computing first what is missing.
 
@@ -110,7 +112,7 @@ def export(
 ) -> None:
     """Write an executed study as a research object (RO-Crate 1.1): chapters, ledger, results, environment, keys.
 
-    A repository such as Zenodo takes it; emonb artifact STUDY NAME --from FOLDER takes results from it.
+    A repository such as Zenodo takes it; emonb artifact STUDY NAME --from OUT takes results from it.
     """
     from emonb.run.export import export_study
 
@@ -158,12 +160,15 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def read_seeds(text: str) -> list[int]:
-    """Read "10-19" or "1,4,7"."""
+    """Read "10-19" or "1,4,7": whole numbers, each once."""
     first, dash, last = text.partition("-")
     try:
-        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        seeds = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
-        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
+        seeds = []
+    if not seeds or len({*seeds}) < len(seeds):
+        raise StudyError(f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11")
+    return seeds
 
 
 def use_mirror(mirror: Path | None) -> None:
@@ -306,12 +311,15 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
-def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None) -> None:
-    """Print the whole book, built if it is not, as one PDF; needs Chromium."""
+def pdf(
+    out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None,
+    page: Annotated[str | None, typer.Option(help="Only this page, such as book/paper.")] = None,
+) -> None:
+    """Print the book, built if it is not, as one PDF; needs Chromium."""
     from emonb.book.html import build_html, print_book
 
-    page = build_html()
-    typer.echo(print_book(page.parent, (out or page.parents[1] / "emonb.pdf").absolute()))
+    first = build_html()
+    typer.echo(print_book(first.parent, (out or first.parents[1] / "emonb.pdf").absolute(), page))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emonb.book import saying
@@ -20,6 +21,8 @@ from emonb.book.cards import (
 from emonb.book.claims import Claim, Declarations, Evidence, Side
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
+from emonb.book.parameters import check_injected
+from emonb.book.saying import read_cell
 from emonb.book.tables import Html
 from emonb.errors import ClaimError
 
@@ -81,7 +84,14 @@ class Front:
 
 
 def open_front() -> Front:
-    """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``."""
+    """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``.
+
+    Raises
+    ------
+    StudyError
+        Papermill gave the page a parameter: it takes none.
+    """
+    check_injected()
     front = Front()
     saying.register(front.fill)
     return front
@@ -239,6 +249,23 @@ def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
         return text
     words = summarise_claims(declared, ledgers["published"]) + "\n\n" if "published" in ledgers else ""
     return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
+
+
+def write_examples(path: Path) -> str:
+    """Cells of an executed notebook that are tagged ``example``, as Markdown: text, and code with what it printed."""
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
+    parts = ["# Use one test alone\n\nMade from `book/chapters/use-one-test.md` by `emonb update pages --accept`."]
+    for cell in (cell for cell in notebook.cells if "example" in cell.metadata.get("tags", [])):
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        if read_cell(cell.source) is None:
+            parts.append(f"```python\n{cell.source}\n```")
+        parts += [f"```text\n{output['text'].strip()}\n```" for output in cell.outputs if "text" in output]
+        parts += [output["data"]["text/markdown"] for output in cell.outputs if "data" in output]
+    return "\n\n".join(parts) + "\n"
 
 
 def _cell(edition: str, claim: Claim) -> str:

@@ -103,7 +103,10 @@ def describe(body: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 
-HEAD = "# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.\n"
+HEAD = """---
+# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
+# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
+"""
 
 
 def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
@@ -125,13 +128,16 @@ def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
         count = len(ledger["quantities"])
         comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
         manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
-    cite = read_citation()
+    cite, names = read_citation(), ", ".join(ledgers)
     given = {
-        "version": "https://codecheck.org.uk/spec/config/1.0/",
+        "version": "https://codecheck.org.uk/spec/config/2.0/",
+        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
+        "anew and compares every number and verdict, in minutes on two cores.",
         "paper": {
             "title": cite["title"],
             "authors": [{"name": name} for name in cite["authors"]],
-            "reference": f"https://doi.org/{PAPER}",
+            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
+            "reference-other": [f"https://doi.org/{PAPER}"],
         },
         "manifest": manifest,
     }

@@ -13,11 +13,11 @@ from emonb import __version__, artifacts, store
 from emonb.book import saying
 from emonb.book.cards import read_verdict
 from emonb.book.ledger import Ledger, group_undefined, judge_claim
+from emonb.book.parameters import check_injected
 from emonb.book.tables import Text
 from emonb.data import sources, weights
 from emonb.errors import ArtifactError, LabelError, StudyError
 from emonb.paths import data_dir, runs_dir
-from emonb.run.notebooks import check_injected
 from emonb.run.parts import Parts, parts_of
 from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
 from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text

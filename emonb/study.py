@@ -454,9 +454,10 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise StudyError(f"{path} holds no mapping of study fields; see data/README.md")
     backbone = fields.get("backbone")
-    name = str(backbone.get("name")) if isinstance(backbone, dict) else "/"
-    if not Path(name).is_absolute() and (path.parent / name).is_dir():  # beside the study, wherever the command is given
-        fields["backbone"] = {**backbone, "name": f"local:{name}"}
+    if isinstance(backbone, dict):  # a folder beside the study, wherever the command is given
+        name = str(backbone.get("name", "/"))
+        if not Path(name).is_absolute() and (path.parent / name).is_dir():
+            fields["backbone"] = {**backbone, "name": f"local:{name}"}
     fields = _resolve(fields, path)
     parent = fields.pop("extends", None)
     if parent is None:

@@ -8,7 +8,7 @@ ALL := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book html pdf test lint types tests outputs-pages strict browser check bench env clean
+.PHONY: book html pdf paper test lint types tests outputs-pages strict browser check bench env clean
 
 book: $(BOOK)
 	@$(BIN)/emonb update --html
@@ -19,6 +19,10 @@ html: $(BOOK)
 pdf: html
 	$(BIN)/emonb pdf
 
+# the short paper alone
+paper: html
+	$(BIN)/emonb pdf --page book/paper --out _build/paper.pdf
+
 # Every part below, whatever the others say; the last lines say how each ended.
 test: $(ALL)
 	@$(BIN)/python tests/suite.py
@@ -28,7 +32,7 @@ lint: $(ALL)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	rm -rf _build/chapters && $(BIN)/jupytext --quiet --to ../../_build/chapters//ipynb book/chapters/*.md
-	$(BIN)/ruff check --line-length 100 --ignore D,I001 _build/chapters/*.ipynb
+	$(BIN)/ruff check --line-length 100 --ignore D,I001,T201 _build/chapters/*.ipynb
 	$(BIN)/ruff format --check --line-length 100 _build/chapters/*.ipynb
 
 types: $(ALL)

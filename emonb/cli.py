@@ -1,9 +1,4 @@
-"""The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts.
-
-Commands about single results: where one is, in which parts it is made, and what is there of it.
-
-The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts.
-"""
+"""The command line: fetch data, run, check and update editions, build the book, read the ledger, find artifacts."""
 
 import json
 import os
@@ -43,7 +38,9 @@ def artifact(
         bool, typer.Option("--from-parts", help="Join the parts that are there; compute nothing.")
     ] = False,
     allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Join parts made on different devices.")] = False,
-    source: Annotated[str | None, typer.Option("--from", help="Take it from this research object (folder or URL).")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Take it from this research object (folder, .zip or URL of either).")
+    ] = None,
 ) -> None:
     """Print the path of a labelled netCDF file of a study, computing first what is missing.
 
@@ -115,7 +112,7 @@ def export(
 ) -> None:
     """Write an executed study as a research object (RO-Crate 1.1): chapters, ledger, results, environment, keys.
 
-    A repository such as Zenodo takes it; emonb artifact STUDY NAME --from FOLDER takes results from it.
+    A repository such as Zenodo takes it; emonb artifact STUDY NAME --from OUT takes results from it.
     """
     from emonb.run.export import export_study
 
@@ -163,12 +160,15 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def read_seeds(text: str) -> list[int]:
-    """Read "10-19" or "1,4,7"."""
+    """Read "10-19" or "1,4,7": whole numbers, each once."""
     first, dash, last = text.partition("-")
     try:
-        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        seeds = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
-        raise StudyError(f"seeds '{text}' are not a range such as 10-19 or a list such as 10,11") from None
+        seeds = []
+    if not seeds or len({*seeds}) < len(seeds):
+        raise StudyError(f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11")
+    return seeds
 
 
 def use_mirror(mirror: Path | None) -> None:
@@ -227,6 +227,15 @@ def fetch(
     typer.echo(f"{len(found)} files ({megabytes:.1f} MB) verified in {', '.join(folders) or 'no folder'}")
     for name, path in run.fetch(planted_files(run.study)).items():
         typer.echo(f"{name}: {path}")
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="New folder; its name is the study's.", metavar="NAME")]) -> None:
+    """Write a small complete study, to run at once and then to change: study.yml, comments, ratings, judgments, README."""
+    from emonb.study import write_example
+
+    typer.echo(write_example(folder))
+    typer.echo(f"Run it: emonb run {folder / 'study.yml'}", err=True)
 
 
 @app.command()
@@ -302,12 +311,15 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
-def pdf(out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None) -> None:
-    """Print the whole book, built if it is not, as one PDF; needs Chromium."""
+def pdf(
+    out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None,
+    page: Annotated[str | None, typer.Option(help="Only this page, such as book/paper.")] = None,
+) -> None:
+    """Print the book, built if it is not, as one PDF; needs Chromium."""
     from emonb.book.html import build_html, print_book
 
-    page = build_html()
-    typer.echo(print_book(page.parent, (out or page.parents[1] / "emonb.pdf").absolute()))
+    first = build_html()
+    typer.echo(print_book(first.parent, (out or first.parents[1] / "emonb.pdf").absolute(), page))
 
 
 @app.command()
@@ -331,7 +343,7 @@ def spot(
 ) -> None:
     """Make a random few of a study's committed prompts and lesions again, from nothing; exit 1 where one is not the same.
 
-    Another processor rounds otherwise: how far apart is near enough is said for each number (emonb/run/spot.py).
+    Another processor rounds otherwise: how far apart is near enough is said for each number (data/minilm/README.md).
     """
     from emonb.run.runs import Run
     from emonb.run.spot import spot_check
@@ -346,7 +358,7 @@ def spot(
 def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False) -> None:
     """Print the committed ledger: each claim's verdicts and effect in each edition; with --json also every quantity."""
     from emonb.book.cards import describe_effect
-    from emonb.book.ledger import declarations, read_ledgers
+    from emonb.book.ledger import declarations, group_undefined, read_ledgers
 
     ledgers, declared = read_ledgers(), declarations()
     known = {claim.id for claim in declared.claims}
@@ -364,8 +376,8 @@ def claims(as_json: Annotated[bool, typer.Option("--json", help="Print machine-r
         for name, entry in ledger["claims"].items():
             effect = describe_effect(declared.claim(name), entry)
             typer.echo(f"  {name:16} holds: {entry['holds']:10} reproduced: {entry['reproduced']:11} {effect}")
-        for name, reason in ledger.get("undefined", {}).items():
-            typer.echo(f"  {name} is undefined: {reason}")
+        for line in group_undefined(ledger.get("undefined", {})):
+            typer.echo(f"  undefined: {line}")
 
 
 def main(command: typer.Typer = app) -> None:

@@ -1,8 +1,4 @@
-"""A study: its settings, read from YAML and checked.
-
-The parts of a study's configuration: what each section of ``data/studies/NAME.yml`` may say.
-
-A study: the named, validated configuration that every stage, chapter and edition is made from.
+"""A study: the named, validated configuration that every stage, chapter and edition is made from.
 
 ``data/studies/NAME.yml`` holds one study. Everything a re-runner may change is a field of :class:`Study`; a field
 that does not exist, or a value of the wrong type, is an error before any work is done.
@@ -13,11 +9,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from emonb.errors import StudyError
 from emonb.paths import data_dir
@@ -26,6 +23,18 @@ Labels = Annotated[tuple[str, ...], Field(min_length=2)]
 Origin = Literal["released", "computed", "committed"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Comparison = Literal["random", "random_layer", "random_matched", "random_norm"]
+
+
+def _rise(ends: tuple[float, float]) -> tuple[float, float]:
+    if not ends[0] < ends[1]:
+        raise ValueError("a scale is [lowest, highest] answer")
+    return ends
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_rise)]
+Scale = Range | dict[Literal["judgments", "ratings", "scores"], Range] | None
+"""Lowest and highest answer, the same for judges and raters or one for each kind of file; else judgments and ratings lie in
+1 to 9, finished scores in 0 to 1."""
 
 
 class Strict(BaseModel):
@@ -69,12 +78,13 @@ class RawFiles(Strict):
 class Humans(Strict):
     """Human data: order of the emotions, judgments of pairs, finished attribute scores and RDMs or raw ratings, readers."""
 
-    order: str
+    order: str | None = Field(None, description="if not given, the emotions as the study lists them")
     judgments: str
     mean_judgments: str | None = Field(None, description="checked against the judgments where given")
     scores: str | None = None
-    attribute_rdms: str | None = None
-    agreement: str
+    attribute_rdms: str | None = Field(None, description="checked against the scores, or made from them")
+    agreement: str | None = None
+    scale: Scale = Field(None, description="of the answers, [lowest, highest]; what lies off it is refused")
     ratings: str | None = Field(
         None, description="in place of finished scores: a long table with columns rater, emotion, attribute, value"
     )
@@ -82,11 +92,10 @@ class Humans(Strict):
 
     @model_validator(mode="after")
     def _scores_once(self) -> "Humans":
-        finished = [self.scores is not None, self.attribute_rdms is not None]
-        if self.ratings is not None and (any(finished) or self.raw is not None):
+        if self.ratings is not None and (self.scores or self.attribute_rdms or self.raw):
             raise ValueError("give finished scores and attribute_rdms, or raw ratings, not both")
-        if self.ratings is None and not all(finished):
-            raise ValueError("give scores and attribute_rdms, or ratings")
+        if self.ratings is None and self.scores is None:
+            raise ValueError("give scores, or ratings")
         return self
 
     @property
@@ -96,7 +105,7 @@ class Humans(Strict):
 
     def files(self) -> dict[str, str]:
         """Names of the files that all analyses read, by field."""
-        return self.model_dump(exclude={"raw"}, exclude_none=True)
+        return self.model_dump(exclude={"raw", "scale"}, exclude_none=True)
 
     def rating_files(self) -> dict[str, str]:
         """Names of the files with single ratings and judgments, by field; none where only finished scores are known."""
@@ -175,6 +184,12 @@ class BackboneConfig(Strict):
     )
     temperature: float = Field(1.0, gt=0, description="factor of the words head's logits")
 
+    @model_validator(mode="after")
+    def _two_words(self) -> "BackboneConfig":
+        if self.verbalizer[0] == self.verbalizer[1]:
+            raise ValueError('verbalizer must be two different words, for "no" and for "yes"')
+        return self
+
 
 class Tuning(Strict):
     """How prompts are tuned (Li et al.: AdamW, learning rate 2e-3, 2 epochs, batch 16)."""
@@ -234,7 +249,6 @@ class Inference(Strict):
     bijections: int = Field(
         0, ge=0, description="moves of all attributes' masks together, where lesions are live (0: none)"
     )
-    alpha: float = Field(0.05, gt=0, lt=1)
 
 
 NAME = "[a-z][a-z0-9-]*"
@@ -316,6 +330,8 @@ class Study(Strict):
         ]
         if self.world is None and any(isinstance(name, str) and name.startswith("planted:") for name in names):
             raise ValueError("a file is 'planted:' but the study has no 'world' section")
+        if self.world is not None and max(self.world.voiced, self.world.judged or 0) > len(self.attributes):
+            raise ValueError(f"world.voiced, world.judged: the study has {len(self.attributes)} attributes, give no more")
         if self.released is not None and set(self.released.lesion_keys.values()) != set(self.attributes):
             raise ValueError("released.lesion_keys must name every attribute of the study exactly once")
         return self
@@ -358,6 +374,27 @@ def list_studies() -> list[str]:
     return sorted(path.stem for path in (data_dir() / "studies").glob("*.yml"))
 
 
+def write_example(folder: Path) -> Path:
+    """Write the small complete study of ``data/example`` to a new folder, whose name it takes; return its study file.
+
+    Raises
+    ------
+    StudyError
+        The folder is there, or its name is none for a study.
+    """
+    folder = folder.expanduser().absolute()
+    if folder.exists():
+        raise StudyError(f"{folder} is there already, and nothing was written; give another name")
+    if not re.fullmatch(NAME, folder.name) or folder.name in list_studies():
+        raise StudyError(
+            f"'{folder.name}' is no name for a study of yours: small letters, digits and hyphens, and not taken"
+        )
+    shutil.copytree(data_dir() / "example", folder)
+    path = folder / "study.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("name: my-study", f"name: {folder.name}", 1), encoding="utf-8")
+    return path
+
+
 def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     """Load a study by name or YAML path, with parameters changed.
 
@@ -379,13 +416,14 @@ def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
         Unknown study, unknown parameter or wrong type, in one line that says what would have been right.
     """
     fields = name.model_dump(mode="json") if isinstance(name, Study) else _read(str(name))
-    for key, value in parameters.items():
-        if value is not None:
-            _set(fields, key.replace("__", "."), parse_text(value))
+    label = name.name if isinstance(name, Study) else str(name)
+    given = {key.replace("__", "."): parse_text(value) for key, value in parameters.items() if value is not None}
+    _check_replaced(fields, given, label)
+    for key, value in given.items():
+        _set(fields, key, value)
     try:
         return Study.model_validate(fields)
     except ValidationError as error:
-        label = name.name if isinstance(name, Study) else name
         raise StudyError(f"study '{label}': {_describe(error)}") from None
 
 
@@ -415,20 +453,63 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise StudyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise StudyError(f"{path} holds no mapping of study fields; see data/README.md")
+    backbone = fields.get("backbone")
+    if isinstance(backbone, dict):  # a folder beside the study, wherever the command is given
+        name = str(backbone.get("name", "/"))
+        if not Path(name).is_absolute() and (path.parent / name).is_dir():
+            fields["backbone"] = {**backbone, "name": f"local:{name}"}
     fields = _resolve(fields, path)
     parent = fields.pop("extends", None)
-    return fields if parent is None else _merge(_read(str(parent), (*children, path)), fields)
+    if parent is None:
+        return fields
+    base = _read(str(parent), (*children, path))
+    _check_replaced(base, _flatten(fields), str(path))
+    return _merge(base, fields)
+
+
+def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -> None:
+    """Refuse files of one's own that would be read by another study's list of labels, or in another study's order.
+
+    Raises
+    ------
+    StudyError
+        Names the field that has to be given with the files.
+    """
+    before = _flatten(base)
+    changed = {field for field, value in changes.items() if value != before.get(field)}
+    for field, files, remedy in TOGETHER:
+        replaced = sorted(changed & set(files))
+        if replaced and field not in changes and before.get(field) is not None:
+            raise StudyError(f"study '{label}' changes {replaced[0]} and not {field}, which belongs to it: {remedy}")
+    by_order = before.get("corpus.labels") is None and str(before.get("corpus.train")).startswith("local:")
+    if by_order and "emotions" in changed and not changes.keys() & {"corpus.labels", "corpus.train"}:
+        raise StudyError(f"study '{label}' changes emotions, by whose order the comments' label ids go: {LABELS}")
+
+
+LABELS = "say what label ids 0, 1, ... of the comments mean (corpus.labels: a list; null: the emotions, then neutral)"
+TOGETHER = (
+    ("corpus.labels", ("corpus.train", "corpus.dev", "corpus.test"), LABELS),
+    *(
+        (field, ("humans.order",), f"its rows go by that order; give a file of yours as {field}, or null")
+        for field in ("humans.judgments", "humans.scores", "humans.attribute_rdms")
+    ),
+)
+"""Fields without which files mean something else: a study that changes the files gives them too."""
 
 
 def _find(name: str, folder: Path) -> Path:
     """Path of a study: a file, relative to ``folder``, or one that ships with the package."""
     if name.endswith((".yml", ".yaml")):
         path = (folder / Path(name).expanduser()).resolve()
+        if not path.is_file():
+            raise StudyError(f"there is no file {path}; correct the path of the study's .yml file")
     else:
         path = data_dir() / "studies" / (f"{name}.yml" if re.fullmatch(NAME, name) else "")
     if path.is_file():
         return path
     close = difflib.get_close_matches(name, list_studies(), n=1)
+    if (folder / name / "study.yml").is_file():
+        close = [f"{name}/study.yml"]
     hint = f"did you mean '{close[0]}'?" if close else f"known studies: {', '.join(list_studies())}"
     raise StudyError(f"unknown study '{name}'; {hint} (or give the path of a .yml file)")
 
@@ -446,6 +527,12 @@ def _resolve(value: Any, path: Path) -> Any:
             "EMONB_ALLOW_OUTSIDE=1 if you trust the study file"
         )
     return f"local:{target}"
+
+
+def _flatten(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields by dotted name."""
+    nested = {f"{key}.{inner}": v for key, part in fields.items() if isinstance(part, dict) for inner, v in part.items()}
+    return {**fields, **nested}
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def draw_worlds(table: pd.DataFrame, titles: Mapping[str, str], worlds: Mapping[
             mark = _MARKS[cell["truth"]]
             if cell["truth"] == "yes" and pd.notna(cell["true"]):
                 mark = f"true of {cell['true']:.0f}"
-            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=8.5, color="#444444")
+            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=9, color="#444444")
     ax.set(xlim=(0, len(worlds)), ylim=(len(titles) - 0.4, -0.6))
     ax.set_yticks(range(len(titles)), list(titles.values()))
     ax.set_xticks([x + 0.5 for x in range(len(worlds))], list(worlds.values()))
@@ -274,7 +274,7 @@ def _draw_cell(ax: Axes, x: float, y: float, counts: Mapping[str, int]) -> None:
         ax.barh(y, width, 0.5, left, color=COLOURS[name], edgecolor=edge, hatch=_HATCHES.get(name, ""), lw=0.5)
         if not blank:
             colour = "white" if name == "yes" else "black"
-            ax.text(left + width / 2, y, str(count), ha="center", va="center", fontsize=8.6, color=colour)
+            ax.text(left + width / 2, y, str(count), ha="center", va="center", fontsize=9, color=colour)
         left += width
 
 
@@ -290,7 +290,7 @@ def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     columns = 4
     rows = -(-(len(titles) + 1) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(9.6, 2.5 * rows), sharex=True, sharey=True)
+    fig, axes = plt.subplots(rows, columns, figsize=(7.2, 2.1 * rows), sharex=True, sharey=True)
     hues = dict(zip((0.0, 0.5, 0.9), sns.color_palette("colorblind", 3), strict=True))
     styles = {1: "-", 4: "--", 28: ":"}
     for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import odd
+import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 
 from emonb.analysis import lesions, neurons, people, rdm, reported, statistics, structure, words
 from emonb.analysis.rdm import level
 from emonb.book import saying
+from emonb.book.cards import Card
 from emonb.book.interactive import Interactive
 from emonb.book.ledger import Ledger, compare_ledgers, declarations, merge_records
 from emonb.errors import ClaimError
@@ -108,6 +111,52 @@ def test_released_accuracies_that_are_all_the_same(tmp_path: Path, monkeypatch, 
     assert ledger["claims"]["lesions"]["holds"] == ledger["claims"]["importance"]["holds"] == "not tested"
 
 
+LEFTOVERS = (
+    r"\b27\b|\b351\b|\b14\b|fourteen|twelve|three panels|all comments with|cannot be told: [^.]* or |\b1 attributes\b"
+)
+"""What is true of the published study, or of nobody's in particular, and not of the one below."""
+
+
+def test_an_own_study_is_told_what_is_true_of_it(tmp_path: Path, monkeypatch) -> None:
+    """Six emotions, three attributes, two seeds, Euclidean distances, twelve comments an emotion, nobody's agreement."""
+    path = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"))
+    fields = yaml.safe_load(path.read_text())
+    fields |= {"seeds": [1, 3], "distance": "euclidean"}
+    fields["lesions"] |= {"examples": 12, "selection_seeds": "half"}
+    fields["humans"].pop("agreement")
+    path.write_text(yaml.safe_dump(fields))
+    ledger, text = _execute(path, monkeypatch)
+    study = load_study(str(path))
+    for chapter in editions.CHAPTERS:
+        cells = notebooks.keep_cells(notebooks.read_source(chapters_dir() / f"{chapter}.md"), study).cells
+        text += " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    cards = [Card(declarations().claim(name), entry)._repr_html_() for name, entry in ledger["claims"].items()]
+    text = re.sub(r"<svg.*?</svg>|\s+", " ", text + " ".join(cards))
+    assert not re.findall(f".{{30}}(?:{LEFTOVERS}).{{30}}", text)
+    assert "12 comments an emotion" in text and "(here " not in text and "The 6 emotions" not in text
+    assert "6 emotions lie among each other" in text
+    q = ledger["quantities"]
+    ends = [name for name in q if name.endswith((".low", ".high", ".low90", ".high90", ".rho", ".r", ".tau"))]
+    parts = ("structure", "words", "reliance", "importance", "people", "knowledge", "attributes", "prompts")
+    beyond = {name: q[name] for name in ends if name.startswith(parts) and q[name] is not None and abs(q[name]) > 1}
+    assert not beyond
+    assert not [name for name in q if name.startswith("prompts.kappa")]
+    assert not {name: reason for name, reason in ledger["undefined"].items() if " or " in reason}
+
+
+def test_judgments_turned_round_and_comments_in_two_splits_are_said(tmp_path: Path, monkeypatch) -> None:
+    path = odd.write_study(tmp_path, EKMAN, ("warm", "fast", "odd"))
+    lines = (tmp_path / "train").read_text().splitlines()
+    (tmp_path / "test").write_text("\n".join([*lines[:9], *(tmp_path / "test").read_text().splitlines()]) + "\n")
+    ledger, text = _execute(path, monkeypatch, ("people", "prompts"))
+    twice = ledger["quantities"]["prompts.twice.test.train"]
+    assert twice >= 9 and f"{twice:.0f} stand word for word in the train split" in text
+    assert "Judged nearest are" in text and "Turned round?" not in text
+    for name in ("judgments", "mean_judgments"):
+        (10 - pd.read_csv(tmp_path / name)).to_csv(tmp_path / name, index=False)
+    assert "Turned round?" in _execute(path, monkeypatch, ("people",))[1]
+
+
 # ---------------------------------------------------------------- single statistics
 
 
@@ -148,21 +197,20 @@ def test_a_judge_who_always_says_the_same_is_left_out_everywhere() -> None:
         structure.fit_judges(models, judgments), structure.fit_judges(models, judgments[[0, 1, 3, 4]])
     )
     assert 0 < structure.mean_reliability(judgments, 20, 0) < 1 or structure.mean_reliability(judgments, 20, 0) < 0
-    fit = structure.bootstrap_fit(models, judgments, 99, 0)
-    assert np.isfinite(fit["ceiling"][0]).all()
+    assert np.isfinite(structure.bootstrap_fit(models, judgments, 99, 0)).all(axis=None)
     judgments[:] = 5.0
     assert np.isnan([*structure.noise_ceiling(judgments), structure.mean_reliability(judgments, 9, 0)]).all()
 
 
 def test_bootstraps_count_the_draws_in_which_there_is_something_to_correlate() -> None:
     rng = np.random.default_rng(0)
-    three = structure.bootstrap_fit(rng.random((1, 3)), rng.random((4, 3)), 300, 0, "emotions")["fit"][0]
+    three = structure.bootstrap_fit(rng.random((1, 3)), rng.random((4, 3)), 300, 0, "emotions").loc[0]
     p = 6 / 27  # all three emotions are drawn
     assert abs(three.draws - 300 * p) < 5 * np.sqrt(300 * p * (1 - p)) and np.isfinite(three).all()
-    seven = structure.bootstrap_fit(rng.random((1, 21)), rng.random((4, 21)), 300, 0, "emotions")["fit"][0]
+    seven = structure.bootstrap_fit(rng.random((1, 21)), rng.random((4, 21)), 300, 0, "emotions").loc[0]
     assert seven.draws >= 299
-    none = structure.bootstrap_fit(np.ones((1, 21)), rng.random((4, 21)), 30, 0)["fit"][0]
-    assert none.draws == 0 and np.isnan(none[:3]).all()
+    none = structure.bootstrap_fit(np.ones((1, 21)), rng.random((4, 21)), 30, 0).loc[0]
+    assert none.draws == 0 and np.isnan(none[["value", "low", "high"]]).all()
 
 
 @pytest.mark.parametrize("unit", [0.1, 1 / 3, 1e-9, 7.3])

@@ -63,13 +63,13 @@ def test_yaml_cannot_construct_objects(tmp_path) -> None:
 def test_what_a_study_extends_and_names_lies_beside_it(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "my study"
     folder.mkdir()
-    (folder / "base.yml").write_text("extends: published\nname: base\nhumans: {order: 'local:data/order.csv'}\n")
+    (folder / "base.yml").write_text("extends: published\nname: base\nhumans: {agreement: 'local:data/kappa.csv'}\n")
     (folder / "mine.yml").write_text("extends: base.yml\nname: mine\nsize: 3000\n")
     monkeypatch.chdir(tmp_path)  # not where the files are
     study = load_study("my study/mine.yml")
-    assert study.size == 3000 and study.humans.order == f"local:{folder / 'data' / 'order.csv'}"
-    given = load_study("published", **{"humans.order": "local:order.csv"})  # on a command line: where you are
-    assert given.humans.order == f"local:{tmp_path / 'order.csv'}"
+    assert study.size == 3000 and study.humans.agreement == f"local:{folder / 'data' / 'kappa.csv'}"
+    given = load_study("published", **{"humans.agreement": "local:kappa.csv"})  # on a command line: where you are
+    assert given.humans.agreement == f"local:{tmp_path / 'kappa.csv'}"
 
 
 def test_circles_and_ways_out_of_the_folder_are_named(tmp_path, monkeypatch) -> None:
@@ -77,7 +77,7 @@ def test_circles_and_ways_out_of_the_folder_are_named(tmp_path, monkeypatch) -> 
     (tmp_path / "b.yml").write_text("extends: a.yml\n")
     with pytest.raises(StudyError, match=r"circle: a\.yml -> b\.yml -> a\.yml"):
         load_study(str(tmp_path / "a.yml"))
-    (tmp_path / "out.yml").write_text("extends: published\nname: out\nhumans: {order: 'local:../../secret'}\n")
+    (tmp_path / "out.yml").write_text("extends: published\nname: out\nhumans: {agreement: 'local:../../secret'}\n")
     with pytest.raises(StudyError, match="outside its own folder"):
         load_study(str(tmp_path / "out.yml"))
     monkeypatch.setenv("EMONB_ALLOW_OUTSIDE", "1")

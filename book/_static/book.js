@@ -1,4 +1,5 @@
-// Definitions of the glossary's words where they are used, and boxes that scroll reachable with the keyboard.
+// Definitions of the glossary's words where they are used, code for who asks for it, and boxes that scroll reachable with
+// the keyboard.
 (() => {
   let bubble = null;
   let owner = null;
@@ -61,7 +62,18 @@
     }
   }
 
+  function offerCode(button) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const shown = document.documentElement.classList.toggle("show-code");
+      button.setAttribute("aria-pressed", String(shown));
+      for (const folded of document.querySelectorAll("div.cell details.hide")) folded.open = shown;
+      reachBoxes();
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".code-offer button").forEach(offerCode);
     nameToggles();
     document.querySelectorAll("a.term[data-definition]").forEach(explain);
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());

@@ -1,18 +1,12 @@
-"""Lesions: whether silencing attributes' neurons costs more than silencing others.
+"""Lesions: whether silencing attributes' neurons costs more than silencing sets that carry no information.
 
-Do attributes' neurons cost more than sets that carry no information? The null is one random bijection.
-
-A bijection of the network's neurons moves the masks of all attributes and sizes N at once. What they are as sets stays:
-their sizes, which of them lie within each other, how much they overlap. Only what the neurons *do* is lost. So masks that
-share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
+The null is one random bijection of the network's neurons. It moves the masks of all attributes and sizes N at once: their
+sizes, which of them lie within each other and how much they overlap stay, and only what the neurons *do* is lost. So masks
+that share neurons are not counted as independent, and sets drawn by lot pass the test as often as its level says.
 
 Where lesions are live, masks can be moved and lesioned (:func:`bijection_test`); where they are not, the variance of the
-masks' mean under the null follows from their overlaps (:func:`compare_masks`).
-
-Does depth explain the drop? Selective against random masks at the same mean layer.
-
-Deeper masks can hurt less, and an attribute's neurons may lie deeper than random ones. The line of accuracy over mean layer
-is fitted to the selective masks alone and read at the random masks' mean layer.
+masks' mean under the null follows from their overlaps (:func:`compare_masks`). Whether depth explains the loss is asked by
+a line of accuracy over mean layer, fitted to attributes' masks and read where random ones lie (:func:`adjust_for_depth`).
 """
 
 from collections.abc import Sequence
@@ -29,6 +23,7 @@ from emonb.analysis.statistics import Estimate, from_t, pool_errors, to_table
 
 ALL = "all"  # the row that speaks for all sizes N together
 COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
+_NO_COST = "random masks cost no more than chance, so that nothing can be a share of it"
 MOST = 2_000_000
 """Selections of one half of the masks that are counted one by one; where there are more, selections are drawn."""
 
@@ -372,7 +367,7 @@ def compare_kinds(
     Returns
     -------
     DataFrame
-        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided) of :func:`compare_masks`.
+        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
     for kind, measure in product(kinds, [name for name in measures if name in data]):
@@ -380,7 +375,18 @@ def compare_kinds(
         related = relate_masks(masks.sel(size=list(sizes)), is_matched(kind))
         intact = float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())
         rows[kind, measure] = compare_masks(selective, random, related, intact, is_matched(kind)).loc[ALL]
-    return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis(["comparison", "measure"])
+    return pd.DataFrame(rows).T[["value", "low", "high", "p", "error"]].rename_axis(["comparison", "measure"])
+
+
+def say_why(table: pd.DataFrame) -> str:
+    """Why a row of :func:`compare_masks` has no p; of several reasons that of the row with the first one.
+
+    >>> say_why(pd.DataFrame({"p": [0.2, np.nan], "error": [0.1, 0.2]}))
+    'random masks cost no more than chance, so that nothing can be a share of it'
+    """
+    error = table["error"][table["p"].isna()]
+    reasons = {"there is one random mask only": error.isna(), "masks do not differ": error == 0, _NO_COST: error > 0}
+    return next((reason for reason, rows in reasons.items() if rows.any()), "there are too few masks")
 
 
 def is_matched(kind: str) -> bool:

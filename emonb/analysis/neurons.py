@@ -1,26 +1,17 @@
-"""Searchlight over single neurons: whose RDM is an attribute's.
-
-Exact moments of the correlation of two RDMs when the items of one are relabelled at random.
-
-The expectation of a product of two (three) entries of a relabelled RDM depends only on how their pairs share items: three
-kinds of two pairs (the same, one item shared, none; Mantel 1967), eight of three (Siemiatycki 1978, J Math Biol 6:1). Every
-kind's sum is a closed form in sums of w, w^2 and w^3, row sums r, r'Wr and the trace of W^3, so that moments of hundreds
-of thousands of correlations take seconds and no relabelling.
-
-Normal scores of many rank correlations, and the highest of them in surrogates (max-T, Westfall & Young 1993).
+"""The searchlight: which neurons' RDMs are an attribute's, by tau-b (Li et al.) and by exact, family-wise tests of rho.
 
 A maximum of raw correlations is ruled by the neurons and attributes whose null distributions are widest. So every
 neuron's correlation becomes a normal score by the mean, standard deviation and skewness of its own null distribution (a
-Pearson type III tail by Wilson & Hilferty 1931; Winkler et al. 2016, NeuroImage 141:502). Whatever function of a neuron the
-moments give, it is the same for what was observed and for each surrogate: the family-wise p is exact, and the tail's form
-decides only how evenly its error is spread over neurons.
+Pearson type III tail by Wilson & Hilferty 1931; Winkler et al. 2016, NeuroImage 141:502), and the highest of a surrogate is
+kept (max-T, Westfall & Young 1993). Whatever function of a neuron the moments give, it is the same for what was observed
+and for each surrogate: the family-wise p is exact, and the tail's form decides only how evenly its error is spread.
+
+The moments are exact. The expectation of a product of two (three) entries of a relabelled RDM depends only on how their
+pairs share items: three kinds of two pairs (the same, one item shared, none; Mantel 1967), eight of three (Siemiatycki
+1978, J Math Biol 6:1). Every kind's sum is a closed form in sums of w, w^2 and w^3, row sums r, r'Wr and the trace of W^3.
 
 Spearman's correlations of ranked RDMs are products of matrices. In float32 these say which neurons may be highest in a
 surrogate; how high each of those is comes from sums of whole numbers, which no processor rounds.
-
-Which attributes have neurons: every neuron's RDM against every attribute's, emotions relabelled, family-wise.
-
-The searchlight: every neuron's RDM against every attribute's RDM, by Kendall's tau-b (Li et al., searchlight RSA).
 """
 
 from collections.abc import Iterable, Iterator

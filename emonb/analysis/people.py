@@ -1,8 +1,4 @@
-"""What people's ratings say, how reliably, and in how many dimensions.
-
-From many items to a few components: how many (parallel analysis), which (varimax), and what people score on them.
-
-The human side: how reliable attribute scores are, what their errors do to RDMs, and whether judges agree.
+"""People's ratings: how reliable they are, what their errors do to RDMs, in how many dimensions they differ.
 
 Ratings are arrays (rater, emotion, attribute) with NaN where a rater did not rate. Where every rater scored every emotion
 raters are crossed with emotions; where everyone rated one event, raters are nested in emotions.

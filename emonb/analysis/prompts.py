@@ -1,9 +1,4 @@
-"""How well prompts learned, and what their activations are like.
-
-Tuned prompts: how accurate they are over emotions, and which of them did not learn their task.
-
-Activations: what the values of FFN neurons look like, and how reliable they are between seeds.
-"""
+"""Tuned prompts: how well they learned their task, and what the activations they give are like."""
 
 import warnings
 from collections.abc import Sequence

@@ -1,13 +1,8 @@
-"""Dissimilarities of emotions: from patterns and neurons to pairs, squares and maps.
-
-What is equal but for rounding: a tolerance relative to the data, so that the unit of measurement decides nothing.
-
-Representational dissimilarity matrices (RDMs): one vector entry per pair of emotions, in one fixed order.
+"""Representational dissimilarity matrices (RDMs): a vector with one entry per pair of emotions, in one fixed order.
 
 A vector runs over the lower triangle column by column: (1,0), (2,0), ..., (2,1), ... Pairs carry the names of both
-emotions, so that two RDMs are compared by label and never by luck of position.
-
-Where the emotions lie among each other: maps and trees of an RDM.
+emotions, so that two RDMs are compared by label and never by luck of position. What differs only by rounding is made
+equal, with a tolerance relative to the data, so that the unit of measurement decides nothing.
 """
 
 from collections.abc import Sequence

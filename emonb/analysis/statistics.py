@@ -1,24 +1,8 @@
-"""Correlations and estimates with their uncertainty: permutations, bootstraps, Bayes factors, power.
+"""Correlations and effects with intervals and p, whose unit is named: permutations, bootstraps, Bayes factors, power.
 
-An effect as every claim needs it: its value, a 95 % and a 90 % interval, and p with its side named.
-
-Correlations of many rows, over labels, and of two lists; not defined (NaN) where one side does not vary.
-
-Permutation inference whose unit is named: emotions (Mantel), masks, attributes.
-
-RDM entries share emotions and prompts share masks, so neither is a sample. Every p value here is (b + 1) / (n + 1)
-with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact.
-
-Bootstrap intervals that are neither biased nor too wide: two factors at once (Schütt et al. 2023), and basic.
-
-Bayes factor for a correlation, every true value equally likely before.
-
-A Bayes factor of 3 says that the data are three times as likely under an effect as under none; 1 says that they tell
-nothing. ``greater`` tests the claimed direction: the prior is cut at zero.
-
-What a test could have shown: the smallest effect it finds with a given probability.
-
-Power at the effect that was found says no more than its p value (Hoenig & Heisey 2001, Am Stat 55:19).
+RDM entries share emotions and prompts share masks, so neither is a sample. Every p of a permutation is (b + 1) / (n + 1)
+with b the permutations at least as extreme as what was observed (Phipson & Smyth 2010), or exact. What is not defined,
+because one side does not vary, is NaN.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,8 +39,13 @@ class Estimate(NamedTuple):
     df: float = float("nan")
 
     def evidence(self) -> dict[str, float]:
-        """What a verdict is made of (:func:`emonb.book.claims.decide`): the value, both intervals, and the two-sided p."""
+        """What a verdict is made of (:class:`emonb.book.claims.Evidence`): value, both intervals, and two-sided p."""
         return {name: getattr(self, name) for name in ("value", "low", "high", "low90", "high90", "p")}
+
+    def within(self, most: float = 1.0) -> "Estimate":
+        """The same with intervals cut where the scale ends, as that of a correlation does at -1 and 1."""
+        ends = {name: float(np.clip(getattr(self, name), -most, most)) for name in ("low", "high", "low90", "high90")}
+        return self._replace(**ends)
 
 
 def from_interval(value: float, interval: Callable[[float], tuple[float, float]], p: float) -> Estimate:
@@ -390,8 +379,7 @@ def resample_factors(
     nothing = (np.nan, np.nan)
     wide, narrow = (basic_interval(value, draws["judges"], c) if len(draws["judges"]) else nothing for c in (0.95, 0.9))
     found["judges"] = Estimate(value, *wide, *narrow, float("nan"))
-    ends = ("low", "high", "low90", "high90")
-    return {k: e._replace(**{end: float(np.clip(getattr(e, end), -most, most)) for end in ends}) for k, e in found.items()}
+    return {over: estimate.within(most) for over, estimate in found.items()}
 
 
 def two_factor_variance(both: float, judges: float, emotions: float, n_judges: int, n_emotions: int) -> float:

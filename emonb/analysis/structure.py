@@ -1,10 +1,7 @@
 """Structure: whether emotions lie among each other in neuron space as in people's judgments.
 
-A fit of two RDMs with its interval and both p values; fits within groups of emotions; fits corrected for noise.
-
-RDMs without the pattern that all emotions share and without noise: centred, and cross-validated over seeds.
-
-Representational similarity analysis: comparing RDMs, the noise ceiling, and how reliable a representation is.
+Representational similarity analysis: the fit of two RDMs with its interval and both p, within groups of emotions too; the
+noise ceiling; RDMs without the pattern that all emotions share (centred) and without noise (cross-validated over seeds).
 """
 
 from collections.abc import Mapping
@@ -83,7 +80,8 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
     rho = rank_correlation(x, y)
     if np.isnan([rho, *x, *y]).any():
         return Fit(*_NONE, n)
-    low, high = jackknife_interval(rho, [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)])
+    without = [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)]
+    low, high = (float(end) for end in np.clip(jackknife_interval(rho, without), -1, 1))  # a correlation ends there
     ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
     target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
     null = permute_rdm(ranks, draw_permutations(n, n_permutations, seed)) @ target
@@ -475,31 +473,14 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
     return mean_of_defined(values)
 
 
-class Interval(NamedTuple):
-    """An estimate with its percentile interval over the draws in which it is defined."""
-
-    value: float
-    low: float
-    high: float
-    draws: int
-    """Draws that count; with few emotions, some have too few different ones for a correlation."""
-
-
 def bootstrap_fit(
-    models: Rdm,
-    judgments: Rdm,
-    n_bootstraps: int,
-    seed: int,
-    over: str = "both",
-    measure: str = "rho",
-    width: float = 0.95,
-) -> dict[str, list[Interval]]:
-    """Bootstrap the fit of model RDMs with the mean human RDM.
+    models: Rdm, judgments: Rdm, n_bootstraps: int, seed: int, over: str = "both", measure: str = "rho"
+) -> pd.DataFrame:
+    """Bootstrap the fit of model RDMs with the mean human RDM; 95 % percentile intervals.
 
     Emotions are drawn with replacement; pairs of an emotion with itself are left out (as in rsatoolbox). Every draw
-    serves all models and the ceiling, so differences between models are paired.
-
-    Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions (judges).
+    serves all models. Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions
+    (judges).
 
     Parameters
     ----------
@@ -509,14 +490,16 @@ def bootstrap_fit(
     n_bootstraps, seed : int
     over : {'emotions', 'judges', 'both'}
     measure : {'rho', 'tau'}
-    width : float
-        Of the intervals.
 
     Returns
     -------
-    dict
-        ``fit``: one :class:`Interval` a model. ``difference``: first model minus each model. ``ceiling``: upper
-        noise ceiling (mean judge against the mean of all; Spearman).
+    DataFrame
+        A row a model: ``value``, ``low``, ``high``, and ``draws``, how many count: with few emotions, some have too few
+        different ones for a correlation.
+
+    See Also
+    --------
+    emonb.analysis.statistics.resample_factors : intervals that are not too wide where both are resampled.
     """
     if over not in ("emotions", "judges", "both"):
         raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
@@ -525,7 +508,7 @@ def bootstrap_fit(
     squares, judge_squares = to_square(models), to_square(judgments)
     n, n_judges = squares.shape[-1], len(judgments)
     first, second = pair_index(n)
-    fits, ceilings = np.empty((n_bootstraps, len(models))), np.empty(n_bootstraps)
+    fits = np.empty((n_bootstraps, len(models)))
     for b in range(n_bootstraps):
         emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
         judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
@@ -533,22 +516,14 @@ def bootstrap_fit(
         i, j = i[i != j], j[i != j]
         human = judge_squares[judges][:, i, j]
         judged = ~np.isnan(human).all(0)  # by any judge of this draw
-        human, mean = human[:, judged], np.nanmean(human[:, judged], 0)
-        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], mean, measure)
-        ceilings[b] = mean_of_defined(correlate_rows(human, mean, "rho"))
-    observed = correlate_rows(models, np.nanmean(judgments, 0), measure)
-    upper = mean_of_defined(correlate_rows(judgments, np.nanmean(judgments, 0), "rho"))
-
-    def interval(value: float, draws: np.ndarray) -> Interval:
-        valid = draws[np.isfinite(draws)]
-        low, high = np.quantile(valid, [(1 - width) / 2, (1 + width) / 2]) if len(valid) > 1 else (np.nan, np.nan)
-        return Interval(float(value), float(low), float(high), len(valid))
-
-    return {
-        "fit": [interval(observed[k], fits[:, k]) for k in range(len(models))],
-        "difference": [interval(observed[0] - observed[k], fits[:, 0] - fits[:, k]) for k in range(len(models))],
-        "ceiling": [interval(upper, ceilings)],
-    }
+        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], np.nanmean(human[:, judged], 0), measure)
+    table = pd.DataFrame({"value": correlate_rows(models, np.nanmean(judgments, 0), measure)})
+    drawn = pd.DataFrame(fits)  # whose quantiles leave out what is not defined
+    ends = drawn.quantile([0.025, 0.975]).to_numpy()
+    counted = drawn.count()
+    return table.assign(
+        low=np.where(counted > 1, ends[0], np.nan), high=np.where(counted > 1, ends[1], np.nan), draws=counted
+    )
 
 
 class Gain(NamedTuple):

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import get_num_threads, prange, types
+from numba.extending import intrinsic
 
-from emonb.analysis.compiled import njit, popcount
+from emonb.analysis.compiled import njit
 
 
 def score_by_sorting(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,6 +43,12 @@ def _argsort(rows: np.ndarray) -> np.ndarray:
         return np.concatenate(list(parts))
 
 
+@intrinsic
+def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
+    """Count the bits of a 64-bit word, inside compiled code."""
+    return types.int64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
+
+
 @njit(parallel=True)
 def _score(x, order, place, low, high, score, tied_x):  # type: ignore[no-untyped-def]
     n, words, one = x.shape[1], (x.shape[1] + 64) // 64, np.uint64(1)
@@ -69,10 +76,10 @@ def _score(x, order, place, low, high, score, tied_x):  # type: ignore[no-untype
                 end = last[start]
                 for k in range(start, end):
                     a, b = low[c, visit[k]], high[c, visit[k]]
-                    smaller = before[a >> 6] + popcount(bits[a >> 6] & ((one << np.uint64(a & 63)) - one))
+                    smaller = before[a >> 6] + _popcount(bits[a >> 6] & ((one << np.uint64(a & 63)) - one))
                     upto = smaller
                     if b > a + 1:  # tied in y: a range of ranks that counts for neither side
-                        upto = before[b >> 6] + popcount(bits[b >> 6] & ((one << np.uint64(b & 63)) - one))
+                        upto = before[b >> 6] + _popcount(bits[b >> 6] & ((one << np.uint64(b & 63)) - one))
                     total += smaller + upto - start
                 for k in range(start, end):
                     p = place[c, visit[k]]

@@ -1,13 +1,10 @@
 """More than words: whether the structure is more than what counting the comments' words shows.
 
-What is left of a fit once other RDMs are taken into account: partial rank RSA, unique variance, joint regression.
-
-What a bag of words knows: RDMs of the training comments that do not measure how many comments a class has.
-
-The mean of n tf-idf vectors lies the farther from others the smaller n is, and co-occurrence of labels the nearer to 1
-the rarer they are. Here noise is kept out by halves that share no comment, and every emotion's task is balanced. An emotion
-whose training comments have no word that counts (none at all, only emoji, or words of one comment only), and one that all
-or none of them have, is at no defined distance (NaN) from any other.
+Other RDMs are regressed out of both sides of a fit (partial rank RSA). RDMs of words must not measure how many comments a
+class has: the mean of n tf-idf vectors lies the farther from others the smaller n is, and co-occurrence of labels the
+nearer to 1 the rarer they are. So noise is kept out by halves that share no comment, and every emotion's task is balanced.
+An emotion whose training comments have no word that counts (none at all, only emoji, or words of one comment only), and one
+that all or none of them have, is at no defined distance (NaN) from any other.
 """
 
 from functools import lru_cache
@@ -87,7 +84,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
 
     i, j = pair_index(n)
     without = [measure((i != k) & (j != k)) for k in range(n)]
-    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1)
+    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
 
 
 class SemiPartial(NamedTuple):
@@ -339,8 +336,7 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
     -------
     Dataset
         ``weights`` (pair): 1 - correlation of the emotions' weight vectors, mean of the draws; ``profiles`` (pair): the
-        same of their mean scores on the comments of every emotion; ``weights_draw`` and ``profiles_draw`` (draw, pair),
-        of single draws.
+        same of their mean scores on the comments of every emotion.
     """
     emotions, words, labels = _train(comments, humans)
     usable = _have_words(words, labels)
@@ -353,10 +349,8 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
         weights.append(np.array([model.coef_[0] for model in models]))
         scores = np.array([model.decision_function(words) for model in models]).reshape(len(models), len(labels))
         profiles.append(scores @ mean.T)
-    rdms: dict[str, tuple[str | tuple[str, str], np.ndarray]] = {}
-    for name, vectors in (("weights", weights), ("profiles", profiles)):
-        rdms[name] = ("pair", _spread_rdm(np.mean(vectors, axis=0), usable))
-        rdms[f"{name}_draw"] = (("draw", "pair"), np.array([_spread_rdm(one, usable) for one in vectors]))
+    means = {"weights": np.mean(weights, axis=0), "profiles": np.mean(profiles, axis=0)}
+    rdms = {name: ("pair", _spread_rdm(vectors, usable)) for name, vectors in means.items()}
     return xr.Dataset(rdms, coords=pair_coords(emotions))
 
 

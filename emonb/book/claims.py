@@ -1,15 +1,8 @@
-"""What is claimed, what counts as evidence, and the rule that makes a verdict of it.
+"""What is claimed, what counts as evidence, and the one rule that makes a verdict of it (``data/claims.yml``).
 
-The rule: one function that makes a verdict of a test, the same for every claim and every edition.
-
-A verdict rests on a two-sided p, the 95 % and the 90 % interval of an effect, and the smallest
-effect that would matter. It knows neither the claim nor the study nor, in a planted world, what is
-true. Only an interval that rules out an effect worth having says no; a test that was not passed
-says nothing by itself (Altman & Bland 1995, BMJ 311:485).
-
-What a study states about its own data: numbers printed in it, or that only its released files give.
-
-The claims as ``data/claims.yml`` declares them: once for every edition, with the evidence each is judged by.
+A verdict rests on a two-sided p, the 95 % and the 90 % interval of an effect, and the smallest effect that would matter. It
+knows neither the claim nor the study nor, in a planted world, what is true. Only an interval that rules out an effect worth
+having says no; a test that was not passed says nothing by itself (Altman & Bland 1995, BMJ 311:485).
 """
 
 import fnmatch
@@ -272,7 +265,6 @@ class Claim(Strict):
     exploratory: tuple[str, ...] = Field((), description="studies in which it was found after looking")
     sentence: str = Field(description="{n}: how many units; {of}: out of how many, of a count")
     chapter: str
-    module: str = Field(description="module of emonb.analysis that tests it")
     estimand: str
     evidence: str = Field(description="prefix of the six quantities; of a count, of its value and p")
     of: str | None = Field(None, description="quantity: out of how many; makes the claim a count")

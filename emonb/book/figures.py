@@ -1,22 +1,6 @@
-"""Figures of chapters and pages.
-
-The book's figures: one seaborn style, colour-blind-safe, labelled axes; each function draws one kind of picture.
+"""The book's figures: one style, colour-blind-safe, labelled axes; each function draws one kind of picture.
 
 Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
-
-Figures of claims: all effects on one axis, and every verdict against its bound.
-
-Figures of the people: how far judges agree.
-
-Figures of the structure chapter: two RDMs in one order, where emotions move, and fits with and without other RDMs.
-
-Figures of the chapter on attributes: the best neurons' p, two profiles, the best by chance, shared neurons.
-
-Figures of the lesions: pairs of masks, depth, importance, and every claim under every choice.
-
-Figures of what was tuned and read: prompts that learned and prompts that did not, and where emotions differ.
-
-Figures of the page that compares two networks.
 """
 
 import textwrap
@@ -492,24 +476,6 @@ def draw_lesion_pairs(panels: Mapping[str, tuple[xr.DataArray, xr.DataArray]], b
     return finish(fig)
 
 
-def draw_depth(
-    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: xr.DataArray, ylabel: str
-) -> Figure:
-    """Draw accuracy on the mean layer of masks (attribute; random ones attribute, draw), selective ones named."""
-    fig, ax = plt.subplots(figsize=(7, 4.2))
-    depth, random_depth = depth.sel(attribute=selective.attribute), random_depth.sel(attribute=random.attribute)
-    ax.plot(random_depth.values.ravel(), random.values.ravel(), "s", color=RANDOM, alpha=0.6, mew=0, label="drawn by lot")
-    ax.plot(depth, selective, "o", color=SELECTIVE, mec="white", label="an attribute's own")
-    if varies(depth.values):
-        slope, intercept = np.polyfit(depth.values, selective.values, 1)
-        ends = np.array([min(float(depth.min()), float(random_depth.mean())), float(depth.max())])
-        ax.plot(ends, slope * ends + intercept, color=SELECTIVE, lw=1.5)
-    name_points(ax, depth.values, selective.values, list(selective.attribute.values))
-    ax.set(xlabel="mean layer of the silenced neurons (1 = first)", ylabel=ylabel)
-    ax.legend(loc="lower right")
-    return finish(fig)
-
-
 def draw_importance(
     loss: xr.DataArray, importance: xr.DataArray, tests: Mapping[str, pd.DataFrame], xlabel: str, ylabel: str
 ) -> Figure:
@@ -702,5 +668,5 @@ def draw_roc(curves: pd.DataFrame | None) -> Figure:
         ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
     ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
     if parts:
-        ax.legend(fontsize=8, loc="lower right", frameon=False)
+        ax.legend(fontsize=9, loc="lower right", frameon=False)
     return finish(fig)

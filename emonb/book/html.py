@@ -1,9 +1,4 @@
-"""The book as HTML and as PDF.
-
-The book as HTML, built by jupyter-book with warnings as errors where what it shows has changed.
-
-The whole book as one PDF: the built pages in reading order, joined and printed by Chromium.
-"""
+"""The book as HTML, warnings as errors, built where what it shows has changed; it or one of its pages as PDF."""
 
 import re
 import shutil
@@ -88,7 +83,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ARTICLE = re.compile(r'<article class="bd-article">(.*?)</article>', re.DOTALL)
 
 
-def print_book(html_dir: Path, out: Path) -> Path:
+def print_book(html_dir: Path, out: Path, only: str | None = None) -> Path:
     """Print the built book.
 
     Parameters
@@ -97,6 +92,8 @@ def print_book(html_dir: Path, out: Path) -> Path:
         The built site (``_build/html``).
     out : Path
         The PDF to write.
+    only : str, optional
+        Print this page alone, such as ``book/paper``.
 
     Raises
     ------
@@ -106,8 +103,11 @@ def print_book(html_dir: Path, out: Path) -> Path:
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         raise EmonbError(f"printing the book needs Chromium ({', '.join(BROWSERS)}); on Debian: apt install chromium")
-    pages = [html_dir / f"{name}.html" for name in list_pages((data_dir().parent / "_toc.yml").read_text(encoding="utf-8"))]
-    joined = write_text(join_pages(pages, html_dir), html_dir.parent / "print" / "book.html")
+    names = list_pages((data_dir().parent / "_toc.yml").read_text(encoding="utf-8"))
+    if only is not None and only not in names:
+        raise EmonbError(f"the book has no page '{only}'; it has {', '.join(names)}")
+    pages = [html_dir / f"{name}.html" for name in names if only in (None, name)]
+    joined = write_text(join_pages(pages, html_dir), html_dir.parent / "print" / f"{out.stem}.html")
     out.unlink(missing_ok=True)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--print-to-pdf={out}"]
     done = subprocess.run([browser, *options, joined.as_uri()], capture_output=True, text=True, timeout=600, check=False)
@@ -148,14 +148,28 @@ def join_pages(pages: list[Path], html_dir: Path) -> str:
         found = _ARTICLE.search(page.read_text(encoding="utf-8"))
         if found is None:
             raise EmonbError(f"{page} has no article; build the book first: emonb html")
-        parts.append(f'<section class="page" id="{names[page.resolve()]}">{_anchor(found[1], page, names)}</section>')
+        body = _anchor(found[1], page, names)
+        parts.append(
+            f'<section class="page" id="{names[page.resolve()]}">{_number(body) if len(pages) == 1 else body}</section>'
+        )
     return (
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8" />'
         f"<title>{re.sub('<[^>]+>', '', re.findall('<title>(.*?)</title>', first)[0])}</title>{links}"
-        "<style>@page { size: A4; margin: 18mm 16mm; } html { font-size: 11px; } .page { break-before: page; } "
+        "<style>@page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 9px sans-serif; } } "
+        "html { font-size: 11px; } .page { break-before: page; } "
         ".page:first-child { break-before: auto; }</style></head>"
         f'<body><main class="bd-content"><article class="bd-article">{"".join(parts)}</article></main></body></html>'
     )
+
+
+def _number(body: str) -> str:
+    """Number figures from one, in the order in which they are named.
+
+    >>> _number("Fig. 42 and Fig. 43: <i>Fig. 42</i>")
+    'Fig. 1 and Fig. 2: <i>Fig. 1</i>'
+    """
+    numbers: dict[str, int] = {}
+    return re.sub(r"\bFig\. (\d+)", lambda found: f"Fig. {numbers.setdefault(found[1], len(numbers) + 1)}", body)
 
 
 def _anchor(body: str, page: Path, names: dict[Path, str]) -> str:

@@ -69,6 +69,13 @@ def _count_simulated(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
     return rows
 
 
+def count_alarms(rates: pd.DataFrame, declared: Declarations) -> dict[str, tuple[int, int]]:
+    """How often each claim's own test said *yes* of nothing in the simulated null where it was worst: ``(k, n)``."""
+    errors = count_simulated(rates, declared).query("error == 'false alarm'")
+    worst = errors.assign(rate=errors["k"] / errors["n"]).sort_values("rate").groupby("claim").tail(1)
+    return {row.claim: (int(row.k), int(row.n)) for row in worst.itertuples()}
+
+
 def say_rate(k: int, n: int) -> str:
     """A count of verdicts, with the exact 95 % interval of its rate.
 

@@ -1,8 +1,4 @@
-"""Pictures to play with, and what stands in their place on paper.
-
-The still pictures of :mod:`emonb.book.interactive`: what paper, Jupyter and a browser without scripts show.
-
-Four pictures to play with, each from a table, with a still one for paper, Jupyter and browsers without scripts.
+"""Pictures to play with, each from a table, with a still one for paper, Jupyter and browsers without scripts.
 
 Every function returns an :class:`Interactive`, which a notebook shows as HTML: a drawing (matplotlib's SVG), the data as
 JSON, and room for ``book/_static/interactive.js``, which only pages that show one load. The data are what the book shows

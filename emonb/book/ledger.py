@@ -1,10 +1,7 @@
-"""The ledger: what chapters record, judged, merged, compared and held against what is planted.
+"""The ledger: quantities that chapters record by name, and claims judged by them; a verdict is computed, never typed.
 
-What a chapter found against what is true in a planted world; only the claims ledger knows the truth.
-
-Ledgers of editions: chapters' records merged into one, the committed ones read, and two of them compared.
-
-The ledger of a chapter: quantities recorded by name, and claims judged by them; a verdict is computed, never typed.
+Records of chapters are merged into the ledger of an edition, and two ledgers are compared within tolerance. Only the ledger
+knows what is true in a planted world, and says it beside what a chapter found.
 """
 
 import fnmatch
@@ -339,6 +336,20 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     if claim.mark and (marks := fnmatch.filter(sorted(quantities), claim.mark.quantity)):
         entry["mark"] = {"words": claim.mark.words, "value": known(quantities, marks[0])}
     return entry
+
+
+def group_undefined(undefined: Mapping[str, str]) -> list[str]:
+    """Undefined quantities in one line for each reason.
+
+    >>> group_undefined({"a.p": "there is no a", "b": "b is constant", "a.low": "there is no a"})
+    ['a.p, a.low (there is no a)', 'b (b is constant)']
+    """
+    lines = []
+    for reason in dict.fromkeys(undefined.values()):
+        names = [name for name in undefined if undefined[name] == reason]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        lines.append(f"{', '.join(names[:3])}{more} ({reason})")
+    return lines
 
 
 def _whole(quantities: Quantities, name: str) -> int | None:

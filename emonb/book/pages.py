@@ -1,13 +1,9 @@
-"""What pages in front of the chapters show of all editions.
-
-What the pages around the editions say their sentences from: all committed ledgers, and what a page counts.
-
-The ledger as the reader sees it: claims as cards, the abstract's versions, and all editions side by side.
-"""
+"""What the pages around the editions say and show: claims as cards, the abstract's versions, all editions side by side."""
 
 import html
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emonb.book import saying
@@ -25,6 +21,8 @@ from emonb.book.cards import (
 from emonb.book.claims import Claim, Declarations, Evidence, Side
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
+from emonb.book.parameters import check_injected
+from emonb.book.saying import read_cell
 from emonb.book.tables import Html
 from emonb.errors import ClaimError
 
@@ -86,7 +84,14 @@ class Front:
 
 
 def open_front() -> Front:
-    """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``."""
+    """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``.
+
+    Raises
+    ------
+    StudyError
+        Papermill gave the page a parameter: it takes none.
+    """
+    check_injected()
     front = Front()
     saying.register(front.fill)
     return front
@@ -203,7 +208,8 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
     """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
     kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
     kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
-    head = ["claim", "whose", "what it says", *(f"{e}: {k}" for e, k in kinds), "true in the control", "chapter", "module"]
+    verdicts = [f"{edition}: {kind}" for edition, kind in kinds]
+    head = ["claim", "whose", "what it says", *verdicts, "true in the control", "chapter", "module", "test"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for claim in declared.claims:
         entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
@@ -213,8 +219,9 @@ def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
         control = entries.get("control", {})
         truth = describe_truth(control) if "truth" in control else "–"
         chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
-        module = f"[{claim.module}.py](emonb/analysis/{claim.module}.py)"
-        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module]
+        module = f"[{claim.id}.py](emonb/analysis/{claim.id}.py)"
+        test = f"[test_{claim.id}.py](tests/analysis/test_{claim.id}.py)"
+        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module, test]
         lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
@@ -242,6 +249,23 @@ def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
         return text
     words = summarise_claims(declared, ledgers["published"]) + "\n\n" if "published" in ledgers else ""
     return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
+
+
+def write_examples(path: Path) -> str:
+    """Cells of an executed notebook that are tagged ``example``, as Markdown: text, and code with what it printed."""
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
+    parts = ["# Use one test alone\n\nMade from `book/chapters/use-one-test.md` by `emonb update pages --accept`."]
+    for cell in (cell for cell in notebook.cells if "example" in cell.metadata.get("tags", [])):
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        if read_cell(cell.source) is None:
+            parts.append(f"```python\n{cell.source}\n```")
+        parts += [f"```text\n{output['text'].strip()}\n```" for output in cell.outputs if "text" in output]
+        parts += [output["data"]["text/markdown"] for output in cell.outputs if "data" in output]
+    return "\n\n".join(parts) + "\n"
 
 
 def _cell(edition: str, claim: Claim) -> str:

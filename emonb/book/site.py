@@ -1,23 +1,12 @@
-"""What is done to notebooks and pages when the book is built.
-
-The head of a page: what search engines, reference managers and previews of a link read.
-
-The manifest of a code check (``codecheck.yml``): which outputs there are to reproduce, made from the ledgers.
-
-The theme's icons as a small style sheet: those that pages name, taken from the theme's script of all of them.
-
-Parts of a page, from notebook to HTML: toggles with names, figures named by edition, tables for phones, definitions.
-
-The foot of a claim's card on the built page: how often its test says yes of nothing, and where else it is judged.
-
-What makes the built book one site, as a Sphinx extension: names of figures, toggles, pictures, tables, head and icons.
+"""What makes the built book one site, as a Sphinx extension: names of figures, toggles, tables, cards' feet, head, icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
-what the theme brings and no page uses is left out at the end (:func:`finish_site`).
+what the theme brings and no page uses is left out at the end (:func:`finish_site`). The manifest of a code check
+(``codecheck.yml``) is made from the ledgers (:func:`write_manifest`).
 """
 
-import ast
 import html
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -114,7 +103,10 @@ def describe(body: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 
-HEAD = "# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.\n"
+HEAD = """---
+# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
+# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
+"""
 
 
 def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
@@ -136,13 +128,16 @@ def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
         count = len(ledger["quantities"])
         comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
         manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
-    cite = read_citation()
+    cite, names = read_citation(), ", ".join(ledgers)
     given = {
-        "version": "https://codecheck.org.uk/spec/config/1.0/",
+        "version": "https://codecheck.org.uk/spec/config/2.0/",
+        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
+        "anew and compares every number and verdict, in minutes on two cores.",
         "paper": {
             "title": cite["title"],
             "authors": [{"name": name} for name in cite["authors"]],
-            "reference": f"https://doi.org/{PAPER}",
+            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
+            "reference-other": [f"https://doi.org/{PAPER}"],
         },
         "manifest": manifest,
     }
@@ -202,10 +197,6 @@ def draw_icons(script: str, names: set[str]) -> str:
 
 
 OWN = "published"  # the edition whose figures have plain names
-_PLAIN = re.compile(  # calls that say how, and not what
-    "add|append|apply|assign|assign_coords|astype|describe|drop|dropna|format|isel|items|iterrows|join|keys|load|max|mean|min|"
-    "rename|replace|reset_index|round|sel|set_axis|set_option|sort_index|sort_values|split|std|sum|to_[a-z]+|update|values|xs"
-)
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
 
 
@@ -222,10 +213,11 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        The notebook, changed: a folded cell's prompt says what its code does (:func:`name_code`);
-        of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; both parameter cells are
-        folded; in an edition other than the published one, figures' names and references to them
-        begin with the edition's name, and the title ends with it.
+        The notebook, changed: the code of cells tagged ``test`` is folded under what it tests
+        (:func:`name_code`), and no other code is shown until a reader asks for it; of a cell of
+        prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
+        published one, figures' names and references to them begin with the edition's name, and the
+        title ends with it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
@@ -240,15 +232,16 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
             cell["source"] = text
         if cell["cell_type"] != "code":
             continue
-        if read_cell(text) is not None:
-            cell["metadata"]["tags"] = [*tags, "remove-input"]
-        given = {"parameters": "Parameters of this chapter", "injected-parameters": "Parameters it was run with"}
-        prompt = next((name for tag, name in given.items() if tag in tags), "") or f"Code: {name_code(text)}"
-        if given.keys() & set(tags) and "hide-input" not in tags:
-            cell["metadata"]["tags"] = [*tags, "hide-input"]
         settings = cell["metadata"].setdefault("mystnb", {})
-        settings.setdefault("code_prompt_show", html.escape(prompt))
-        settings.setdefault("code_prompt_hide", html.escape(prompt))
+        shown = [tag for tag in tags if tag not in ("hide-input", "hide-cell")]
+        if read_cell(text) is not None:
+            shown.append("remove-input")
+        elif "test" in tags:
+            shown.append("hide-input")
+            settings["code_prompt_show"] = settings["code_prompt_hide"] = html.escape(name_code(text), quote=False)
+        else:
+            shown += ["plumbing", "plumbing-output"] if "hide-cell" in tags else ["plumbing"]
+        cell["metadata"]["tags"] = shown
         if edition and edition != OWN and settings.get("figure", {}).get("name"):
             settings["figure"]["name"] = f"{edition}-{settings['figure']['name']}"
         for output in cell.get("outputs", []) if edition and edition != OWN else []:
@@ -274,31 +267,25 @@ def leave_out_pictures(notebook: str) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def name_code(code: str, most: int = 3) -> str:
-    r"""Say what a cell does: its first comment, or the functions it calls.
+def name_code(code: str) -> str:
+    r"""Say what a cell does: the first sentence of the comment it begins with.
 
-    >>> name_code("# permutation test of masks")
-    'permutation test of masks'
-    >>> name_code("rows = lesions.compare(a)\nrun.ledger.record(rows.to_dict())")
-    'compare, numbers kept'
-    >>> name_code("alpha, draws = 0.05, 999")
-    'alpha, draws'
+    >>> name_code("# Do masks differ? Unit:\n# the mask\ntest()"), name_code("test()")
+    ('Test: Do masks differ?', 'Test')
     """
-    comment = re.match(r"\s*#\s*(.+)", code)
-    if comment:
-        return comment[1].strip()
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return "this cell"
-    if all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body[:2]) and tree.body:
-        return "imports and the run"
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    names = {"say": "sentence", "record": "numbers kept", "claim": "the claim judged"}
-    called = [call.func.attr for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset))]  # type: ignore[attr-defined]
-    kept = [names.get(name, name) for name in dict.fromkeys(called) if not _PLAIN.fullmatch(name)]
-    set_here = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    return ", ".join(name.replace("_", " ") for name in (kept or list(dict.fromkeys(set_here)))[:most]) or "this cell"
+    lines = itertools.takewhile(lambda line: line.startswith("#"), code.lstrip().splitlines())
+    comment = " ".join(line.lstrip("# ") for line in lines)
+    sentence = re.split(r"(?<=[?])\s|[.;:]\s|[.]$", comment)[0]
+    return f"Test: {sentence}" if sentence else "Test"
+
+
+def offer_code(body: str, notebook: str) -> str:
+    """Offer the code that a page hides, below its title: a switch for all of it, and the notebook."""
+    if "tag_plumbing" not in body:
+        return body
+    switch = '<button type="button" aria-pressed="false" hidden>Show all code</button>'
+    offer = f'<p class="code-offer">{switch} <a href="{html.escape(notebook)}" download>This page as a notebook</a></p>'
+    return body.replace("</h1>", f"</h1>{offer}", 1)
 
 
 def mend_labels(text: str) -> str:
@@ -456,6 +443,7 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
     body = add_feet(body, page, *_known())
     body = name_definitions(wrap_tables(mend_labels(body)), _glossary(app))
+    body = offer_code(body, context["pathto"](f"_sources/{context['sourcename']}", 1))
     context["body"] = body.replace("</h1>", f"</h1>{write_byline()}", 1) if page.endswith("index") else body
     context["metatags"] = context.get("metatags", "") + write_head(page, context, app.config)
     if INTERACTIVE in body:

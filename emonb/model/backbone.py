@@ -1,20 +1,10 @@
-"""A frozen masked language model, opened and tried, with prompts in front.
+"""A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
 
-The words head: how an encoder without a masked-language-model head says "no" or "yes" at `<mask>`.
-
-A sentence encoder has no such head, and one drawn at random would say nothing. What it does have is a place for every word
-among the sentences it embeds: the hidden state at `<mask>` is compared with the embeddings of the two verbalizer words.
-
-Checkpoints of `transformers`, from a local folder or the hub: loaded whole, drawn at random where asked, or refused.
-
-Whether a network computes here what the library computes: tried before any work is done.
-
-A frozen masked language model: prompts and comments in, verbalizer logits out, FFN neurons read and silenced.
-
-Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out
-here, because the study needs three things a library's does not give together: a prompt of its own for
-every row, FFN neurons (after the activation function) read and replaced per row, and a last layer
-computed only where it is read. A network whose own forward pass is another is refused when it is opened.
+Works with any RoBERTa-, BERT- or MPNet-like encoder of `transformers`. The forward pass is written out here, because the
+study needs three things a library's does not give together: a prompt of its own for every row, FFN neurons (after the
+activation function) read and replaced per row, and a last layer computed only where it is read. A network whose own forward
+pass is another is refused when it is opened (:func:`check_forward`). A sentence encoder has no head that says "no" or
+"yes": its hidden state at `<mask>` is compared with the embeddings of these words among sentences (:class:`WordsHead`).
 
 Shapes: B rows, T positions, d dimensions, F FFN neurons.
 """
@@ -26,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor
 
 from emonb.data.weights import find_commit, local_folder
@@ -88,7 +79,11 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
         if config.untrained:
             model = _draw(config, family, transformers.AutoConfig.from_pretrained(name, **options), model)
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except SafetensorError as error:
+        raise StudyError(
+            f"the weights of '{config.name}' are damaged or cut short ({error}); copy or fetch them again"
+        ) from None
+    except (OSError, ValueError, ImportError) as error:
         first = str(error).splitlines()[0]
         raise StudyError(
             f"the backbone '{config.name}' cannot be loaded ({first}). It is taken from the hub's cache or the network, or "
@@ -102,6 +97,12 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
         raise StudyError(
             f"the checkpoint '{config.name}' lacks weights that {other} has: {listed}. They would be drawn anew at every "
             f"load; give a checkpoint of {other}{hint}"
+        )
+    broken = [key for key, weight in model.named_parameters() if not bool(weight.isfinite().all())]
+    if broken:
+        raise StudyError(
+            f"the checkpoint '{config.name}' has weights that are no finite numbers ({len(broken)}, such as {broken[0]}): "
+            "its training or conversion failed; give another as backbone.name"
         )
     return model.float(), Tokenizer(tokenizer)
 
@@ -591,5 +592,5 @@ def widen(x: Tensor) -> Tensor:
 def _verbalizer_id(tokenizer: Tokenizer, word: str) -> int:
     found = tokenizer.token_id(word)
     if found is None:
-        raise StudyError(f"the verbalizer word '{word}' is not one token of the vocabulary; choose another word")
+        raise StudyError(f"'{word}' is not a word and one token of the vocabulary; choose another for backbone.verbalizer")
     return found

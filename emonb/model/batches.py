@@ -1,11 +1,4 @@
-"""Comments as batches that fit the machine.
-
-What the processor does in hardware.
-
-Turning comments into token ids, with the few questions the engine asks of a tokenizer.
-
-Where PyTorch computes, with how many threads and the same bits every time; rows of comments, batched within memory.
-"""
+"""Comments as token ids, batched within memory; where PyTorch computes, with how many threads, and repeatably."""
 
 import contextlib
 import logging
@@ -61,9 +54,9 @@ class Tokenizer:
         return [known[text] for text in texts]
 
     def token_id(self, word: str) -> int | None:
-        """Id of a word that is exactly one token of the vocabulary, else None."""
+        """Id of a word that is exactly one token of the vocabulary, and no sign of the tokenizer's own, else None."""
         found: int | None = self._vocabulary.get(word)
-        return found
+        return None if found in self._tokenizer.all_special_ids else found
 
     def common_words(self, n: int) -> list[int]:
         """Ids of the first ``n`` whole words, as vocabularies are sorted by frequency: no word pieces, signs, letters."""

@@ -1,11 +1,4 @@
-"""What is read from a network: neurons under prompts, and embeddings of comments.
-
-Chapter "activations": FFN neurons of a prompted network, read in one batched pass.
-
-Arrays are [seed, emotion, layer, neuron].
-
-What a sentence encoder says of an emotion with no prompt and no tuning: the mean embedding of its comments.
-"""
+"""What is read from a network in one batched pass: FFN neurons under prompts [seed, emotion, layer, neuron], embeddings."""
 
 from collections.abc import Sequence
 

@@ -1,16 +1,9 @@
-"""Prompts tried with neurons silenced: masks, doses, moved masks.
-
-Chapter "lesions": every mask with every prompt on every comment of its task, in bounded memory, resumable.
+"""Every mask with every prompt on every comment of its task, in bounded memory, resumable; other doses, and moved masks.
 
 Rows of a batch have prompts of their own and share a mask, whose neurons are cut out of the network: what is silent costs
-nothing. Masks are taken a few at a time: a group is the unit that a machine reads, and a finished one is kept.
-
-Beyond silencing: a mask's neurons at other strengths (dose), and alone in the network (sufficiency).
-
-The masks of all attributes moved together by random bijections of the network's neurons, and lesioned like the others.
-
-What attributes' masks are as sets stays: their sizes and overlaps. So the masks themselves are one more draw of what is
-lesioned here, if which neurons they hold tells nothing.
+nothing. Masks are taken a few at a time: a group is the unit that a machine reads, and a finished one is kept. Masks that
+are moved together by a random bijection of neurons keep their sizes and overlaps; if which neurons they hold tells nothing,
+the masks themselves are one more draw of what is lesioned there.
 """
 
 from collections.abc import Sequence
@@ -260,7 +253,8 @@ class Sweep:
 
         def step(batch: _Batch, part: np.ndarray) -> None:
             some = torch.from_numpy(part).to(batch.rows.device)
-            rows, prompt, tokens, heard = (None if of is None else of[some] for of in batch)
+            rows, prompt, tokens = (of[some] for of in (batch.rows, batch.prompt, batch.tokens))
+            heard = None if batch.heard is None else batch.heard[some]
             logits, _ = self.backbone.forward(
                 self.prompts[prompt], tokens, lesion=lesion, prompt_of_row=prompt, heard=heard
             )

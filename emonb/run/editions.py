@@ -1,8 +1,6 @@
-"""Editions: all chapters of a study, executed where anything they depend on changed.
+"""Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable.
 
-What can be known before any work: whether there are released files for a study as it was changed.
-
-Editions: the chapters of the book executed for one study, from one MyST source each, resumable and checkable.
+Before any kernel it is asked what can be known: whether a study's files, world and network are there and fit it.
 
 A run never touches what is committed. It executes into the run directory and compares: where all quantities and verdicts
 are the same within tolerance, the committed edition stands, whatever the processor; where not, the fresh edition lies
@@ -12,7 +10,7 @@ beside it with the list of differences, and only ``accept`` puts it in the other
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,8 +18,17 @@ from unittest.mock import patch
 import nbformat
 
 from emonb import __version__, artifacts
-from emonb.book.ledger import compare_ledgers, declarations, describe_row, merge_records, read_ledgers, restrict
+from emonb.book.ledger import (
+    compare_ledgers,
+    declarations,
+    describe_row,
+    group_undefined,
+    merge_records,
+    read_ledgers,
+    restrict,
+)
 from emonb.data import sources
+from emonb.data.comments import check_comments
 from emonb.data.released import name_files
 from emonb.errors import StudyError
 from emonb.paths import book_dir, chapters_dir, data_dir
@@ -29,6 +36,32 @@ from emonb.run import notebooks
 from emonb.run.runs import RECORD, Run
 from emonb.run.stages import stages_of, study_files
 from emonb.study import Study, load_study
+from emonb.world.files import read_truth
+
+
+def check_study(run: Run, chapters: Collection[str]) -> None:
+    """Before any kernel: read what people said and the comments, and open a network that prompts are yet to be tuned on.
+
+    Raises
+    ------
+    EmonbError
+        What the chapters would stumble on, in one line that names the file or the field to set.
+    """
+    study, stages = run.study, run.study.stages
+    read_truth(study)  # a planted world has words for its attributes
+    run.load("humans")
+    run.load("people")
+    if set(chapters) <= {"people", "activations"}:
+        return
+    comments = run.load("comments")
+    splits = ["train", "dev"] * (stages.prompts == "computed") + [study.lesions.split] * (stages.lesions == "computed")
+    for split in dict.fromkeys(splits):
+        check_comments(comments, study.emotions, split)
+    if study.kind == "live" and stages.prompts == "computed" and not run.has("prompts"):
+        from emonb.model.backbone import open_backbone  # takes seconds, and only who tunes needs it
+
+        positions = 1 + study.prompt_length + study.tuning.max_length
+        open_backbone(run.backbone(), study.layers, study.neurons, positions, study.device)
 
 
 def check_released(study: Study) -> None:
@@ -116,9 +149,11 @@ def run_edition(
     if unknown:
         raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
     check_released(run.study)
-    run.note()
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
+    if force or not all(_is_current(run, chapter, _key(run, chapter, injected), out) for chapter in chapters):
+        check_study(run, chapters)
+    run.note()
     for number, (chapter, path) in enumerate(paths.items(), 1):
         key, state = _key(run, chapter, injected), "unchanged"
         if force or not _is_current(run, chapter, key, out):
@@ -127,8 +162,8 @@ def run_edition(
             _execute(run, chapter, source, injected, key, out)
             state = "executed"
         log(f"[{number}/{len(chapters)}] {chapter}: {state} -> {out / f'{chapter}.ipynb'}")
-        for name, reason in read_record(run, chapter).get("undefined", {}).items():
-            log(f"  {name} is undefined: {reason}")
+        for line in group_undefined(read_record(run, chapter).get("undefined", {})):
+            log(f"  undefined: {line}")
     if set(chapters) == set(CHAPTERS):
         head = {"study": run.study.name, "study_hash": run.study.digest()[:12], "emonb": __version__}
         record = merge_records(read_record(run, chapter) for chapter in chapters)

@@ -4,17 +4,25 @@ The crate holds the executed chapters, the ledger, the study, the versions of al
 computed here, by key and hash. What others released is not in it: who re-runs the study fetches it where they put it.
 """
 
+import io
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from requests.exceptions import RequestException
 
 from emonb import __version__, artifacts
-from emonb.errors import ArtifactError, StudyError
+from emonb.data import sources
+from emonb.errors import ArtifactError, StudyError, UnreachableError
 from emonb.paths import book_dir
 from emonb.run.stages import File, Files, stage_of, stages_of
 
@@ -90,14 +98,30 @@ def export_study(run: "Run", out: Path | None = None) -> Path:
 
 
 def pull(run: "Run", name: str, source: str) -> Path:
-    """Take a result from a crate (folder or URL) where its key is the one that would be computed here; return its path.
+    """Take a result from a crate where its key is the one that would be computed here; return its path.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+        Of the result.
+    source : str
+        What :func:`export_study` wrote: a folder or a ``.zip``, or the address of either.
 
     Raises
     ------
     ArtifactError
-        The crate has no such result, has it of another study, code or data, or its content is not what the crate says.
+        There is no crate, it has no such result, has it of another study, code or data, or its content is not what it says.
+    UnreachableError
+        An address that does not answer, or answers with an error.
     """
-    keys = json.loads(_get(source, KEYS).decode())["results"]
+    try:
+        read = _open_crate(source)
+        keys = json.loads(read(KEYS).decode())["results"]
+    except (OSError, ValueError, LookupError, zipfile.BadZipFile):
+        raise ArtifactError(
+            f"{source} is no research object that emonb export wrote: it has no {KEYS} of results"
+        ) from None
     if name not in keys:
         raise ArtifactError(f"{source} has no {name}; it has {', '.join(keys) or 'no results'}")
     entry: dict[str, Any] = keys[name]
@@ -108,23 +132,37 @@ def pull(run: "Run", name: str, source: str) -> Path:
         )
     if stage_of(name, run.study).stored and not run.has(name):
         with artifacts.replacing(run._file(name)) as part:
-            part.write_bytes(_get(source, entry["file"]))
+            part.write_bytes(read(entry["file"]))
             if artifacts.file_digest(part) != entry["sha256"]:
                 raise ArtifactError(f"{source}/{entry['file']} is not what its {KEYS} says: sha256 differs")
     return run.path(name)
 
 
-def _get(source: str, name: str) -> bytes:
+def _open_crate(source: str) -> Callable[[str], bytes]:
+    """How the files of a crate are read, by their names in it."""
+    folder = Path(source).expanduser()
     if source.startswith(("https://", "http://")):
-        import requests
+        if not re.search(r"\.zip(/content)?$", urlsplit(source).path):  # an archive's address ends so, also Zenodo's
+            return lambda name: _download(f"{source.rstrip('/')}/{name}")
+        return zipfile.ZipFile(io.BytesIO(_download(source))).read
+    if zipfile.is_zipfile(folder):
+        return zipfile.ZipFile(folder).read
 
-        answer = requests.get(f"{source.rstrip('/')}/{name}", timeout=60)
-        answer.raise_for_status()
-        return answer.content
-    path = Path(source).expanduser() / name
-    if os.path.relpath(path.resolve(), Path(source).expanduser().resolve()).startswith(os.pardir):
-        raise ArtifactError(f"{name} is not in {source}")
-    return path.read_bytes()
+    def read(name: str) -> bytes:
+        if os.path.relpath((folder / name).resolve(), folder.resolve()).startswith(os.pardir):
+            raise ArtifactError(f"{name} is not in {source}")
+        return (folder / name).read_bytes()
+
+    return read
+
+
+def _download(url: str) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            sources.download(url, Path(scratch) / "file")
+        except RequestException as error:
+            raise UnreachableError(f"{url} cannot be had: {sources.explain(error)}") from None
+        return (Path(scratch) / "file").read_bytes()
 
 
 def _is_ours(run: "Run", name: str) -> bool:

@@ -16,12 +16,15 @@ from emonb.run.editions import package_digest
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
-FRONT = ("index", "study", "another-network", "instrument", "limits", "deviations")
+FRONT = (
+    "index", "study", "another-network", "instrument", "limits", "paper", "deviations", "your-own-study", "use-one-test",
+    "exercises",
+)  # fmt: skip
 NEED_DATA = ("deviations",)  # pages that read the published study's files
 
 
 def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
-    """Execute the pages around the editions, and the README's table; only in a checkout.
+    """Execute the pages around the editions, and write what is made from them and the ledgers; only in a checkout.
 
     Parameters
     ----------
@@ -41,11 +44,11 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     settled = [_settle_page(page, accept, log) for page in FRONT]
     same = all(settled)
     root = data_dir().parent
-    readme, manifest = root / "README.md", root / "codecheck.yml"
-    text = readme.read_text(encoding="utf-8")
+    readme = root / "README.md"
     made = {
-        readme: pages.refresh_readme(text, declarations(), read_ledgers()),
-        manifest: site.write_manifest(declarations(), read_ledgers()),
+        readme: pages.refresh_readme(readme.read_text(encoding="utf-8"), declarations(), read_ledgers()),
+        root / "codecheck.yml": site.write_manifest(declarations(), read_ledgers()),
+        root / "emonb" / "analysis" / "README.md": pages.write_examples(book_dir() / "use-one-test.ipynb"),
     }
     for path, fresh in made.items():
         if path.is_file() and path.read_text(encoding="utf-8") == fresh:
@@ -53,7 +56,7 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
         if accept:
             artifacts.write_text(fresh, path)
         else:
-            log(f"{path.name} is not what the ledgers say; emonb update --accept writes it")
+            log(f"{path.relative_to(root)} is not what it is made from; emonb update --accept writes it")
             same = False
     log(f"pages: {sum(settled)} of {len(FRONT)} as committed{'' if same else ', see above'}")
     return same
@@ -99,11 +102,12 @@ def _paths(page: str) -> tuple[Path, Path]:
 
 
 def _key(page: str) -> str:
+    measured = [*sorted(book_dir().glob("*.json")), *book_dir().parent.glob("benchmarks/commands.json")]
     return artifacts.make_key(
         source=artifacts.file_digest(chapters_dir() / f"{page}.md"),
         ledger=artifacts.file_digest(data_dir() / "claims.yml"),
         editions=read_ledgers(),
-        measured=[artifacts.file_digest(path) for path in sorted(book_dir().glob("*.json"))],
+        measured=[artifacts.file_digest(path) for path in measured],
         committed=[artifacts.file_digest(path) for path in sorted(data_dir().glob("*/*.json"))],
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
         code=[*package_digest(), *map(artifacts.file_digest, sorted(book_dir().parent.glob("instrument/*.py")))],

@@ -1,8 +1,6 @@
 """Notebooks: read from MyST sources, executed with papermill, cleaned of what differs from run to run, and compared."""
 
-import ast
 import base64
-import difflib
 import json
 import re
 import tempfile
@@ -22,6 +20,8 @@ PICTURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-ratings": lambda study: study.humans.rated,
+    "needs-agreement": lambda study: study.humans.agreement is not None,
+    "without-raw": lambda study: study.humans.raw is None,
     "needs-raw": lambda study: study.humans.raw is not None,
     "needs-layers": lambda study: study.layers > 1,
     "without-ratings": lambda study: not study.humans.rated,
@@ -185,46 +185,6 @@ def export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
         artifacts.write_text("".join(picture["image/svg+xml"]), path.with_suffix(".svg"))
     elif picture:
         artifacts.write_bytes(base64.b64decode(picture["image/png"]), path)
-
-
-def check_injected() -> None:
-    """Refuse parameters that papermill injected into this notebook and that it does not know.
-
-    Papermill itself only warns, and the chapter would run with its defaults.
-
-    Raises
-    ------
-    StudyError
-        Names the parameter, and the one that was likely meant.
-    """
-    import sys
-
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cells = shell.user_ns.get("In", []) if shell is not None else []
-    known: set[str] = set()
-    for cell in cells:
-        names = _assigned(cell)
-        if cell.lstrip().startswith("# Parameters\n"):
-            for name in sorted(names - known):
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
-                raise StudyError(f"unknown parameter '{name}'; {hint} Any other field goes into overrides")
-        known |= names
-
-
-def _assigned(cell: str) -> set[str]:
-    """Names a cell of plain assignments assigns."""
-    try:
-        body = ast.parse(cell).body
-    except SyntaxError:
-        return set()
-    return {
-        target.id
-        for node in body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
 
 
 def _split(text: str) -> tuple[str, list[float]]:

@@ -12,12 +12,12 @@ from typing import Any
 from emonb import __version__, artifacts, store
 from emonb.book import saying
 from emonb.book.cards import read_verdict
-from emonb.book.ledger import Ledger, judge_claim
+from emonb.book.ledger import Ledger, group_undefined, judge_claim
+from emonb.book.parameters import check_injected
 from emonb.book.tables import Text
 from emonb.data import sources, weights
-from emonb.errors import ArtifactError, StudyError
+from emonb.errors import ArtifactError, LabelError, StudyError
 from emonb.paths import data_dir, runs_dir
-from emonb.run.notebooks import check_injected
 from emonb.run.parts import Parts, parts_of
 from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
 from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text
@@ -90,7 +90,7 @@ class Run:
 
     def say_undefined(self) -> Text | None:
         """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""
-        lines = [f"- `{name}`: {reason}" for name, reason in self.ledger.undefined.items()]
+        lines = [f"- {line}" for line in group_undefined(self.ledger.undefined)]
         return Text("\n".join(["Not defined for these data:", "", *lines])) if lines else None
 
     def load(self, name: str) -> Any:
@@ -144,12 +144,23 @@ class Run:
         if stage.units is not None and parts is None:
             parts = self.parts(name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
-        made = stage.function()(**given)
+        try:
+            made = stage.function()(**given)
+        except LabelError as error:
+            raise LabelError(self._name_fields(str(error))) from None
         return made if parts is None else made.assign_attrs(parts.attributes)
 
     def parts(self, name: str) -> Parts:
         """Parts of a result, made here where they are missing (:mod:`emonb.run.parts`)."""
         return parts_of(self, name)
+
+    def _name_fields(self, text: str) -> str:
+        """A message about a file with the fields of the study that name it."""
+        files = {f"{section}.{field}": name.removeprefix("local:")
+                 for section in ("humans", "corpus") for field, name in getattr(self.study, section)
+                 if isinstance(name, str)}  # fmt: skip
+        fields = [field for field, name in files.items() if name in text]
+        return f"{text} (the study names it as {', '.join(fields)})" if fields else text
 
     def store(self, name: str, made: Any) -> Any:
         """Write a result, remove its parts, and read it back."""

@@ -7,29 +7,7 @@ in company, end with different vectors that do the same thing. So prompts are co
 begin and by what they do. A processor without bfloat16 would emulate it, at minutes a prompt:
 there all is recomputed in float32.
 
-How far apart is near enough, and how that was measured (MiniLM, one thread, processor with
-bfloat16; ten prompts' first epoch in float32 and five of them in bfloat16, three prompts to their
-end in float32; each alone, where the committed ones were tuned with all prompts of their seed):
-
-- training loss of the first epoch: 0.01, and 0.65 of what was learned in it (ln 2 less the lower
-  of both losses). Rounding shifts when in the epoch a prompt begins to learn. Where the committed
-  one had learned less than 0.01, the loss differed by at most 0.0033 (six comparisons), a third of
-  the bound. Where it had learned more, the difference was in float32 .30, .15, .03, .03 and .31 of
-  what was learned, in bfloat16 .01, .46, .004 and .02 of it; 0.65 is three times the root mean
-  square. The largest differences were 0.062 and 0.026. So a prompt that learns nothing where
-  another did shows, another seed's need not;
-- accuracy of a prompt: three standard errors of the difference of two accuracies on so many
-  comments. The largest difference in float32 was half a standard error;
-- read-out of a prompt, less what all of its seed have in common (they start from the same words):
-  the emotion's own must be in the nearest quarter of the seed's committed read-outs. In float32 it
-  was the nearest twice and the second once. This is loose, as the drift is large;
-- neurons chosen for an attribute: 97 in 100. The committed masks are older than read-outs in
-  float64, and ranks at the border are near ties. All 98 choices were compared: 0.010 of the
-  neurons differ in the mean, 0.027 (10 of 375) at most, and nothing in this depends on the
-  processor;
-- accuracy under a mask: one in a hundred of all comments that are read under it, at least two. In
-  float32, 13 accuracies (eight masks, five without) on 324 comments each: six were the same, six
-  differed by one comment and one by two. The root mean square is 0.0027, a quarter of the bound.
+How far apart is near enough, and how that was measured, is told in ``data/minilm/README.md``.
 """
 
 import math

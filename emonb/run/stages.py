@@ -1,11 +1,7 @@
-"""The stages of a study: what makes each result, and what it is given.
-
-A stage: the function that makes a result, and where each of the function's arguments comes from.
+"""The stages of a study by name of the result each makes: its function, and where each of its arguments comes from.
 
 The key of a result hashes these arguments and the function's code, and nothing else can reach the function: what is in no
 key (device, threads, a progress bar, a folder for unfinished parts) is declared as such.
-
-The stages of a study, by name of the result each makes.
 """
 
 from collections.abc import Callable, Mapping
@@ -231,13 +227,19 @@ PROGRESS = Unkeyed("progress")
 STAGES: dict[str, Stage] = {
     "humans": Stage(
         "data.people.read_humans",
-        {"emotions": EMOTIONS, "attributes": ATTRIBUTES, "files": Files(lambda study: study.humans.files())},
+        {
+            "emotions": EMOTIONS,
+            "attributes": ATTRIBUTES,
+            "files": Files(lambda study: study.humans.files()),
+            "scale": Field("humans.scale"),
+        },
     ),
     "people": Stage(
         "data.people.read_ratings",
         {
             "humans": HUMANS,
             "files": Files(lambda study: study.humans.rating_files()),
+            "scale": Field("humans.scale"),
             "seed": Field("inference.seed"),
         },
     ),

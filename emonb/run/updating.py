@@ -1,9 +1,4 @@
-"""Everything that `make book` does, side by side where it can be.
-
-Commands side by side, a core each: their lines come whole and say whose they are.
-
-All that is committed, made again where its sources changed, and compared: editions and pages side by side.
-"""
+"""All that is committed, made again where its sources changed, and compared: editions and pages, a core each."""
 
 import contextlib
 import os

@@ -26,8 +26,16 @@ def is_planted(name: str) -> bool:
 
 
 def fingerprint(study: Study, name: str) -> str:
-    """Hash of all that makes a planted file: the world's plan, the labels it lives on, the code."""
+    """Hash of all that makes a planted file: the world's plan, the labels it lives on, the code.
+
+    Raises
+    ------
+    StudyError
+        The world has no file of that name.
+    """
     assert study.world is not None
+    if name != BACKBONE and name.removeprefix(PREFIX) not in FILES:
+        raise StudyError(f"the planted world has no file '{name}'; known: {PREFIX}{f', {PREFIX}'.join(FILES)}, {BACKBONE}")
     plan = study.world.model_dump(mode="json")
     if name == BACKBONE:
         levels = ("correlation",) if study.world.names else ()  # of the emotions, which only then it has met
@@ -49,13 +57,7 @@ def folder_of(study: Study, name: str) -> Path:
 
 
 def plant(study: Study, name: str, progress: bool = True) -> Path:
-    """Return the path of a planted file or of the backbone's folder, made first if it is not there.
-
-    Raises
-    ------
-    StudyError
-        The world has no file of that name.
-    """
+    """Return the path of a planted file or of the backbone's folder, made first if it is not there."""
     folder = folder_of(study, name)
     if name == BACKBONE:
         from emonb.model.batches import limit_threads
@@ -66,10 +68,7 @@ def plant(study: Study, name: str, progress: bool = True) -> Path:
             _make(folder, lambda part: train_backbone(_world(study), part, progress, checkpoint))
         checkpoint.unlink(missing_ok=True)
         return folder
-    file = name.removeprefix(PREFIX)
-    if file not in FILES:
-        raise StudyError(f"the planted world has no file '{file}'; known: {', '.join(FILES)}, backbone")
-    return _make(folder, lambda part: write_world(_world(study), part)) / file
+    return _make(folder, lambda part: write_world(_world(study), part)) / name.removeprefix(PREFIX)
 
 
 def read_truth(study: Study) -> Truth | None:

@@ -1,16 +1,10 @@
-"""A planted network: wired by hand, then trained.
-
-The planted network's wiring, which says what it can do by construction.
-
-The wiring are factors 0 and 1 on the weights of a RoBERTa of one layer, or two.
+"""The planted network: a RoBERTa of one layer, or two, whose wiring (factors 0 and 1 on its weights) says what it can do.
 
 The model's dimensions fall into one block of four for every attribute and two blocks for the verdict. An attribute's cue
 words, its attention head and its group of FFN neurons live in its block; FFN neurons write to the verdict blocks and only
 those are read by the head, so that a verdict that depends on an attribute must pass through that attribute's neurons.
 Attention is uniform (a comment is a bag of words), and the layer norms are held nearly linear by a constant part that
 is larger than what varies: otherwise a norm that mixes all dimensions would carry attributes past their neurons.
-
-The planted world's network and its training; what it can do is said by its wiring (:mod:`emonb.world.network`).
 """
 
 from collections.abc import Sequence

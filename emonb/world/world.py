@@ -1,12 +1,8 @@
-"""A planted world: its words, emotions, people and comments.
-
-The words of the planted world: cue words of every attribute, speakers, clauses (``data/world.yml``).
-
-The planted world: emotions with known attribute levels, texts that voice them, people who judge them.
+"""The planted world: emotions with known attribute levels, texts that voice them, people who judge them.
 
 Everything a real study reads comes out in the same files: comments with labels, order of the emotions, judgments of
-pairs, attribute scores and RDMs, raters' agreement. What is true in the world (:class:`Truth`) goes to
-the claims ledger and nowhere else.
+pairs, attribute scores and RDMs, raters' agreement. Cue words are those of ``data/world.yml``. What is true in the world
+(:class:`Truth`) goes to the claims ledger and nowhere else.
 """
 
 import math

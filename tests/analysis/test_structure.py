@@ -240,12 +240,9 @@ def test_bootstrap_interval_covers_the_estimate_and_widens_with_what_is_resample
     model = _rdm_of(points + 0.5 * rng.normal(size=points.shape))
     widths = {}
     for over in ("judges", "emotions", "both"):
-        result = structure.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over)
-        fit = result["fit"][0]
+        fit = structure.bootstrap_fit(np.stack([model, truth]), judgments, 300, 1, over).loc[0]
         assert fit.value == pytest.approx(structure.compare(model, judgments.mean(0), "rho"), abs=1e-9)
         assert fit.low < fit.value < fit.high
-        assert result["difference"][0] == (0, 0, 0, 300)
-        assert result["difference"][1].high < 0  # the truth fits better than the noisy model
         widths[over] = fit.high - fit.low
     assert widths["judges"] < widths["emotions"]
     with pytest.raises(ValueError, match="over must be"):

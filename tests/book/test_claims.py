@@ -269,7 +269,9 @@ def test_every_claim_of_the_authors_is_in_an_abstract_and_every_claim_in_its_cha
     for claim in DECLARED.claims:
         text = (chapters / f"{claim.chapter}.md").read_text()
         assert re.search(rf"tags: \[.*claim-{claim.id}[,\]]", text), claim.id
-        assert (data_dir().parent / "emonb" / "analysis" / f"{claim.module}.py").is_file(), claim.module
+        assert (data_dir().parent / "emonb" / "analysis" / f"{claim.id}.py").is_file(), claim.id
+        assert (data_dir().parent / "tests" / "analysis" / f"test_{claim.id}.py").is_file(), claim.id
+        assert claim.evidence.partition(".")[0] == claim.id  # its numbers in the ledger begin with its name
 
 
 def test_the_bounds_are_those_that_were_argued() -> None:

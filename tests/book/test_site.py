@@ -48,11 +48,16 @@ def test_a_drawing_on_a_page_takes_the_page_s_colours_and_shares_no_id() -> None
 
 
 def _notebook() -> dict:
-    figure = {"mystnb": {"figure": {"name": "fig-x", "caption": "c"}}, "tags": ["hide-input"]}
+    figure = {"mystnb": {"figure": {"name": "fig-x", "caption": "c"}}, "tags": ["test"]}
     return {
         "cells": [
             {"cell_type": "markdown", "metadata": {}, "source": "# Lesions\n\nSee {numref}`fig-x`, {numref}`as <fig-x>`."},
-            {"cell_type": "code", "metadata": figure, "source": "# masks by depth\ndraw()", "outputs": []},
+            {
+                "cell_type": "code",
+                "metadata": figure,
+                "source": "# Masks by depth. Unit:\n# the mask\ndraw()",
+                "outputs": [],
+            },
             {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "study = 1", "outputs": []},
         ]
     }
@@ -66,8 +71,23 @@ def test_other_editions_have_titles_and_figures_of_their_own() -> None:
     )
     settings = other["cells"][1]["metadata"]["mystnb"]
     assert settings["figure"]["name"] == "control-fig-x"
-    assert settings["code_prompt_show"] == settings["code_prompt_hide"] == "Code: masks by depth"
-    assert other["cells"][2]["metadata"]["tags"] == ["parameters", "hide-input"]
+    assert settings["code_prompt_show"] == settings["code_prompt_hide"] == "Test: Masks by depth"
+
+
+def test_code_of_tests_is_folded_and_all_other_code_is_kept_for_who_asks() -> None:
+    cells = [("x = 1", ["parameters"]), ("# Is it so? Unit: the mask\ntest()", ["test"]), ("%%say\nIt is.", ["live"])]
+    cells += [("run", ["hide-cell"]), ("draw()", ["hide-input"])]
+    made = [{"cell_type": "code", "metadata": {"tags": tags}, "source": source} for source, tags in cells]
+    shown = [cell["metadata"] for cell in site.prepare_cells({"cells": made}, "book/published/lesions")["cells"]]
+    assert [cell["tags"] for cell in shown] == [
+        ["parameters", "plumbing"], ["test", "hide-input"], ["live", "remove-input"],
+        ["plumbing", "plumbing-output"], ["plumbing"],
+    ]  # fmt: skip
+    assert shown[1]["mystnb"]["code_prompt_show"] == "Test: Is it so?"
+    page = '<h1>A</h1><div class="cell tag_plumbing"></div>'
+    offered = site.offer_code(page, "../a.ipynb")
+    assert "<button" in offered and 'href="../a.ipynb"' in offered and offered.index("<button") > offered.index("</h1>")
+    assert site.offer_code("<h1>A</h1>", "a.ipynb") == "<h1>A</h1>"
 
 
 def test_cells_of_a_table_that_stacks_are_named_and_others_are_not() -> None:
@@ -94,7 +114,8 @@ def test_references_have_a_doi_or_are_known_to_have_none_and_are_cited_by_a_key_
     sources = [*(book_dir() / "chapters").glob("*.md"), *book_dir().glob("*.md")]
     for path in sources:
         for keys in re.findall(r"\{cite:[pt]s?\}`([^`]+)`", path.read_text(encoding="utf-8")):
-            assert set(re.split(r"\s*,\s*", keys)) <= set(entries), (path.name, keys)
+            named = {key.removeprefix("paper-") for key in re.split(r"\s*,\s*", keys)}  # the paper has a list of its own
+            assert named <= set(entries), (path.name, keys)
 
 
 def test_the_paper_s_doi_is_the_one_that_is_cited() -> None:
@@ -113,6 +134,18 @@ def test_the_manifest_names_files_that_exist() -> None:
     for entry in given["manifest"]:
         assert (ROOT / entry["file"]).is_file()
     assert (ROOT / "codecheck.yml").read_text(encoding="utf-8") == text
+
+
+def test_the_manifest_is_by_its_specification() -> None:
+    """Rules of specification 2.0 that can be met before a check: who checks adds codechecker, report and certificate."""
+    text = site.write_manifest(declarations(), read_ledgers())
+    given = yaml.safe_load(text)
+    assert text.startswith("---\n") and given["version"] == "https://codecheck.org.uk/spec/config/2.0/"
+    assert given["summary"] and not re.search("FIXME|TODO|XXXX", text)
+    assert all(entry["comment"] and not entry["file"].startswith(("/", "..")) for entry in given["manifest"])
+    paper = given["paper"]
+    assert paper["title"] and [author["name"] for author in paper["authors"]]
+    assert site.PAPER not in paper["reference"] and paper["reference-other"] == [f"https://doi.org/{site.PAPER}"]
 
 
 def test_pages_joined_for_print_lead_to_each_other(tmp_path) -> None:

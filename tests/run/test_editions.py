@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -350,6 +351,30 @@ def test_an_unknown_parameter_of_papermill_fails(small: Path, tmp_path: Path) ->
     papermill.execute_notebook(folder / "prompts.ipynb", tmp_path / "out.ipynb", given, progress_bar=False)
 
 
+def test_the_examples_of_the_analysis_folder_are_those_of_the_page_and_print_what_they_say(capsys) -> None:
+    text, space = (ROOT / "emonb" / "analysis" / "README.md").read_text(encoding="utf-8"), {}
+    cells = [cell for cell in _source("use-one-test").cells if "example" in cell.metadata.get("tags", [])]
+    assert [c.source for c in cells if c.cell_type == "markdown"] == re.findall(r"^## .*?(?=\n\n```)", text, re.S | re.M)
+    examples = re.findall(r"```python\n(.*?)\n```\n\n(?:```text\n(.*?)\n```)?", text, re.DOTALL)
+    code = [cell.source for cell in cells if cell.cell_type == "code" and not cell.source.startswith("%%say")]
+    assert [example for example, _ in examples] == code and sum(bool(said) for _, said in examples) == 3
+    for example, said in examples:
+        exec(example, space)
+        assert notebooks.same_text(capsys.readouterr().out, said + "\n" if said else "")
+
+
+@pytest.mark.parametrize("page", front.FRONT)
+def test_a_page_that_takes_no_parameters_refuses_them(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(user_ns={"In": ["", '# Parameters\nstudy = "minilm"\n']})
+    monkeypatch.setattr(
+        "emonb.book.parameters.sys", SimpleNamespace(modules={"IPython": SimpleNamespace(get_ipython=lambda: shell)})
+    )
+    cells, space = [cell.source for cell in _source(page).cells if cell.cell_type == "code"], {}
+    with pytest.raises(StudyError, match="unknown parameter 'study'; this page takes no parameters"):
+        for cell in cells:
+            exec(cell, space)
+
+
 def test_only_an_edition_says_where_a_chapter_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
     monkeypatch.delenv(RECORD, raising=False)
@@ -385,6 +410,7 @@ def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(front, "FRONT", ("deviations",))
     monkeypatch.setattr(notebooks, "execute", lambda *a: pytest.fail("a page that needs data ran without it"))
     monkeypatch.setattr(front.pages, "refresh_readme", lambda text, *a: text)
+    monkeypatch.setattr(front.pages, "write_examples", lambda *a: (ROOT / "emonb/analysis/README.md").read_text())
     monkeypatch.setattr(front.site, "write_manifest", lambda *a: (ROOT / "codecheck.yml").read_text(encoding="utf-8"))
     monkeypatch.setattr(front.sources, "available", lambda files: f"{len(files)} files cannot be had")
     (tmp_path / "deviations.ipynb").write_text("as committed")

@@ -13,7 +13,7 @@ import tiny
 from rocrate.rocrate import ROCrate
 
 from emonb import artifacts
-from emonb.errors import ArtifactError, StudyError
+from emonb.errors import ArtifactError, StudyError, UnreachableError
 from emonb.run.export import _is_ours, export_study, pull
 from emonb.run.runs import Run
 from emonb.study import Study, load_study
@@ -87,16 +87,42 @@ def test_a_result_is_taken_by_key_and_hash_and_computed_nowhere(run: Run, tmp_pa
     assert not other._file("prompts").exists()
 
 
-def test_a_result_is_taken_from_an_address_too(run: Run, tmp_path: Path, monkeypatch) -> None:
-    crate = export_study(run, tmp_path / "crate")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(crate))
+@pytest.fixture
+def address(tmp_path: Path):
+    """Of a server of the folder of this test."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        other = _elsewhere(run.study, tmp_path / "runs", monkeypatch)
-        monkeypatch.setattr(Run, "make", None)
-        assert pull(other, "masks", f"http://127.0.0.1:{server.server_port}/").is_file()
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.mark.parametrize("form", ["crate", "crate.zip"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_what_is_exported_is_taken_as_it_is(run: Run, tmp_path: Path, monkeypatch, address: str, form, remote) -> None:
+    crate = export_study(run, tmp_path / form)
+    other = _elsewhere(run.study, tmp_path / "runs", monkeypatch)
+    monkeypatch.setattr(Run, "make", None)
+    assert pull(other, "masks", f"{address}/{form}" if remote else str(crate)).is_file()
     assert other.load("masks").identical(run.load("masks"))
+
+
+def test_what_is_no_crate_is_named(run: Run, tmp_path: Path, address: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "login").mkdir()
+    (tmp_path / "login" / "keys.json").write_text("<!DOCTYPE html><title>Log in</title>")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("notes.txt", "x")
+    (tmp_path / "broken.zip").write_bytes((tmp_path / "other.zip").read_bytes()[:20])
+    for name in ("other", "other.zip", "broken.zip", "nothing", "login"):
+        with pytest.raises(ArtifactError, match=f"{name} is no research object that emonb export wrote"):
+            pull(run, "masks", str(tmp_path / name))
+    for name in ("other.zip", "broken.zip"):
+        with pytest.raises(ArtifactError, match=f"{name} is no research object"):
+            pull(run, "masks", f"{address}/{name}")
+    for name, words in {"other": "answers 404 .* Correct the address", "login": "a web page in place of a file"}.items():
+        with pytest.raises(UnreachableError, match=words):
+            pull(run, "masks", f"{address}/{name}")
 
 
 def test_a_crate_reaches_no_file_outside_itself(run: Run, tmp_path: Path, monkeypatch) -> None:

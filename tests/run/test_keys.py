@@ -173,11 +173,13 @@ def test_a_local_file_is_known_by_its_content_and_not_by_its_path(tmp_path: Path
     for folder, text in (("a", "x"), ("b", "x"), ("c", "y")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "order").write_text(text)
-        study = load_study("published", **{"humans.order": f"local:{tmp_path / folder / 'order'}"})
+        study = load_study("published", **{"humans.agreement": f"local:{tmp_path / folder / 'order'}"})
         keys.append(Run(study).key("humans"))
     assert keys[0] == keys[1] != keys[2]
     (tmp_path / "a" / "order").write_text("z")
-    assert Run(load_study("published", **{"humans.order": f"local:{tmp_path / 'a' / 'order'}"})).key("humans") not in keys
+    assert (
+        Run(load_study("published", **{"humans.agreement": f"local:{tmp_path / 'a' / 'order'}"})).key("humans") not in keys
+    )
 
 
 def test_weights_in_a_folder_are_known_by_their_content(tmp_path: Path) -> None:

@@ -252,6 +252,15 @@ class Inference(Strict):
 
 
 NAME = "[a-z][a-z0-9-]*"
+LABELS = "say what label ids 0, 1, ... of the comments mean (corpus.labels: a list; null: the emotions, then neutral)"
+TOGETHER = (
+    ("corpus.labels", ("corpus.train", "corpus.dev", "corpus.test"), LABELS),
+    *(
+        (field, ("humans.order",), f"its rows go by that order; give a file of yours as {field}, or null")
+        for field in ("humans.judgments", "humans.scores", "humans.attribute_rdms")
+    ),
+)
+"""Fields without which files mean something else: a study that changes the files gives them too."""
 
 
 class Study(Strict):
@@ -484,17 +493,6 @@ def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -
     by_order = before.get("corpus.labels") is None and str(before.get("corpus.train")).startswith("local:")
     if by_order and "emotions" in changed and not changes.keys() & {"corpus.labels", "corpus.train"}:
         raise StudyError(f"study '{label}' changes emotions, by whose order the comments' label ids go: {LABELS}")
-
-
-LABELS = "say what label ids 0, 1, ... of the comments mean (corpus.labels: a list; null: the emotions, then neutral)"
-TOGETHER = (
-    ("corpus.labels", ("corpus.train", "corpus.dev", "corpus.test"), LABELS),
-    *(
-        (field, ("humans.order",), f"its rows go by that order; give a file of yours as {field}, or null")
-        for field in ("humans.judgments", "humans.scores", "humans.attribute_rdms")
-    ),
-)
-"""Fields without which files mean something else: a study that changes the files gives them too."""
 
 
 def _find(name: str, folder: Path) -> Path:

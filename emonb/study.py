@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator,
+)  # fmt: skip
 
 from emonb.errors import StudyError
 from emonb.paths import data_dir
@@ -263,6 +265,11 @@ TOGETHER = (
 """Fields without which files mean something else: a study that changes the files gives them too."""
 
 
+def _drop_null(fields: Any) -> Any:
+    """Leave out what a study takes over from another and does not want."""
+    return {k: value for k, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
+
+
 class Study(Strict):
     """Configuration of one study; see ``data/README.md`` for what each field means."""
 
@@ -289,8 +296,12 @@ class Study(Strict):
     threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
     edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
-    baselines: dict[str, dict[str, Any]] = Field(
-        {"untrained": {}}, description="untrained networks: name -> parameters that change, so that prompts learn on them"
+    baselines: Annotated[dict[str, dict[str, Any]], BeforeValidator(_drop_null)] = Field(
+        {"untrained": {}},
+        description="untrained networks: name -> parameters that change, so that prompts learn on them; null: not this one",
+    )
+    emotion_words: dict[str, tuple[str, ...]] = Field(
+        {}, description="words of each emotion; lesions are tested again on comments that hold none of them"
     )
     committed: str | None = Field(None, pattern=f"^{NAME}(/{NAME})?$", description="folder of `data` for its results")
     released: Released | None = None
@@ -311,8 +322,8 @@ class Study(Strict):
             raise ValueError("a stage is 'computed' or 'committed' but the study has no 'backbone' section")
         if "committed" in origins and self.committed is None:
             raise ValueError("a stage is 'committed' but the study does not say in which folder (`committed`)")
-        if "untrained" not in self.baselines:
-            raise ValueError("baselines must have one called 'untrained', even if it changes nothing: {untrained: {}}")
+        if self.untrained_baseline and not self.baselines:
+            raise ValueError("untrained_baseline needs a baseline, even if it changes nothing: {untrained: {}}")
         unknown = [key for changes in self.baselines.values() for key in changes if key not in known_parameters()]
         if unknown:
             raise ValueError(f"baselines change an unknown parameter '{unknown[0]}'")

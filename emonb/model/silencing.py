@@ -6,8 +6,9 @@ are moved together by a random bijection of neurons keep their sizes and overlap
 the masks themselves are one more draw of what is lesioned there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ import torch
 import xarray as xr
 from scipy.stats import rankdata
 
-from emonb.data.comments import make_tasks
-from emonb.data.tables import arrange
+from emonb.data.comments import hold_words, make_tasks
+from emonb.data.tables import arrange, pick_masks
 from emonb.model.backbone import Backbone, Remainder, open_backbone
 from emonb.model.batches import Budget, Rows, describe, limit_threads, run_halving
 from emonb.model.reading import flatten_prompts, prompt_keys, read_comments
@@ -89,6 +90,50 @@ def lesion_prompts(
     for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
         swept[name] = swept[name].where(silences)
     return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split)
+
+
+def lesion_wordless(
+    prompts: xr.Dataset,
+    masks: xr.Dataset,
+    comments: pd.DataFrame,
+    words: Mapping[str, Sequence[str]],
+    backbone: BackboneConfig,
+    layers: int,
+    neurons: int,
+    seeds: Sequence[int],
+    attributes: Sequence[str],
+    size: int,
+    lesions: LesionPlan,
+    tuning: Tuning,
+    work: Work | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Accuracy and AUC on comments that hold none of the emotions' words, under masks of one size and the claims' kind.
+
+    Is it the emotion that prompts recognise, or the word? Emotions of which no comment is left are left out.
+
+    Parameters
+    ----------
+    words : mapping of str to sequence of str
+        Words of each emotion; a comment with a word of any emotion goes.
+    size : int
+        Of the masks.
+    prompts, masks, comments, backbone, layers, neurons, seeds, attributes, lesions, tuning, work, device, threads, progress
+        As of :func:`lesion_prompts`.
+
+    Returns
+    -------
+    Dataset
+        As of :func:`lesion_prompts`.
+    """
+    left = comments[~hold_words(list(comments["text"]), chain.from_iterable(words.values()))].reset_index(drop=True)
+    tested = left[left["split"] == lesions.split]
+    known = [emotion for emotion in prompts.emotion.values.tolist() if tested[emotion].any()]
+    prompts, masks = prompts.sel(emotion=known), pick_masks(masks, size, lesions.comparison)
+    network, how = (backbone, layers, neurons), (work, device, threads, progress)
+    return lesion_prompts(prompts, masks, left, *network, seeds, attributes, [size], lesions, tuning, *how)
 
 
 def open_sweep(

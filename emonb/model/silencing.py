@@ -132,8 +132,10 @@ def lesion_wordless(
     tested = left[left["split"] == lesions.split]
     known = [emotion for emotion in prompts.emotion.values.tolist() if tested[emotion].any()]
     prompts, masks = prompts.sel(emotion=known), pick_masks(masks, size, lesions.comparison)
-    network, how = (backbone, layers, neurons), (work, device, threads, progress)
-    return lesion_prompts(prompts, masks, left, *network, seeds, attributes, [size], lesions, tuning, *how)
+    return lesion_prompts(
+        prompts, masks, left, backbone, layers, neurons, seeds, attributes, [size], lesions, tuning, work, device, threads,
+        progress
+    )  # fmt: skip
 
 
 def open_sweep(

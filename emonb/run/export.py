@@ -115,13 +115,11 @@ def pull(run: "Run", name: str, source: str) -> Path:
     UnreachableError
         An address that does not answer, or answers with an error.
     """
+    read = _open_crate(source)
     try:
-        read = _open_crate(source)
         keys = json.loads(read(KEYS).decode())["results"]
-    except (OSError, ValueError, LookupError, zipfile.BadZipFile):
-        raise ArtifactError(
-            f"{source} is no research object that emonb export wrote: it has no {KEYS} of results"
-        ) from None
+    except (ValueError, LookupError, TypeError):
+        raise ArtifactError(f"{source} is no research object that emonb export wrote: its {KEYS} has no results") from None
     if name not in keys:
         raise ArtifactError(f"{source} has no {name}; it has {', '.join(keys) or 'no results'}")
     entry: dict[str, Any] = keys[name]
@@ -141,17 +139,21 @@ def pull(run: "Run", name: str, source: str) -> Path:
 def _open_crate(source: str) -> Callable[[str], bytes]:
     """How the files of a crate are read, by their names in it."""
     folder = Path(source).expanduser()
-    if source.startswith(("https://", "http://")):
-        if not re.search(r"\.zip(/content)?$", urlsplit(source).path):  # an archive's address ends so, also Zenodo's
-            return lambda name: _download(f"{source.rstrip('/')}/{name}")
-        return zipfile.ZipFile(io.BytesIO(_download(source))).read
-    if zipfile.is_zipfile(folder):
-        return zipfile.ZipFile(folder).read
+    remote = source.startswith(("https://", "http://"))
+    packed = bool(re.search(r"\.zip(/content)?$", urlsplit(source).path)) if remote else zipfile.is_zipfile(folder)
+    archive = io.BytesIO(_download(source)) if remote and packed else folder  # so end addresses of archives, Zenodo's too
 
     def read(name: str) -> bytes:
+        if remote and not packed:
+            return _download(f"{source.rstrip('/')}/{name}")
         if os.path.relpath((folder / name).resolve(), folder.resolve()).startswith(os.pardir):
             raise ArtifactError(f"{name} is not in {source}")
-        return (folder / name).read_bytes()
+        try:
+            return zipfile.ZipFile(archive).read(name) if packed else (folder / name).read_bytes()
+        except (OSError, LookupError, zipfile.BadZipFile):
+            raise ArtifactError(
+                f"{source} is no research object that emonb export wrote, or not whole: no {name}"
+            ) from None
 
     return read
 

@@ -111,10 +111,12 @@ def test_what_is_no_crate_is_named(run: Run, tmp_path: Path, address: str) -> No
     (tmp_path / "other").mkdir()
     (tmp_path / "login").mkdir()
     (tmp_path / "login" / "keys.json").write_text("<!DOCTYPE html><title>Log in</title>")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "keys.json").write_text("[]")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("notes.txt", "x")
     (tmp_path / "broken.zip").write_bytes((tmp_path / "other.zip").read_bytes()[:20])
-    for name in ("other", "other.zip", "broken.zip", "nothing", "login"):
+    for name in ("other", "other.zip", "broken.zip", "nothing", "login", "list"):
         with pytest.raises(ArtifactError, match=f"{name} is no research object that emonb export wrote"):
             pull(run, "masks", str(tmp_path / name))
     for name in ("other.zip", "broken.zip"):
@@ -123,6 +125,20 @@ def test_what_is_no_crate_is_named(run: Run, tmp_path: Path, address: str) -> No
     for name, words in {"other": "answers 404 .* Correct the address", "login": "a web page in place of a file"}.items():
         with pytest.raises(UnreachableError, match=words):
             pull(run, "masks", f"{address}/{name}")
+
+
+@pytest.mark.parametrize("form", ["crate", "crate.zip"])
+def test_a_crate_that_is_not_whole_is_named(run: Run, tmp_path: Path, monkeypatch, form: str) -> None:
+    keys = json.dumps({"results": {"masks": {"key": run.key("masks"), "sha256": "0", "file": "results/masks.nc"}}})
+    if form == "crate":
+        (tmp_path / form).mkdir()
+        (tmp_path / form / "keys.json").write_text(keys)
+    else:
+        with zipfile.ZipFile(tmp_path / form, "w") as archive:
+            archive.writestr("keys.json", keys)
+    other = _elsewhere(run.study, tmp_path / "runs", monkeypatch)
+    with pytest.raises(ArtifactError, match=rf"{form} is .*not whole: no results/masks\.nc"):
+        pull(other, "masks", str(tmp_path / form))
 
 
 def test_a_crate_reaches_no_file_outside_itself(run: Run, tmp_path: Path, monkeypatch) -> None:

@@ -68,7 +68,7 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
             yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))
     for name in (stage for stage in READ if "prompts" in stages and stage in stages_of(as_read.study)):
         given = {argument: g.get(as_read) for argument, g in LIVE[name].given.items()}
-        made, write = LIVE[name].function()(**given), getattr(committed, f"write_{name}")
+        made, write = LIVE[name].call(given), getattr(committed, f"write_{name}")
         yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
 
 

@@ -286,7 +286,7 @@ def update(
 def commit(
     study: StudyName,
     parameter: Parameters = None,
-    so_far: Annotated[bool, typer.Option(help="Only the moved masks, as many parts of them as are made.")] = False,
+    so_far: Annotated[bool, typer.Option(help="Only lesions without words and moved masks, as far as made.")] = False,
     mirror: Mirror = None,
 ) -> None:
     """Compute what a study takes from results committed under data/, and put it there with its settings and log.
@@ -294,11 +294,10 @@ def commit(
     Moved masks take hours and can be committed as they come: emonb part STUDY bijections 1/1 -p stages.lesions=computed
     makes parts until it is stopped, emonb commit STUDY --so-far writes those that are made.
     """
-    from emonb.run.committing import commit_moved, commit_results
+    from emonb.run.committing import commit_results, commit_so_far
 
     use_mirror(mirror)
-    paths = [commit_moved(study, parse(parameter))] if so_far else commit_results(study, parse(parameter))
-    for path in paths:
+    for path in (commit_so_far if so_far else commit_results)(study, parse(parameter)):
         typer.echo(path)
 
 

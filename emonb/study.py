@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)  # fmt: skip
 
 from emonb.errors import StudyError
 from emonb.paths import data_dir
@@ -252,6 +261,20 @@ class Inference(Strict):
 
 
 NAME = "[a-z][a-z0-9-]*"
+LABELS = "say what label ids 0, 1, ... of the comments mean (corpus.labels: a list; null: the emotions, then neutral)"
+TOGETHER = (
+    ("corpus.labels", ("corpus.train", "corpus.dev", "corpus.test"), LABELS),
+    *(
+        (field, ("humans.order",), f"its rows go by that order; give a file of yours as {field}, or null")
+        for field in ("humans.judgments", "humans.scores", "humans.attribute_rdms")
+    ),
+)
+"""Fields without which files mean something else: a study that changes the files gives them too."""
+
+
+def _drop_null(fields: Any) -> Any:
+    """Leave out what a study takes over from another and does not want."""
+    return {k: value for k, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
 
 
 class Study(Strict):
@@ -280,8 +303,12 @@ class Study(Strict):
     threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
     edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
-    baselines: dict[str, dict[str, Any]] = Field(
-        {"untrained": {}}, description="untrained networks: name -> parameters that change, so that prompts learn on them"
+    baselines: Annotated[dict[str, dict[str, Any]], BeforeValidator(_drop_null)] = Field(
+        {"untrained": {}},
+        description="untrained networks: name -> parameters that change, so that prompts learn on them; null: not this one",
+    )
+    emotion_words: dict[str, tuple[str, ...]] = Field(
+        {}, description="words of each emotion; lesions are tested again on comments that hold none of them"
     )
     committed: str | None = Field(None, pattern=f"^{NAME}(/{NAME})?$", description="folder of `data` for its results")
     released: Released | None = None
@@ -302,8 +329,8 @@ class Study(Strict):
             raise ValueError("a stage is 'computed' or 'committed' but the study has no 'backbone' section")
         if "committed" in origins and self.committed is None:
             raise ValueError("a stage is 'committed' but the study does not say in which folder (`committed`)")
-        if "untrained" not in self.baselines:
-            raise ValueError("baselines must have one called 'untrained', even if it changes nothing: {untrained: {}}")
+        if self.untrained_baseline and not self.baselines:
+            raise ValueError("untrained_baseline needs a baseline, even if it changes nothing: {untrained: {}}")
         unknown = [key for changes in self.baselines.values() for key in changes if key not in known_parameters()]
         if unknown:
             raise ValueError(f"baselines change an unknown parameter '{unknown[0]}'")
@@ -454,9 +481,10 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise StudyError(f"{path} holds no mapping of study fields; see data/README.md")
     backbone = fields.get("backbone")
-    name = str(backbone.get("name")) if isinstance(backbone, dict) else "/"
-    if not Path(name).is_absolute() and (path.parent / name).is_dir():  # beside the study, wherever the command is given
-        fields["backbone"] = {**backbone, "name": f"local:{name}"}
+    if isinstance(backbone, dict):  # a folder beside the study, wherever the command is given
+        name = str(backbone.get("name", "/"))
+        if not Path(name).is_absolute() and (path.parent / name).is_dir():
+            fields["backbone"] = {**backbone, "name": f"local:{name}"}
     fields = _resolve(fields, path)
     parent = fields.pop("extends", None)
     if parent is None:
@@ -483,17 +511,6 @@ def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -
     by_order = before.get("corpus.labels") is None and str(before.get("corpus.train")).startswith("local:")
     if by_order and "emotions" in changed and not changes.keys() & {"corpus.labels", "corpus.train"}:
         raise StudyError(f"study '{label}' changes emotions, by whose order the comments' label ids go: {LABELS}")
-
-
-LABELS = "say what label ids 0, 1, ... of the comments mean (corpus.labels: a list; null: the emotions, then neutral)"
-TOGETHER = (
-    ("corpus.labels", ("corpus.train", "corpus.dev", "corpus.test"), LABELS),
-    *(
-        (field, ("humans.order",), f"its rows go by that order; give a file of yours as {field}, or null")
-        for field in ("humans.judgments", "humans.scores", "humans.attribute_rdms")
-    ),
-)
-"""Fields without which files mean something else: a study that changes the files gives them too."""
 
 
 def _find(name: str, folder: Path) -> Path:

@@ -8,7 +8,6 @@ equal, with a tolerance relative to the data, so that the unit of measurement de
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.stats
 import xarray as xr
 from numba import prange
 from numpy.typing import ArrayLike
@@ -281,8 +280,15 @@ def centred_ranks(rows: np.ndarray) -> np.ndarray:
         block, out = rows[start : start + _RANKED], ranks[start : start + _RANKED]
         order = np.argsort(block, axis=1)
         np.put_along_axis(out, order, np.arange(1 - n, n, 2, dtype=np.int16)[None], axis=1)
-        tied = (np.diff(np.take_along_axis(block, order, axis=1), axis=1) == 0).any(1)
-        out[tied] = np.round(2 * scipy.stats.rankdata(block[tied], axis=1)) - (n + 1)
+        new = np.diff(np.take_along_axis(block, order, axis=1), axis=1) != 0  # than the value before
+        tied, at = ~new.all(1), np.arange(n, dtype=np.int16)
+        if tied.any():
+            edge = np.ones((int(tied.sum()), 1), bool)
+            first = np.maximum.accumulate(np.where(np.hstack([edge, new[tied]]), at, 0), axis=1)
+            last = np.minimum.accumulate(np.where(np.hstack([new[tied], edge]), at, n)[:, ::-1], axis=1)[:, ::-1]
+            tied_ranks = np.empty_like(first)
+            np.put_along_axis(tied_ranks, order[tied], first + last + 1 - n, axis=1)
+            out[tied] = tied_ranks
     return ranks
 
 

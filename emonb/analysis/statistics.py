@@ -17,7 +17,7 @@ import scipy.stats
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from emonb.analysis.rdm import Rdm, pair_index, pair_values, to_square, varies
+from emonb.analysis.rdm import Rdm, centred_ranks, pair_index, pair_values, to_square, varies
 from emonb.analysis.tau import tau_b
 
 
@@ -168,11 +168,11 @@ def correlate_rows(rows: np.ndarray, target: np.ndarray, measure: str) -> np.nda
 
 
 def standard_ranks(rows: np.ndarray) -> np.ndarray:
-    """Ranks [n, n_pairs] with mean 0 and standard deviation 1; NaN where all values of a row are the same."""
-    ranks = scipy.stats.rankdata(rows, axis=1)
-    ranks = ranks - ranks.mean(1, keepdims=True)
-    spread = ranks.std(1, keepdims=True)
-    return np.divide(ranks, spread, out=np.full_like(ranks, np.nan), where=spread > 0)
+    """Ranks [n, n_pairs] with mean 0 and standard deviation 1; NaN where a row has NaN, or one value only."""
+    ranks = centred_ranks(rows).astype(np.float64)
+    spread = np.sqrt((ranks**2).mean(1, keepdims=True))
+    defined = (spread > 0) & ~np.isnan(rows).any(1, keepdims=True)
+    return np.divide(ranks, spread, out=np.full_like(ranks, np.nan), where=defined)
 
 
 def mean_of_defined(values: ArrayLike) -> float:
@@ -417,18 +417,20 @@ def _draw(
     rdms: np.ndarray, weights: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Fits of the draws in which there is one."""
-    square, judged = to_square(rdms), to_square(rows)
-    n, n_judges = square.shape[-1], len(rows)
+    n, n_judges = to_square(rdms).shape[-1], len(rows)
     first, second = pair_index(n)
+    pair_of = to_square(np.arange(rows.shape[1]))  # [emotion, emotion] -> pair
+    given, judged = np.nan_to_num(rows), (~np.isnan(rows)).astype(np.float64)
     fits = np.empty(n_bootstraps)
     for b in range(n_bootstraps):
         emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
         judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
         i, j = emotions[first], emotions[second]
-        i, j = i[i != j], j[i != j]
-        human = judged[judges[:, None], i, j]
-        seen = ~np.isnan(human).all(0)
-        fits[b] = _fit(square[:, i[seen], j[seen]], weights, np.nanmean(human[:, seen], 0))
+        times = np.bincount(judges, minlength=n_judges).astype(np.float64)  # each judge was drawn
+        count, total = times @ judged, times @ given
+        pairs = pair_of[i[i != j], j[i != j]]
+        pairs = pairs[count[pairs] > 0]
+        fits[b] = _fit(rdms[:, pairs], weights, total[pairs] / count[pairs])
     return fits[np.isfinite(fits)]
 
 

@@ -1,6 +1,7 @@
 """GoEmotions (Demszky et al. 2020): comments with one or more emotions or neutral, and one yes-or-no task an emotion."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,32 @@ def _read_split(path: Path, n_labels: int) -> tuple[list[str], list[list[int]]]:
         texts.append(fields[0])
         ids.append([int(label) for label in mine])
     return texts, ids
+
+
+def hold_words(texts: Sequence[str], words: Iterable[str]) -> np.ndarray:
+    """Tell which texts hold one of these words, in any of its regular inflections.
+
+    >>> hold_words(["She LOVED it.", "clover", "pitied"], ["love", "pity"]).tolist()
+    [True, False, True]
+    """
+    forms = {form for word in words for form in _inflect(word.lower())}
+    return np.array([not forms.isdisjoint(_split_words(text.lower())) for text in texts], bool)
+
+
+def _split_words(text: str) -> list[str]:
+    """Words of a text; of one with hyphens also its parts."""
+    words = re.findall(r"\w+(?:-\w+)*", text)
+    return words + [part for word in words if "-" in word for part in word.split("-")]
+
+
+def _inflect(word: str) -> set[str]:
+    """A word with the endings of nouns, verbs and adjectives, also where it is none of these."""
+    stem, full = word[:-1], ("s", "es", "ed", "ing", "er", "est", "ly")
+    if word.endswith("e"):
+        return {word, *(word + end for end in ("s", "d", "r", "st", "ly")), stem + "ing", stem + "y"}
+    if word.endswith("y"):
+        return {word, word + "ing", word + "s", *(stem + "i" + end for end in ("es", "ed", "er", "est", "ly"))}
+    return {word, *(word + end for end in full), *(word + word[-1] + end for end in full[2:6])}
 
 
 class Task(NamedTuple):

@@ -15,7 +15,7 @@ import xarray as xr
 from safetensors.numpy import load_file, save_file
 
 from emonb.artifacts import file_digest, replacing, write_text
-from emonb.data.tables import arrange
+from emonb.data.tables import arrange, pick_masks
 from emonb.errors import ArtifactError, StudyError
 
 UNBOUND = ("tuning.tokens_per_batch", "tuning.checkpoint_every", "lesions.comparison", "lesions.measure",
@@ -140,10 +140,15 @@ def read_masks(
 
 
 def write_lesions(
-    lesions: xr.Dataset, masks: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]
+    lesions: xr.Dataset,
+    masks: xr.Dataset,
+    recipe: dict[str, Any],
+    folder: Path,
+    log: dict[str, Any],
+    stage: str = "lesions",
 ) -> Path:
     """Write accuracy and AUC of every mask, seed and emotion (:func:`emonb.model.silencing.lesion_prompts`)."""
-    path = folder / name_files("lesions", ".", (), str(lesions.attrs["ablation"]))["lesions"]
+    path = folder / next(iter(name_files(stage, ".", (), str(lesions.attrs["ablation"])).values()))
     values = {name: lesions[name].values for name in ("mask_accuracy", "mask_auc", "baseline", "baseline_auc")}
     labels = {name: lesions[f"mask_{name}"].values for name in LABELS}
     axes = {"seed": lesions.seed.values, "emotion": lesions.emotion.values.astype(str)}
@@ -167,7 +172,7 @@ def read_lesions(
     StudyError
         A mask that was not lesioned, or other settings.
     """
-    path = files["lesions"]
+    (path,) = files.values()
     note = _open(path, ".npz", recipe, ("attributes", "sizes", "comparisons", "draws"))
     found, mine = _load(path), _fingerprints(masks)
     row = {fingerprint: k for k, fingerprint in enumerate(found["fingerprint"].tolist())}
@@ -185,6 +190,18 @@ def read_lesions(
     about = {"ablation": note["ablation"], "split": note["split"]}
     about |= {name: note["log"][name] for name in ("device", "seconds")}
     return arrange(xr.Dataset(arrays, coords), attributes, sizes).assign_attrs(about)
+
+
+def read_wordless(
+    masks: xr.Dataset,
+    attributes: Sequence[str],
+    size: int,
+    comparison: str,
+    files: Mapping[str, Path],
+    recipe: dict[str, Any],
+) -> xr.Dataset:
+    """Read lesions on comments without words (:func:`emonb.model.silencing.lesion_wordless`); empty: not made yet."""
+    return read_lesions(pick_masks(masks, size, comparison), attributes, [size], files, recipe) if files else xr.Dataset()
 
 
 def write_moved(moved: xr.Dataset, masks: xr.Dataset, recipe: dict[str, Any], folder: Path, log: dict[str, Any]) -> Path:

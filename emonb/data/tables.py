@@ -173,3 +173,9 @@ def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) 
     renamed = {f"mask_{name}": ("mask", swept[name].values) for name in ("kind", "attribute", "size", "draw")}
     coords = {**labels, "seed": swept.seed.values, "emotion": swept.emotion.values, **renamed}
     return xr.Dataset({**out, "baseline": swept.baseline, "baseline_auc": swept.baseline_auc}, coords=coords)
+
+
+def pick_masks(masks: xr.Dataset, size: int, comparison: str) -> xr.Dataset:
+    """Attributes' masks of one size, and those of one kind that they are compared with."""
+    mine = (masks["size"] == size) & masks.kind.isin(["selective", comparison])
+    return masks.isel(mask=mine.values)

@@ -6,8 +6,9 @@ are moved together by a random bijection of neurons keep their sizes and overlap
 the masks themselves are one more draw of what is lesioned there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ import torch
 import xarray as xr
 from scipy.stats import rankdata
 
-from emonb.data.tables import arrange
+from emonb.data.comments import hold_words
+from emonb.data.tables import arrange, pick_masks
 from emonb.model.backbone import Backbone, Live, Remainder
 from emonb.model.batches import Budget, Rows, describe, limit_threads, run_halving
 from emonb.model.reading import encode_comments, flatten_prompts, read_comments
@@ -70,6 +72,44 @@ def lesion_prompts(
     for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
         swept[name] = swept[name].where(silences)
     return arrange(swept, attributes, sizes).assign_attrs(ablation=lesions.ablation, split=lesions.split)
+
+
+def lesion_wordless(
+    live: Live,
+    prompts: xr.Dataset,
+    masks: xr.Dataset,
+    words: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+    attributes: Sequence[str],
+    size: int,
+    lesions: LesionPlan,
+    work: Work | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Accuracy and AUC on comments that hold none of the emotions' words, under masks of one size and the claims' kind.
+
+    Is it the emotion that prompts recognise, or the word? Emotions of which no comment is left are left out.
+
+    Parameters
+    ----------
+    words : mapping of str to sequence of str
+        Words of each emotion; a comment with a word of any emotion goes.
+    size : int
+        Of the masks.
+    live, prompts, masks, seeds, attributes, lesions, work, progress
+        As of :func:`lesion_prompts`.
+
+    Returns
+    -------
+    Dataset
+        As of :func:`lesion_prompts`.
+    """
+    held = hold_words(list(live.comments["text"]), chain.from_iterable(words.values()))
+    left = live.comments[~held].reset_index(drop=True)
+    tested = left[left["split"] == lesions.split]
+    known = [emotion for emotion in prompts.emotion.values.tolist() if tested[emotion].any()]
+    prompts, masks = prompts.sel(emotion=known), pick_masks(masks, size, lesions.comparison)
+    return lesion_prompts(live._replace(comments=left), prompts, masks, seeds, attributes, [size], lesions, work, progress)
 
 
 def _begin_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> Make:

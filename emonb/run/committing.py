@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from emonb.data import committed
+from emonb.data.tables import pick_masks
 from emonb.errors import StudyError
 from emonb.paths import data_dir, in_checkout
 from emonb.run.parts import parts_of
@@ -18,7 +19,7 @@ from emonb.study import load_study
 
 READ = ("activations_in_use", "centroids")
 """Committed beside prompts, from which, or from comments alone, they are computed."""
-THEIRS = ("dose", "bijections")
+THEIRS = ("dose", "bijections", "wordless")
 """Stages whose origin is that of the lesions."""
 
 
@@ -61,6 +62,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
             yield committed.write_masks(run.load(name), run.recipe(name), _folder(run), {})
         elif name == "bijections":
             yield _write_moved(run, run.load(name))
+        elif name == "wordless":
+            yield _write_wordless(run)
         elif name == "dose":
             yield committed.write_dose(run.load(name), run.recipe(name), _folder(run), _log(run, run.load(name)))
         else:
@@ -72,8 +75,13 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
         yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
 
 
-def commit_moved(study: str, parameters: dict[str, Any]) -> Path:
-    """Write the bijections that are made of a study whose prompts and masks are committed; return the JSON file.
+def commit_so_far(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
+    """Write what is made of a study whose prompts and masks are committed: lesions without words, bijections.
+
+    Yields
+    ------
+    Path
+        JSON file of each.
 
     Raises
     ------
@@ -81,7 +89,17 @@ def commit_moved(study: str, parameters: dict[str, Any]) -> Path:
         None is made.
     """
     run = Run(load_study(study, **parameters, **{"stages.lesions": "computed"}))
-    return _write_moved(run, run.make("bijections", parts_of(run, "bijections", join=True, so_far=True)))
+    parts, wordless = parts_of(run, "bijections", join=True, so_far=True), bool(run.study.emotion_words)
+    if wordless := wordless and run.has("wordless"):
+        yield _write_wordless(run)
+    if not wordless or len(parts.missing()) < len(parts.names):
+        yield _write_moved(run, run.make("bijections", parts))
+
+
+def _write_wordless(run: Run) -> Path:
+    made, plan = run.load("wordless"), run.study.lesions
+    masks = pick_masks(run.load("masks"), run.study.size, plan.comparison)
+    return committed.write_lesions(made, masks, run.recipe("wordless"), _folder(run), _log(run, made), "wordless")
 
 
 def _write_moved(run: Run, moved: xr.Dataset) -> Path:

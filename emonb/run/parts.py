@@ -191,7 +191,9 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
     """
     stage = stage_of(name, run.study)
     if stage.units is None:
-        raise StudyError(f"'{name}' is not made in parts; in parts: prompts, lesions, bijections, dose, where computed")
+        raise StudyError(
+            f"'{name}' is not made in parts; in parts: prompts, lesions, wordless, bijections, dose, where computed"
+        )
     origin: dict[str, Any] = {"key": run.key(name)}
     for given in stage.given.values():
         if isinstance(given, Need) and stage_of(given.name, run.study).stored:

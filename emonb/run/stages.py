@@ -210,10 +210,14 @@ def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
     return names
 
 
-def _committed_moved(study: Study) -> Mapping[Any, str]:
-    """The file of moved masks, which are committed as they come: there may be none yet."""
-    names = _committed("bijections")(study)
-    return names if sources.fingerprint(names["bijections"]) else {}
+def _committed_if_made(stage: str) -> Callable[[Study], Mapping[Any, str]]:
+    """The file of a result that is committed as it comes: there may be none yet."""
+
+    def names(study: Study) -> Mapping[Any, str]:
+        found = _committed(stage)(study)
+        return found if all(map(sources.fingerprint, found.values())) else {}
+
+    return names
 
 
 def _released(field: str) -> Callable[[Study], str]:
@@ -382,6 +386,23 @@ LIVE: dict[str, Stage] = {
         units=_groups,
         live=True,
     ),
+    "wordless": Stage(
+        "model.silencing.lesion_wordless",
+        {
+            "prompts": PROMPTS,
+            "masks": Need("masks"),
+            **READING,
+            "words": Field("emotion_words"),
+            "seeds": Field("lesioned_seeds"),
+            "attributes": ATTRIBUTES,
+            "size": Field("size"),
+            "lesions": Field("lesions"),
+            "work": Work("wordless"),
+            "progress": PROGRESS,
+        },
+        units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
+        live=True,
+    ),
     "bijections": Stage(
         "model.silencing.lesion_moved",
         {
@@ -456,6 +477,17 @@ COMMITTED: dict[str, Stage] = {
         "data.committed.read_centroids",
         {"emotions": EMOTIONS, "files": Files(_committed("centroids")), "recipe": Recipe("centroids")},
     ),
+    "wordless": Stage(
+        "data.committed.read_wordless",
+        {
+            "masks": Need("masks"),
+            "attributes": ATTRIBUTES,
+            "size": Field("size"),
+            "comparison": Field("lesions.comparison"),
+            "files": Files(_committed_if_made("wordless")),
+            "recipe": Recipe("wordless"),
+        },
+    ),
     "bijections": Stage(
         "data.committed.read_moved",
         {
@@ -464,7 +496,7 @@ COMMITTED: dict[str, Stage] = {
             "size": Field("size"),
             "bijections": Field("inference.bijections"),
             "within_layers": Field("keeps_layers"),
-            "files": Files(_committed_moved),
+            "files": Files(_committed_if_made("bijections")),
             "recipe": Recipe("bijections"),
         },
     ),
@@ -500,7 +532,9 @@ def stage_of(name: str, study: Study) -> Stage:
         if study.stages.prompts == "released":
             raise StudyError(f"'{study.name}' has no {name}: its prompts were not released")
         origin = _origin_beside_prompts(name, study)
-    if name in ("dose", "bijections"):
+    if name == "wordless" and not study.emotion_words:
+        raise StudyError(f"'{study.name}' has no {name}: it does not say which words are its emotions' (emotion_words)")
+    if name in ("dose", "bijections", "wordless"):
         origin = study.stages.lesions
     for table, label in ((LIVE, "computed"), (COMMITTED, "committed")):
         if name in table and origin == label:

@@ -114,7 +114,7 @@ def _ending_as_interrupt() -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-PAGES, BOOK = "pages", "book"
+PAGES, BOOK, LONGEST = "pages", "book", "specifications"
 Log = Callable[[str], None]
 
 
@@ -185,6 +185,12 @@ def _settle_side_by_side(names: list[str], accept: bool, pages_first: bool, log:
             done[name] = int(not same), said[-1]
         else:
             commands[name] = [*program, "update", name, *(["--accept"] if accept else [])]
+    waiting = [name for name in names if name in commands and name != PAGES]
+    if len(waiting) > 2:
+        # what is begun last would leave a core idle at the end: its longest stage is made beside the first
+        ahead = {f"{waiting[-1]} {LONGEST}": [*program, "artifact", waiting[-1], LONGEST]}
+        started = list(commands)[: list(commands).index(waiting[0]) + 1]
+        commands = {name: commands[name] for name in started} | ahead | commands
     done |= run_beside(commands, log) if commands else {}
     return {name: done[name] for name in [BOOK, *names] if name in done}
 

@@ -134,7 +134,7 @@ def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
     }
     assert unkeyed == {"device", "threads", "progress"}
     live = {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)}
-    assert live == {"prompts", "lesions", "bijections", "dose"}
+    assert live == {"prompts", "lesions", "bijections", "dose", "wordless"}
     assert {name for table in (STAGES, LIVE) for name, s in table.items() if s.units} == {
         g.stage for table in (STAGES, LIVE) for s in table.values() for g in s.given.values() if isinstance(g, Work)
     }

@@ -131,7 +131,8 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, list[str]]]:
 def test_all_are_made_the_longest_first_and_each_is_answered_for(beside: list[dict[str, list[str]]]) -> None:
     lines: list[str] = []
     assert updating.update([], accept=False, pages_first=True, log=lines.append) == 2
-    assert list(beside[0]) == ["book", "control", "minilm", "published", "pages"]
+    assert list(beside[0]) == ["book", "control", "published specifications", "minilm", "published", "pages"]
+    assert beside[0]["published specifications"] == ["artifact", "published", "specifications"]
     assert beside[0]["control"] == ["update", "control"] and beside[0]["book"] == ["html"]
     assert lines == [
         "book: done",

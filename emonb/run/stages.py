@@ -172,14 +172,14 @@ class Stage:
         found: Callable[..., Any] = getattr(import_module(self.module), self.make.rpartition(".")[2])
         return found
 
-    def call(self, given: dict[str, Any]) -> Any:
-        """Make the result of these arguments."""
-        if self.live:
-            from emonb.model.backbone import Live
+    def gather(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What was got for the stage as the function takes it."""
+        if not self.live:
+            return given
+        from emonb.model.backbone import Live
 
-            given = {**given, "live": Live(**{name: given[name] for name in Live._fields})}
-            given = {name: value for name, value in given.items() if name not in Live._fields}
-        return self.function()(**given)
+        live = Live(**{name: given[name] for name in Live._fields})
+        return {"live": live, **{name: value for name, value in given.items() if name not in Live._fields}}
 
     def key(self, run: "Run") -> str:
         """Hash of all that makes the result: arguments and code."""

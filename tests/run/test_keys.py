@@ -26,7 +26,7 @@ SMALL = {"seeds": [1, 3], "world.steps": 60, "tuning.examples": 16, "lesions.exa
 def _trace(run: Run, name: str, ran: set[str]) -> object:
     """Make a stage, and note the modules of ours that run meanwhile."""
     stage = stage_of(name, run.study)
-    arguments = {a: None if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
+    arguments = stage.gather({a: None if isinstance(g, Work) else g.get(run) for a, g in stage.given.items()})
     function = stage.function()
 
     def note(frame, event, argument):

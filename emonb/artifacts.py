@@ -133,6 +133,17 @@ def read(path: Path) -> xr.Dataset:
     return dataset
 
 
+def read_checksum(path: Path) -> str:
+    """Checksum of an artifact, whole as :func:`read` finds it; the same file is read once in a process."""
+    status = path.stat()
+    return _read_checksum(path, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _read_checksum(path: Path, *state: int) -> str:
+    return str(read(path).attrs["checksum"])
+
+
 def checksum(dataset: xr.Dataset) -> str:
     """sha256 of names, dimensions and values of a dataset; attributes are left out (hex)."""
     total = hashlib.sha256()

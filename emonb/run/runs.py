@@ -127,7 +127,7 @@ class Run:
         run = self.untrained(*baseline[1:]) if baseline else self
         try:
             path = run._file(stage)
-            return not path.is_file() or artifacts.read(path).attrs["checksum"] == checksum
+            return not path.is_file() or artifacts.read_checksum(path) == checksum
         except ArtifactError:
             return False
 

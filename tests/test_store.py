@@ -51,8 +51,8 @@ def tuned(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Epochs of every tuning that takes place; it gives something else than prompts, in no time."""
     calls: list[int] = []
 
-    def tune(tuning, work, **others) -> xr.Dataset:
-        calls.append(tuning.epochs)
+    def tune(live, work, **others) -> xr.Dataset:
+        calls.append(live.tuning.epochs)
         return xr.Dataset({"prompt": ("x", np.arange(3.0))})
 
     monkeypatch.setattr(tuning, "tune_prompts", tune)

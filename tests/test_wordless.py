@@ -11,6 +11,7 @@ from emonb.data import committed
 from emonb.data.comments import hold_words
 from emonb.data.tables import pick_masks
 from emonb.errors import StudyError
+from emonb.model.backbone import Live
 from emonb.model.silencing import lesion_prompts
 from emonb.run.runs import Run
 from emonb.study import load_study
@@ -58,10 +59,9 @@ def test_lesions_without_words_are_those_of_comments_that_hold_none(
     assert gone not in kept and found.emotion.values.tolist() == kept
     chosen = pick_masks(masks, study.size, study.lesions.comparison)
     assert set(chosen["size"].values.tolist()) == {study.size} and (chosen.kind == "selective").any()
-    again = lesion_prompts(
-        run.load("prompts").sel(emotion=kept), chosen, left, run.backbone(), study.layers, study.neurons,
-        study.lesioned_seeds, study.attributes, [study.size], study.lesions, study.tuning, device="cpu", progress=False
-    )  # fmt: skip
+    live = Live(run.backbone(), study.layers, study.neurons, left, study.tuning, "cpu")
+    given = (study.lesioned_seeds, study.attributes, [study.size], study.lesions)
+    again = lesion_prompts(live, run.load("prompts").sel(emotion=kept), chosen, *given, progress=False)
     xr.testing.assert_allclose(found.drop_attrs(), again.drop_attrs(), atol=1e-9)
     recipe, log = run.recipe("wordless"), {"device": "cpu", "seconds": 1.0}
     files = {"wordless": committed.write_lesions(found, chosen, recipe, tmp_path, log, "wordless")}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -23,7 +24,7 @@ from emonb.data.weights import find_commit, local_folder
 from emonb.errors import LabelError, StudyError
 from emonb.model.batches import Tokenizer, pick_device
 from emonb.model.grid import draw_weights
-from emonb.study import BackboneConfig
+from emonb.study import BackboneConfig, Tuning
 
 
 @dataclass(frozen=True)
@@ -582,6 +583,26 @@ def open_backbone(
         )
     model = model.to(getattr(torch, dtype or config.dtype))
     return Backbone(model, tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
+
+
+class Live(NamedTuple):
+    """A frozen network, the comments that it reads, and how: what every stage that runs it is given."""
+
+    backbone: BackboneConfig
+    layers: int
+    neurons: int
+    """The study's layers, and FFN neurons of each."""
+    comments: pd.DataFrame
+    """From :func:`emonb.data.comments.read_goemotions`."""
+    tuning: Tuning
+    """How prompts are tuned; of it lesions and reading take the length of comments, negatives, positions at once."""
+    device: str = "auto"
+    threads: int | None = None
+
+    def open(self, prompt_length: int) -> Backbone:
+        """Open the network for prompts of that length before the longest comment."""
+        positions = 1 + prompt_length + self.tuning.max_length
+        return open_backbone(self.backbone, self.layers, self.neurons, positions, self.device)
 
 
 def widen(x: Tensor) -> Tensor:

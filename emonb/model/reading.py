@@ -10,7 +10,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from emonb.data.comments import make_tasks
-from emonb.model.backbone import Backbone, load_checkpoint, open_backbone, widen
+from emonb.model.backbone import Backbone, Live, load_checkpoint, open_backbone, widen
 from emonb.model.batches import Rows, limit_threads, pad, pick_device, repeatable, run_halving, split_by_length
 from emonb.study import BackboneConfig, Tuning
 
@@ -51,32 +51,16 @@ def read_activations(
         return read.assign(output_norm=(("layer", "neuron"), opened.output_norms().cpu().numpy()))
 
 
-def read_over_comments(
-    prompts: xr.Dataset,
-    comments: pd.DataFrame,
-    backbone: BackboneConfig,
-    layers: int,
-    neurons: int,
-    examples: int | None,
-    tuning: Tuning,
-    device: str = "auto",
-    threads: int | None = None,
-) -> xr.Dataset:
+def read_over_comments(live: Live, prompts: xr.Dataset, examples: int | None) -> xr.Dataset:
     """Read every prompt's activations while it is used: at `<mask>`, the mean over comments of its dev task.
 
     Parameters
     ----------
+    live : Live
     prompts : Dataset
         As for :func:`read_activations`.
-    comments : DataFrame
-    backbone : BackboneConfig
-    layers, neurons : int
     examples : int, optional
         Comments of each class, as many as lesions use; all if not given.
-    tuning : Tuning
-        Length of comments, negatives, positions that go through the model at once.
-    device : str
-    threads : int, optional
 
     Returns
     -------
@@ -84,13 +68,19 @@ def read_over_comments(
         ``activation`` (seed, emotion, layer, neuron), float32.
     """
     tuned = prompts.prompt
-    with limit_threads(threads):
-        opened = open_backbone(backbone, layers, neurons, 1 + tuned.sizes["position"] + tuning.max_length, device)
-        emotions, seeds = [str(e) for e in tuned.emotion.values], tuned.seed.values.tolist()
-        tasks = make_tasks(comments, emotions, seeds, "dev", tuning.negatives, examples)
-        rows = Rows([tasks[key] for key in prompt_keys(tuned)], list(comments["text"]), opened.tokenizer, tuning.max_length)
-        read = read_comments(opened, tuned, rows, 2 * tuning.tokens_per_batch)
+    with limit_threads(live.threads):
+        opened = live.open(tuned.sizes["position"])
+        rows = encode_comments(live, opened, tuned, "dev", examples)
+        read = read_comments(opened, tuned, rows, 2 * live.tuning.tokens_per_batch)
         return read.to_dataset().assign_attrs(device=str(opened.device))
+
+
+def encode_comments(live: Live, opened: Backbone, prompts: xr.DataArray, split: str, examples: int | None) -> Rows:
+    """Comments of every prompt's task on a split, in the order of :func:`prompt_keys`; ``examples`` of each class."""
+    emotions, seeds = [str(emotion) for emotion in prompts.emotion.values], prompts.seed.values.tolist()
+    tasks = make_tasks(live.comments, emotions, seeds, split, live.tuning.negatives, examples)
+    texts = list(live.comments["text"])
+    return Rows([tasks[key] for key in prompt_keys(prompts)], texts, opened.tokenizer, live.tuning.max_length)
 
 
 def read_prompts(backbone: Backbone, prompts: xr.DataArray, rows_at_once: int = 128) -> xr.DataArray:

@@ -13,62 +13,47 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from scipy.stats import rankdata
 
-from emonb.data.comments import hold_words, make_tasks
+from emonb.data.comments import hold_words
 from emonb.data.tables import arrange, pick_masks
-from emonb.model.backbone import Backbone, Remainder, open_backbone
+from emonb.model.backbone import Backbone, Live, Remainder
 from emonb.model.batches import Budget, Rows, describe, limit_threads, run_halving
-from emonb.model.reading import flatten_prompts, prompt_keys, read_comments
-from emonb.study import BackboneConfig, LesionPlan, Tuning
+from emonb.model.reading import encode_comments, flatten_prompts, read_comments
+from emonb.study import LesionPlan
 from emonb.units import MASKS_A_PART, Arrays, InTurn, Make, Work, name_blocks, name_groups
 
 
 def lesion_prompts(
+    live: Live,
     prompts: xr.Dataset,
     masks: xr.Dataset,
-    comments: pd.DataFrame,
-    backbone: BackboneConfig,
-    layers: int,
-    neurons: int,
     seeds: Sequence[int],
     attributes: Sequence[str],
     sizes: Sequence[int],
     lesions: LesionPlan,
-    tuning: Tuning,
     work: Work | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under every mask, on the plan's split.
 
     Parameters
     ----------
+    live : Live
     prompts : Dataset
         ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`.
     masks : Dataset
         ``silenced`` (mask, layer, neuron), bool, from :func:`emonb.analysis.masks.plan_masks`.
-    comments : DataFrame
-    backbone : BackboneConfig
-    layers, neurons : int
-        The study's layers, and FFN neurons of each.
     seeds : sequence of int
         Seeds whose prompts are lesioned.
     attributes, sizes : sequence
         Order of the result.
     lesions : LesionPlan
         Ablation, split, examples, seed.
-    tuning : Tuning
-        Length of comments, negatives, positions that go through the model at once.
     work : Work, optional
         Where groups of masks are read and kept; here and in memory if not given.
-    device : str
-    threads : int, optional
-        CPU threads.
     progress : bool
 
     Returns
@@ -79,11 +64,8 @@ def lesion_prompts(
     work = work or InTurn()
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
 
-    def begin() -> Make:
-        opened = open_backbone(backbone, layers, neurons, 1 + prompts.sizes["position"] + tuning.max_length, device)
-        return open_sweep(opened, lesioned, silenced, comments, lesions, tuning, work.halve).make
-
-    with limit_threads(threads):
+    with limit_threads(live.threads):
+        begin = partial(_begin_sweep, live, lesioned, silenced, lesions, work.halve)
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
     swept = _label_sweep(parts, lesioned, silenced)
     silences = xr.DataArray(silenced.any(("layer", "neuron")).values, dims="mask")
@@ -93,21 +75,15 @@ def lesion_prompts(
 
 
 def lesion_wordless(
+    live: Live,
     prompts: xr.Dataset,
     masks: xr.Dataset,
-    comments: pd.DataFrame,
     words: Mapping[str, Sequence[str]],
-    backbone: BackboneConfig,
-    layers: int,
-    neurons: int,
     seeds: Sequence[int],
     attributes: Sequence[str],
     size: int,
     lesions: LesionPlan,
-    tuning: Tuning,
     work: Work | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Accuracy and AUC on comments that hold none of the emotions' words, under masks of one size and the claims' kind.
@@ -120,7 +96,7 @@ def lesion_wordless(
         Words of each emotion; a comment with a word of any emotion goes.
     size : int
         Of the masks.
-    prompts, masks, comments, backbone, layers, neurons, seeds, attributes, lesions, tuning, work, device, threads, progress
+    live, prompts, masks, seeds, attributes, lesions, work, progress
         As of :func:`lesion_prompts`.
 
     Returns
@@ -128,39 +104,26 @@ def lesion_wordless(
     Dataset
         As of :func:`lesion_prompts`.
     """
-    left = comments[~hold_words(list(comments["text"]), chain.from_iterable(words.values()))].reset_index(drop=True)
+    held = hold_words(list(live.comments["text"]), chain.from_iterable(words.values()))
+    left = live.comments[~held].reset_index(drop=True)
     tested = left[left["split"] == lesions.split]
     known = [emotion for emotion in prompts.emotion.values.tolist() if tested[emotion].any()]
     prompts, masks = prompts.sel(emotion=known), pick_masks(masks, size, lesions.comparison)
-    return lesion_prompts(
-        prompts, masks, left, backbone, layers, neurons, seeds, attributes, [size], lesions, tuning, work, device, threads,
-        progress
-    )  # fmt: skip
+    return lesion_prompts(live._replace(comments=left), prompts, masks, seeds, attributes, [size], lesions, work, progress)
 
 
-def open_sweep(
-    opened: Backbone,
-    lesioned: xr.DataArray,
-    silenced: xr.DataArray,
-    comments: pd.DataFrame,
-    lesions: LesionPlan,
-    tuning: Tuning,
-    halve: bool,
-) -> "Sweep":
-    """Read the comments of a plan's split for prompts (seed, emotion, position, dimension), and what silence is."""
-    budget = Budget(2 * tuning.tokens_per_batch, halve)  # nothing is kept for a backward pass
-    seeds, emotions = lesioned.seed.values.tolist(), [str(emotion) for emotion in lesioned.emotion.values]
-
-    def rows_of(split: str) -> Rows:
-        tasks = make_tasks(comments, emotions, seeds, split, tuning.negatives, lesions.examples)
-        texts = list(comments["text"])
-        return Rows([tasks[key] for key in prompt_keys(lesioned)], texts, opened.tokenizer, tuning.max_length)
-
+def _begin_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> Make:
+    """Open the network, read the comments of a plan's split for prompts (seed, emotion, ...), and what silence is."""
+    opened = live.open(lesioned.sizes["position"])
+    budget = Budget(2 * live.tuning.tokens_per_batch, halve)  # nothing is kept for a backward pass
     replacement = None
     if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
-        read = read_comments(opened, lesioned, rows_of("dev"), budget.positions)
-        replacement = draw_replacement(lesions.ablation, read, lesions.seed)
-    return Sweep(opened, lesioned, silenced, rows_of(lesions.split), budget, replacement)
+        rows = encode_comments(live, opened, lesioned, "dev", lesions.examples)
+        replacement = draw_replacement(
+            lesions.ablation, read_comments(opened, lesioned, rows, budget.positions), lesions.seed
+        )
+    rows = encode_comments(live, opened, lesioned, lesions.split, lesions.examples)
+    return Sweep(opened, lesioned, silenced, rows, budget, replacement).make
 
 
 def sweep_lesions(
@@ -345,26 +308,20 @@ DOSES = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 def dose_prompts(
+    live: Live,
     prompts: xr.Dataset,
     masks: xr.Dataset,
-    comments: pd.DataFrame,
-    backbone: BackboneConfig,
-    layers: int,
-    neurons: int,
     seeds: Sequence[int],
     size: int,
     lesions: LesionPlan,
-    tuning: Tuning,
     work: Work | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts with a mask's neurons at every dose, and with all other FFN neurons silenced.
 
     Parameters
     ----------
-    prompts, masks, comments, backbone, layers, neurons, seeds, lesions, tuning, work, device, threads, progress
+    live, prompts, masks, seeds, lesions, work, progress
         As of :func:`emonb.model.silencing.lesion_prompts`; the first selective mask and the first of the plan's comparison
         for every attribute. Other values are never put in place: the plan's ablation is not asked for.
     size : int
@@ -381,15 +338,9 @@ def dose_prompts(
     picked, tested = masks.silenced[mine.values], prompts.prompt.sel(seed=list(seeds))
 
     def begin() -> Make:
-        positions = 1 + prompts.sizes["position"] + tuning.max_length
-        opened = open_backbone(backbone, layers, neurons, positions, device)
-        tasks = make_tasks(
-            comments, tested.emotion.values.tolist(), seeds, lesions.split, tuning.negatives, lesions.examples
-        )
-        rows = [tasks[key] for key in prompt_keys(tested)]
-        budget = Budget(2 * tuning.tokens_per_batch, work.halve)
-        encoded = Rows(rows, list(comments["text"]), opened.tokenizer, tuning.max_length)
-        sweep = Sweep(opened, tested, picked, encoded, budget, None)
+        opened, budget = live.open(prompts.sizes["position"]), Budget(2 * live.tuning.tokens_per_batch, work.halve)
+        rows = encode_comments(live, opened, tested, lesions.split, lesions.examples)
+        sweep = Sweep(opened, tested, picked, rows, budget, None)
 
         def make(group: slice, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
             margins = []
@@ -401,7 +352,7 @@ def dose_prompts(
 
         return make
 
-    with limit_threads(threads):
+    with limit_threads(live.threads):
         parts = work.each(name_blocks(picked.sizes["mask"], MASKS_A_PART), begin, progress)
     arrays: dict[str, Any] = {}
     for name in ("accuracy", "auc"):
@@ -415,28 +366,22 @@ def dose_prompts(
 
 
 def lesion_moved(
+    live: Live,
     prompts: xr.Dataset,
     masks: xr.Dataset,
-    comments: pd.DataFrame,
-    backbone: BackboneConfig,
-    layers: int,
-    neurons: int,
     seeds: Sequence[int],
     size: int,
     bijections: int,
     within_layers: bool,
     lesions: LesionPlan,
-    tuning: Tuning,
     work: Work | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under attributes' masks of one size, moved together by random bijections of neurons.
 
     Parameters
     ----------
-    prompts, masks, comments, backbone, layers, neurons, seeds, lesions, tuning, work, device, threads, progress
+    live, prompts, masks, seeds, lesions, work, progress
         As of :func:`emonb.model.silencing.lesion_prompts`. A unit is a bijection with the masks of all attributes.
     size : int
         Of the masks.
@@ -456,11 +401,10 @@ def lesion_moved(
     n = own.sizes["mask"]
 
     def begin() -> Make:
-        opened = open_backbone(backbone, layers, neurons, 1 + prompts.sizes["position"] + tuning.max_length, device)
         moved = [move_masks(own, number, within_layers, lesions.seed) for number in range(bijections)]
-        return open_sweep(opened, tested, xr.concat(moved, "mask"), comments, lesions, tuning, work.halve).make
+        return _begin_sweep(live, tested, xr.concat(moved, "mask"), lesions, work.halve)
 
-    with limit_threads(threads):
+    with limit_threads(live.threads):
         parts = work.each(name_blocks(bijections * n, n), begin, progress) if bijections else []
     axes = {"bijection": np.arange(len(parts)), "attribute": own.attribute.values}
     axes |= {"seed": tested.seed.values, "emotion": tested.emotion.values}

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.data.comments import Task, draw_order, make_tasks
-from emonb.model.backbone import Backbone, Known, open_backbone
+from emonb.model.backbone import Backbone, Known, Live
 from emonb.model.batches import (
     Budget,
     Rows,
@@ -31,45 +30,31 @@ from emonb.model.batches import (
     split_by_length,
 )
 from emonb.model.grid import snap, step_adamw
-from emonb.study import BackboneConfig, Tuning
+from emonb.study import Tuning
 from emonb.units import Arrays, InTurn, Make, Work
 
 Key = tuple[str, int]  # emotion, seed
 
 
 def tune_prompts(
-    comments: pd.DataFrame,
-    backbone: BackboneConfig,
+    live: Live,
     emotions: Sequence[str],
     seeds: Sequence[int],
     prompt_length: int,
-    layers: int,
-    neurons: int,
-    tuning: Tuning,
     work: Work | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Tune every prompt of a study on the train split, and choose its epoch on the dev split.
 
     Parameters
     ----------
-    comments : DataFrame
-        From :func:`emonb.data.comments.read_goemotions`.
-    backbone : BackboneConfig
+    live : Live
     emotions, seeds : sequence
         One prompt for each of both.
     prompt_length : int
         Soft-prompt vectors.
-    layers, neurons : int
-        The study's layers, and FFN neurons of each.
-    tuning : Tuning
     work : Work, optional
         Where seeds are tuned and kept; here and in memory if not given.
-    device : str
-    threads : int, optional
-        CPU threads.
     progress : bool
 
     Returns
@@ -77,10 +62,10 @@ def tune_prompts(
     Dataset
         As of :func:`tune_tasks`; an attribute says how fast.
     """
-    work = work or InTurn()
+    work, comments, tuning = work or InTurn(), live.comments, live.tuning
 
     def begin() -> Make:
-        opened = open_backbone(backbone, layers, neurons, 1 + prompt_length + tuning.max_length, device)
+        opened = live.open(prompt_length)
         texts, budget = list(comments["text"]), Budget(tuning.tokens_per_batch, work.halve)
 
         def tune(seed: int, checkpoint: Path | None) -> tuple[Arrays, dict[str, str]]:
@@ -93,7 +78,7 @@ def tune_prompts(
 
         return tune
 
-    with limit_threads(threads):
+    with limit_threads(live.threads):
         parts = work.each({f"seed-{seed}": seed for seed in seeds}, begin)
     values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     tuned = label_prompts(values, seeds, emotions)

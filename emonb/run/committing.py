@@ -71,7 +71,8 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
             yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))
     for name in (stage for stage in READ if "prompts" in stages and stage in stages_of(as_read.study)):
         given = {argument: g.get(as_read) for argument, g in LIVE[name].given.items()}
-        made, write = LIVE[name].function()(**given), getattr(committed, f"write_{name}")
+        stage, write = LIVE[name], getattr(committed, f"write_{name}")
+        made = stage.function()(**stage.gather(given))
         yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
 
 

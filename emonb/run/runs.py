@@ -145,7 +145,7 @@ class Run:
             parts = self.parts(name)
         given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
         try:
-            made = stage.function()(**given)
+            made = stage.function()(**stage.gather(given))
         except LabelError as error:
             raise LabelError(self._name_fields(str(error))) from None
         return made if parts is None else made.assign_attrs(parts.attributes)

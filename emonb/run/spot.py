@@ -12,7 +12,7 @@ How far apart is near enough, and how that was measured, is told in ``data/minil
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,9 @@ from emonb.errors import StudyError
 from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, stage_of
 from emonb.study import BackboneConfig
+
+if TYPE_CHECKING:
+    from emonb.model.backbone import Live
 
 LOSS, LEARNED, NEAREST, CHOSEN, UNDER_MASK = 0.01, 0.65, 0.75, 0.03, 0.01
 Row = dict[str, Any]
@@ -85,10 +88,7 @@ def _check_prompts(
         name = f"{emotion}, seed {mine}"
         log(f"tuning {name}")
         assert committed is not None
-        tuned = tune_prompts(
-            run.load("comments"), backbone, [emotion], [mine], study.prompt_length, study.layers, study.neurons,
-            study.tuning, device=study.device, threads=study.threads, progress=run.progress
-        )  # fmt: skip
+        tuned = tune_prompts(_live(run, backbone), [emotion], [mine], study.prompt_length, progress=run.progress)
         at, there = {"seed": mine, "emotion": emotion}, committed.sel(seed=[mine])
         loss, accuracy = ([of[n].sel(at).values.flat[0] for of in (there, tuned)] for n in ("train_loss", "accuracy"))
         yield _row(f"first loss: {name}", loss[0], loss[1], bound_loss(*loss))
@@ -127,11 +127,8 @@ def _check_lesions(
         chosen = (masks.kind == "selective") & (masks.attribute == attribute) & (masks["size"] == size)
         both = planned.silenced.values[0] & masks.silenced.values[chosen.values][0]
         yield _row(f"neurons chosen, share: {attribute}, N = {size}", 1.0, float(both.sum() / size), CHOSEN)
-        found = lesion_prompts(
-            run.load("prompts"), masks.isel(mask=[m]), run.load("comments"), backbone, study.layers, study.neurons,
-            seeds, [attribute], [size], study.lesions, study.tuning, device=study.device, threads=study.threads,
-            progress=False
-        )  # fmt: skip
+        live, one = _live(run, backbone), masks.isel(mask=[m])
+        found = lesion_prompts(live, run.load("prompts"), one, seeds, [attribute], [size], study.lesions, progress=False)
         comments = sum(count_comments(run, e, s, study.lesions.split, study.lesions.examples) for s in seeds
                        for e in study.emotions)  # fmt: skip
         near = max(UNDER_MASK, 2 / comments)
@@ -139,6 +136,14 @@ def _check_lesions(
         for what, old, new in (("without a mask", there.baseline, found.baseline),
                                (name, there.mask_accuracy[m], found.mask_accuracy[0])):  # fmt: skip
             yield _row(f"accuracy: {what}, seed {seeds[0]}", _mean(old), _mean(new), near)
+
+
+def _live(run: Run, backbone: BackboneConfig) -> "Live":
+    from emonb.model.backbone import Live
+
+    study = run.study
+    comments = run.load("comments")
+    return Live(backbone, study.layers, study.neurons, comments, study.tuning, study.device, study.threads)
 
 
 def count_comments(run: Run, emotion: str, seed: int, split: str = "dev", examples: int | None = None) -> int:

@@ -152,13 +152,15 @@ Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work
 class Stage:
     """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
 
-    ``units`` names the parts it can be made in, without loading anything.
+    ``units`` names the parts it can be made in, without loading anything. Of a ``live`` stage the arguments that say which
+    network is run, and how, reach the function together (:class:`emonb.model.backbone.Live`).
     """
 
     make: str
     given: Mapping[str, Given]
     stored: bool = True
     units: Callable[[Study], list[str]] | None = None
+    live: bool = False
 
     @property
     def module(self) -> str:
@@ -169,6 +171,15 @@ class Stage:
         """Import the function."""
         found: Callable[..., Any] = getattr(import_module(self.module), self.make.rpartition(".")[2])
         return found
+
+    def gather(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What was got for the stage as the function takes it."""
+        if not self.live:
+            return given
+        from emonb.model.backbone import Live
+
+        live = Live(**{name: given[name] for name in Live._fields})
+        return {"live": live, **{name: value for name, value in given.items() if name not in Live._fields}}
 
     def key(self, run: "Run") -> str:
         """Hash of all that makes the result: arguments and code."""
@@ -224,6 +235,7 @@ OPENED: dict[str, Given] = {"backbone": Weights(), "device": Unkeyed("device"), 
 LIVE_NETWORK: dict[str, Given] = {**NETWORK, **OPENED}
 ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
 TUNING = Field("tuning")
+READING: dict[str, Given] = {**LIVE_NETWORK, "comments": COMMENTS, "tuning": TUNING}
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
 RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
@@ -327,21 +339,21 @@ LIVE: dict[str, Stage] = {
     "prompts": Stage(
         "model.tuning.tune_prompts",
         {
-            "comments": COMMENTS,
+            **READING,
             "emotions": EMOTIONS,
             "seeds": SEEDS,
             "prompt_length": Field("prompt_length"),
-            "tuning": TUNING,
-            **LIVE_NETWORK,
             "work": Work("prompts"),
             "progress": PROGRESS,
         },
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
+        live=True,
     ),
     "activations": Stage("model.reading.read_activations", {"prompts": PROMPTS, **LIVE_NETWORK}),
     "activations_in_use": Stage(
         "model.reading.read_over_comments",
-        {"prompts": PROMPTS, "comments": COMMENTS, "examples": Field("lesions.examples"), "tuning": TUNING, **LIVE_NETWORK},
+        {**READING, "prompts": PROMPTS, "examples": Field("lesions.examples")},
+        live=True,
     ),
     "centroids": Stage(
         "model.reading.embed_emotions",
@@ -363,69 +375,65 @@ LIVE: dict[str, Stage] = {
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
-            "comments": COMMENTS,
+            **READING,
             "seeds": Field("lesioned_seeds"),
             "attributes": ATTRIBUTES,
             "sizes": SIZES,
             "lesions": Field("lesions"),
-            "tuning": TUNING,
-            **LIVE_NETWORK,
             "work": Work("lesions"),
             "progress": PROGRESS,
         },
         units=_groups,
+        live=True,
     ),
     "wordless": Stage(
         "model.silencing.lesion_wordless",
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
-            "comments": COMMENTS,
+            **READING,
             "words": Field("emotion_words"),
             "seeds": Field("lesioned_seeds"),
             "attributes": ATTRIBUTES,
             "size": Field("size"),
             "lesions": Field("lesions"),
-            "tuning": TUNING,
-            **LIVE_NETWORK,
             "work": Work("wordless"),
             "progress": PROGRESS,
         },
         units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
+        live=True,
     ),
     "bijections": Stage(
         "model.silencing.lesion_moved",
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
-            "comments": COMMENTS,
+            **READING,
             "seeds": Field("lesioned_seeds"),
             "size": Field("size"),
             "bijections": Field("inference.bijections"),
             "within_layers": Field("keeps_layers"),
             "lesions": Field("lesions"),
-            "tuning": TUNING,
-            **LIVE_NETWORK,
             "work": Work("bijections"),
             "progress": PROGRESS,
         },
         units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
+        live=True,
     ),
     "dose": Stage(
         "model.silencing.dose_prompts",
         {
             "prompts": PROMPTS,
             "masks": Need("masks"),
-            "comments": COMMENTS,
+            **READING,
             "seeds": Field("lesioned_seeds"),
             "size": Field("size"),
             "lesions": Field("lesions"),
-            "tuning": TUNING,
-            **LIVE_NETWORK,
             "work": Work("dose"),
             "progress": PROGRESS,
         },
         units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
+        live=True,
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""

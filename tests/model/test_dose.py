@@ -5,6 +5,7 @@ import pytest
 import tiny
 import xarray as xr
 
+from emonb.model.backbone import Live
 from emonb.model.silencing import DOSES, dose_prompts
 from emonb.run.runs import Run
 from emonb.study import load_study
@@ -38,9 +39,9 @@ def test_dose_zero_is_the_lesion_and_dose_one_the_intact_network(run: Run) -> No
 def test_all_neurons_alone_are_the_whole_network(run: Run) -> None:
     masks = run.load("masks")
     everything = masks.assign(silenced=xr.ones_like(masks.silenced))
-    given = {"layers": 2, "neurons": 24, "seeds": run.study.lesioned_seeds, "size": 8, "lesions": run.study.lesions}
-    found = dose_prompts(run.load("prompts"), everything, run.load("comments"), run.backbone(), tuning=run.study.tuning,
-                         device="cpu", threads=1, progress=False, **given)  # fmt: skip
+    live = Live(run.backbone(), 2, 24, run.load("comments"), run.study.tuning, "cpu", 1)
+    seeds, lesions = run.study.lesioned_seeds, run.study.lesions
+    found = dose_prompts(live, run.load("prompts"), everything, seeds, 8, lesions, progress=False)
     np.testing.assert_allclose(found.only_accuracy, found.accuracy.sel(dose=1.0))
     np.testing.assert_allclose(found.only_auc, found.auc.sel(dose=1.0))
     assert found.dose.values.tolist() == list(DOSES)

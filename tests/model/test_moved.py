@@ -10,6 +10,7 @@ import xarray as xr
 from emonb.analysis.lesions import relate_masks, take_masks
 from emonb.data import committed
 from emonb.errors import PartError
+from emonb.model.backbone import Live
 from emonb.model.silencing import lesion_prompts, move_masks
 from emonb.run.parts import make_part, parts_of
 from emonb.run.runs import Run
@@ -63,10 +64,9 @@ def test_moved_masks_are_lesioned_like_others_and_those_that_are_made_can_be_com
     chosen = ((masks.kind == "selective") & (masks["size"] == study.size)).values
     own = masks.isel(mask=chosen)
     again = own.assign(silenced=move_masks(own.silenced, 1, study.keeps_layers, study.lesions.seed))
-    found = lesion_prompts(
-        run.load("prompts"), again, run.load("comments"), run.backbone(), study.layers, study.neurons,
-        study.lesioned_seeds, study.attributes, [study.size], study.lesions, study.tuning, device="cpu", progress=False
-    )  # fmt: skip
+    live = Live(run.backbone(), study.layers, study.neurons, run.load("comments"), study.tuning, "cpu")
+    given = (study.lesioned_seeds, study.attributes, [study.size], study.lesions)
+    found = lesion_prompts(live, run.load("prompts"), again, *given, progress=False)
     np.testing.assert_allclose(moved.accuracy.isel(bijection=1), found.mask_accuracy, atol=1e-9)
     log = {"device": "cpu", "seconds": 1.0}
     files = {"bijections": committed.write_moved(first, masks, run.recipe("bijections"), tmp_path, log)}

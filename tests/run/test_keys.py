@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from emonb import artifacts
+from emonb.model.backbone import Live
 from emonb.paths import data_dir
 from emonb.run.runs import Run
 from emonb.run.stages import COMMITTED, LIVE, STAGES, Stage, Unkeyed, Work, stage_of, stages_of
@@ -25,7 +26,7 @@ SMALL = {"seeds": [1, 3], "world.steps": 60, "tuning.examples": 16, "lesions.exa
 def _trace(run: Run, name: str, ran: set[str]) -> object:
     """Make a stage, and note the modules of ours that run meanwhile."""
     stage = stage_of(name, run.study)
-    arguments = {a: None if isinstance(given, Work) else given.get(run) for a, given in stage.given.items()}
+    arguments = stage.gather({a: None if isinstance(g, Work) else g.get(run) for a, g in stage.given.items()})
     function = stage.function()
 
     def note(frame, event, argument):
@@ -118,8 +119,10 @@ def test_stages_name_functions_of_their_own_module_and_all_of_their_arguments(st
     function = inspect.unwrap(function)
     assert function.__module__ == stage.module
     parameters = inspect.signature(function).parameters
-    assert set(stage.given) <= set(parameters)
-    assert {n for n, p in parameters.items() if p.default is p.empty} <= set(stage.given)
+    given = {"live", *stage.given} - set(Live._fields) if stage.live else set(stage.given)
+    assert given <= set(parameters)
+    assert {n for n, p in parameters.items() if p.default is p.empty} <= given
+    assert not stage.live or set(Live._fields) <= set(stage.given)
 
 
 def test_what_is_in_no_key_is_how_the_work_is_done() -> None:

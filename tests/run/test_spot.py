@@ -35,7 +35,7 @@ def test_a_prompt_and_two_masks_come_out_again(minilm: Run) -> None:
 def test_a_prompt_of_another_emotion_is_seen(minilm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     committed = minilm.load("prompts")
 
-    def tune_another(comments, backbone, emotions, seeds, *args, **kwargs) -> xr.Dataset:
+    def tune_another(live, emotions, seeds, *args, **kwargs) -> xr.Dataset:
         another = ["joy" if emotions != ["joy"] else "fear"]
         other = committed.sel(seed=seeds, emotion=another).assign_coords(emotion=emotions)
         return other.assign(accuracy=other.accuracy - 0.4, train_loss=other.train_loss + 0.1)

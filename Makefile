@@ -52,7 +52,7 @@ strict: $(ALL)
 	$(BIN)/emonb html --clean
 
 browser: $(ALL)
-	$(BIN)/python -m pytest tests/test_browser.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/test_browser.py
 
 check: $(BOOK)
 	$(BIN)/emonb check published

@@ -54,6 +54,29 @@
     }
   }
 
+  // Code is folded away; one switch shows it all, and the choice is kept from page to page.
+  function offerCode() {
+    const place = document.querySelector(".header-article-items__end .header-article-item");
+    if (!place || !document.querySelector("article details.hide")) return;
+    const button = document.createElement("button");
+    const update = (shown) => {
+      document.documentElement.classList.toggle("code", shown);
+      button.setAttribute("aria-pressed", String(shown));
+      for (const fold of document.querySelectorAll("article details.hide")) fold.open = shown;
+    };
+    Object.assign(button, { type: "button", className: "all-code", textContent: "code" });
+    button.title = "show the code of all cells of this page";
+    button.addEventListener("click", () => {
+      const shown = button.getAttribute("aria-pressed") !== "true";
+      try { localStorage.setItem("code", shown ? "shown" : ""); } catch { /* nothing is kept */ }
+      update(shown);
+    });
+    let kept = "";
+    try { kept = localStorage.getItem("code"); } catch { /* nothing is kept */ }
+    update(kept === "shown");
+    place.prepend(button);
+  }
+
   function nameToggles() {
     for (const toggle of document.querySelectorAll("nav details > summary")) {
       const page = toggle.closest("li").querySelector("a");
@@ -63,6 +86,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     nameToggles();
+    offerCode();
     document.querySelectorAll("a.term[data-definition]").forEach(explain);
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
     document.addEventListener("pointerdown", (event) => owner && !owner.contains(event.target) && hide());

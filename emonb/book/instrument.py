@@ -167,6 +167,13 @@ def _count_planted(mine: pd.DataFrame, claim: Claim) -> list[list[Any]]:
     return rows
 
 
+def count_alarms(rates: pd.DataFrame, declared: Declarations) -> dict[str, tuple[int, int]]:
+    """How often each claim's own test said *yes* of nothing in the simulated null where it was worst: ``(k, n)``."""
+    errors = count_simulated(rates, declared).query("error == 'false alarm'")
+    worst = errors.assign(rate=errors["k"] / errors["n"]).sort_values("rate").groupby("claim").tail(1)
+    return {row.claim: (int(row.k), int(row.n)) for row in worst.itertuples()}
+
+
 def find_unsound(errors: pd.DataFrame) -> dict[str, str]:
     """Claims whose test says *yes* of nothing more often than .05, beyond chance, somewhere: claim -> the worst place.
 
@@ -317,7 +324,7 @@ def draw_worlds(table: pd.DataFrame, titles: Mapping[str, str], worlds: Mapping[
             mark = _MARKS[cell["truth"]]
             if cell["truth"] == "yes" and pd.notna(cell["true"]):
                 mark = f"true of {cell['true']:.0f}"
-            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=8.5, color="#444444")
+            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=9, color="#444444")
     ax.set(xlim=(0, len(worlds)), ylim=(len(titles) - 0.4, -0.6))
     ax.set_yticks(range(len(titles)), list(titles.values()))
     ax.set_xticks([x + 0.5 for x in range(len(worlds))], list(worlds.values()))
@@ -340,7 +347,7 @@ def _draw_cell(ax: Axes, x: float, y: float, counts: Mapping[str, int]) -> None:
         ax.barh(y, width, 0.5, left, color=COLOURS[name], edgecolor=edge, hatch=_HATCHES.get(name, ""), lw=0.5)
         if not blank:
             colour = "white" if name == "yes" else "black"
-            ax.text(left + width / 2, y, str(count), ha="center", va="center", fontsize=8.6, color=colour)
+            ax.text(left + width / 2, y, str(count), ha="center", va="center", fontsize=9, color=colour)
         left += width
 
 
@@ -356,7 +363,7 @@ def draw_power(rates: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     columns = 4
     rows = -(-(len(titles) + 1) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(9.6, 2.5 * rows), sharex=True, sharey=True)
+    fig, axes = plt.subplots(rows, columns, figsize=(7.2, 2.1 * rows), sharex=True, sharey=True)
     hues = dict(zip((0.0, 0.5, 0.9), sns.color_palette("colorblind", 3), strict=True))
     styles = {1: "-", 4: "--", 28: ":"}
     for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):
@@ -430,5 +437,5 @@ def draw_roc(curves: pd.DataFrame | None) -> Figure:
         ax.step(mine["false"], mine["true"], where="post", color=colour, label=f"{name} ({mine['auc'].iloc[0]:.2f})")
     ax.set(xlabel="share of other neurons reached", ylabel="share of wired neurons reached", aspect="equal")
     if parts:
-        ax.legend(fontsize=8, loc="lower right", frameon=False)
+        ax.legend(fontsize=9, loc="lower right", frameon=False)
     return finish(fig)

@@ -6,9 +6,9 @@ The manifest of a code check (``codecheck.yml``): which outputs there are to rep
 
 The theme's icons as a small style sheet: those that pages name, taken from the theme's script of all of them.
 
-Parts of a page, from notebook to HTML: toggles with names, figures named by edition, tables for phones, definitions.
+Parts of a page, from notebook to HTML: code folded, figures named by edition, tables for phones, definitions.
 
-The foot of a claim's card on the built page: how often its test says yes of nothing, and where else it is judged.
+The cards of a built page, whole: what the paper says, how often the test errs, the way to source, data and re-run.
 
 What makes the built book one site, as a Sphinx extension: names of figures, toggles, pictures, tables, head and icons.
 
@@ -16,24 +16,26 @@ Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they
 what the theme brings and no page uses is left out at the end (:func:`finish_site`).
 """
 
-import ast
 import html
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
 import yaml
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_for_filename
 
 from emonb.artifacts import write_text
-from emonb.book import svg
-from emonb.book.claims import Declarations
-from emonb.book.instrument import count_simulated, read_rates, say_rate
+from emonb.book import saying, svg
+from emonb.book.cards import Alarm, write_card
+from emonb.book.claims import Claim, Declarations
+from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
-from emonb.book.pages import name_place
 from emonb.book.saying import read_cell
 from emonb.paths import data_dir
 
@@ -202,15 +204,13 @@ def draw_icons(script: str, names: set[str]) -> str:
 
 
 OWN = "published"  # the edition whose figures have plain names
-_PLAIN = re.compile(  # calls that say how, and not what
-    "add|append|apply|assign|assign_coords|astype|describe|drop|dropna|format|isel|items|iterrows|join|keys|load|max|mean|min|"
-    "rename|replace|reset_index|round|sel|set_axis|set_option|sort_index|sort_values|split|std|sum|to_[a-z]+|update|values|xs"
-)
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
+_NOTHING = r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<details\b.*?</details>)*"  # is read between a caption and its table
+_CAPTION = re.compile(rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>({_NOTHING})(<table\b[^>]*>)", re.DOTALL)
 
 
 def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
-    """Name what a reader can unfold, and tell editions apart.
+    """Fold the code, and tell editions apart.
 
     Parameters
     ----------
@@ -222,10 +222,11 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        The notebook, changed: a folded cell's prompt says what its code does (:func:`name_code`);
-        of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; both parameter cells are
-        folded; in an edition other than the published one, figures' names and references to them
-        begin with the edition's name, and the title ends with it.
+        The notebook, changed: of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; all
+        other code is folded, and shown where the reader asks for it (``book.js``), but for cells
+        tagged ``test``, whose fold has the cell's first comment for a name; in an edition other than
+        the published one, figures' names and references to them begin with the edition's name, and
+        the title ends with it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
@@ -240,15 +241,13 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
             cell["source"] = text
         if cell["cell_type"] != "code":
             continue
-        if read_cell(text) is not None:
-            cell["metadata"]["tags"] = [*tags, "remove-input"]
-        given = {"parameters": "Parameters of this chapter", "injected-parameters": "Parameters it was run with"}
-        prompt = next((name for tag, name in given.items() if tag in tags), "") or f"Code: {name_code(text)}"
-        if given.keys() & set(tags) and "hide-input" not in tags:
-            cell["metadata"]["tags"] = [*tags, "hide-input"]
+        fold = "remove-input" if read_cell(text) is not None else "hide-input"
+        if not {fold, "hide-cell"} & set(tags):
+            cell["metadata"]["tags"] = [*tags, fold]
+        first = re.match(r"\s*#\s*(.+)", text)
         settings = cell["metadata"].setdefault("mystnb", {})
-        settings.setdefault("code_prompt_show", html.escape(prompt))
-        settings.setdefault("code_prompt_hide", html.escape(prompt))
+        for prompt in ("code_prompt_show", "code_prompt_hide"):
+            settings.setdefault(prompt, html.escape(f"Test: {first[1]}" if first and "test" in tags else "Code"))
         if edition and edition != OWN and settings.get("figure", {}).get("name"):
             settings["figure"]["name"] = f"{edition}-{settings['figure']['name']}"
         for output in cell.get("outputs", []) if edition and edition != OWN else []:
@@ -274,33 +273,6 @@ def leave_out_pictures(notebook: str) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def name_code(code: str, most: int = 3) -> str:
-    r"""Say what a cell does: its first comment, or the functions it calls.
-
-    >>> name_code("# permutation test of masks")
-    'permutation test of masks'
-    >>> name_code("rows = lesions.compare(a)\nrun.ledger.record(rows.to_dict())")
-    'compare, numbers kept'
-    >>> name_code("alpha, draws = 0.05, 999")
-    'alpha, draws'
-    """
-    comment = re.match(r"\s*#\s*(.+)", code)
-    if comment:
-        return comment[1].strip()
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return "this cell"
-    if all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body[:2]) and tree.body:
-        return "imports and the run"
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    names = {"say": "sentence", "record": "numbers kept", "claim": "the claim judged"}
-    called = [call.func.attr for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset))]  # type: ignore[attr-defined]
-    kept = [names.get(name, name) for name in dict.fromkeys(called) if not _PLAIN.fullmatch(name)]
-    set_here = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    return ", ".join(name.replace("_", " ") for name in (kept or list(dict.fromkeys(set_here)))[:most]) or "this cell"
-
-
 def mend_labels(text: str) -> str:
     """Let toggles and the search button be called what they show, and drop a role that misses what it asks for."""
     text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
@@ -309,12 +281,20 @@ def mend_labels(text: str) -> str:
 
 
 def wrap_tables(body: str) -> str:
-    """Put every table into a box that scrolls where it must; name each cell of a table that stacks on a phone.
+    """Put every table with its caption into a box that scrolls where it must; name the cells of one that stacks on a phone.
 
     A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
     its column's heading (``data-label``) before its content.
     """
-    return _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
+    body = _CAPTION.sub(r"\2\3<caption>\1</caption>", body)
+    body = _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
+    for part, scope in (("thead", "col"), ("tbody", "row")):
+        body = re.sub(rf"<{part}.*?</{part}>", partial(_scope_heads, scope), body, flags=re.DOTALL)
+    return body
+
+
+def _scope_heads(scope: str, part: re.Match[str]) -> str:
+    return re.sub(r"<th(?![^>]*scope)(?=[ >])", f'<th scope="{scope}"', part[0])
 
 
 def name_definitions(body: str, definitions: Mapping[str, str]) -> str:
@@ -360,11 +340,13 @@ def _label_cells(table: str) -> str:
     return f"{top}<tbody" + re.sub(r"<tr\b.*?</tr>", row, body, flags=re.DOTALL) if body else table
 
 
-_CARD = re.compile(r'(<div class="claim-card" id="claim-([a-z-]+)">.*?</details>)(?=</div>)', re.DOTALL)
+Ledgers = Mapping[str, Mapping[str, Any]]
+_CARD = re.compile(r'<div class="claim-card" id="claim-([a-z-]+)">.*?</div>', re.DOTALL)
+_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
-def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rates: pd.DataFrame) -> str:
-    """Add a foot to the cards of a chapter.
+def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledgers, alarms: Mapping[str, Alarm]) -> str:
+    """Write the cards of a chapter anew, with all that only the whole book knows.
 
     Parameters
     ----------
@@ -372,57 +354,69 @@ def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rat
         HTML of the page.
     page : str
         Its place in the book, ``book/EDITION/CHAPTER``; other pages are left as they are.
+    declared : Declarations
     ledgers : dict of edition to ledger
         From :func:`emonb.book.ledger.read_ledgers`.
-    rates : DataFrame
-        From :func:`emonb.book.instrument.read_rates`.
+    alarms : dict of claim to (int, int)
+        From :func:`emonb.book.instrument.count_alarms`.
     """
     place = PurePosixPath(page)
     if len(place.parts) != 3:
         return body
-    edition, chapter = place.parent.name, place.name
-    declared = declarations()
+    edition = place.parent.name
 
-    def foot(match: re.Match[str]) -> str:
-        claim = match[2]
-        links = {"all claims": "../index.html", "the instrument": "../instrument.html"}
-        for other, ledger in ledgers.items():
-            if other != edition and claim in ledger["claims"]:
-                links[name_place(other)] = f"../{other}/{chapter}.html#claim-{claim}"
-        linked = " · ".join(f'<a href="{target}">{text}</a>' for text, target in links.items())
-        alarms = count_alarms(rates, declared, claim)
-        return f'{match[1]}<p class="claim-alarm">{alarms}</p><p class="claim-links">{linked}</p>'
+    def write(match: re.Match[str]) -> str:
+        claim = declared.claim(match[1])
+        entry = ledgers.get(edition, {"claims": {}})["claims"].get(claim.id)
+        if entry is None:
+            return match[0]
+        said = say_paper(claim, declared, ledgers[edition]) if edition == "published" else ""
+        return write_card(claim, entry, said, alarms.get(claim.id), _write_foot(claim, edition, ledgers))
 
-    return _CARD.sub(foot, body)
+    return _CARD.sub(write, body)
 
 
-def count_alarms(rates: pd.DataFrame, declared: Declarations, claim: str) -> str:
-    r"""How often the claim's own test was wrong in simulated studies, where it was worst; empty where none was made.
+def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
+    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
+    where, text = declared.quote(claim.id)
+    if not where:
+        return ""
+    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
+    number = saying.render(claim.paper, ledger["quantities"])
+    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
+        ledger["claims"][claim.id]["reproduced"]
+    )
+    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
+    return f"The paper: {text} ({where}{dropped}). {told}"
 
-    >>> counts = dict.fromkeys(("yes, too small to matter", "undecided", "not tested"), 0)
-    >>> cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
-    >>> rows = [{**cell, **counts, "yes": 4, "no": 90, "n": 200}]
-    >>> rows += [{**cell, **counts, "kind": "bound", "effect": 0.2, "yes": 150, "no": 2, "n": 200}]
-    >>> from emonb.book.ledger import declarations
-    >>> print(count_alarms(pd.DataFrame(rows), declarations(), "words").replace("; ", ";\n"))
-    At worst, this test said in simulated studies: <i>yes</i> with nothing to find, 4 of 200 [0.01, 0.05];
-    no <i>yes</i> of an effect at the bound, 50 of 200 [0.19, 0.32];
-    <i>no</i> of it, 2 of 200 [0.00, 0.04].
-    """
-    errors = count_simulated(rates, declared)
-    errors = errors[errors["claim"] == claim]
-    kinds = {
-        "false alarm": "<i>yes</i> with nothing to find",
-        "miss": "no <i>yes</i> of an effect at the bound",
-        "false no": "<i>no</i> of it",
+
+def name_place(edition: str) -> str:
+    """Where an edition's claims are judged, in words."""
+    return _PLACES.get(edition, f"in {edition}")
+
+
+def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:
+    """Links from a card in a chapter, and the command that makes its numbers again."""
+    links = {
+        "row on the first page": f"../index.html#row-{claim.id}",
+        "the test's source": f"../../source/{claim.module}.html",
+        "declaration": f"../../source/claims.html#{claim.id}",
+        "parameters": f"../../source/{edition}.html",
+        "how often the test errs": "../instrument.html",
     }
-    parts = []
-    for error, words in kinds.items():
-        mine = errors[errors["error"] == error]
-        if len(mine):
-            worst = mine.assign(rate=mine["k"] / mine["n"]).nlargest(1, "rate").iloc[0]
-            parts.append(f"{words}, {say_rate(int(worst['k']), int(worst['n']))}")
-    return f"At worst, this test said in simulated studies: {'; '.join(parts)}." if parts else ""
+    for other, ledger in ledgers.items():
+        if other != edition and claim.id in ledger["claims"]:
+            links[name_place(other)] = f"../{other}/{claim.chapter}.html#claim-{claim.id}"
+    if repository := read_citation()["repository"]:
+        entry = ledgers[edition]["claims"][claim.id]
+        facts = {"claim": claim.id, "edition": edition, "quantity": claim.evidence, "holds": entry["holds"]}
+        facts["study"] = ledgers[edition].get("study_hash", "")
+        text = "".join(f"{name}: {value}\n" for name, value in facts.items())
+        asked = urlencode({"title": f"Verdict on {claim.id} ({edition})", "body": f"{text}\nWhat speaks against it: "})
+        links["dispute this verdict"] = f"{repository}/issues/new?{asked}"
+    linked = " · ".join(f'<a href="{target.replace("&", "&amp;")}">{text}</a>' for text, target in links.items())
+    command = f"emonb check {edition} --chapter {claim.chapter}"
+    return f'<p class="claim-links">{linked}</p><div class="highlight"><pre>{command}</pre></div>'
 
 
 INTERACTIVE = "data-interactive="
@@ -454,7 +448,7 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
     for number, (image, name, alt) in enumerate(svg.find_pictures(body)):
         if name in origins and origins[name].is_file():
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
-    body = add_feet(body, page, *_known())
+    body = complete_cards(body, page, *_known())
     body = name_definitions(wrap_tables(mend_labels(body)), _glossary(app))
     context["body"] = body.replace("</h1>", f"</h1>{write_byline()}", 1) if page.endswith("index") else body
     context["metatags"] = context.get("metatags", "") + write_head(page, context, app.config)
@@ -473,6 +467,7 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     shown = "".join(pages.values())
     for path in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
         path.write_text(leave_out_pictures(path.read_text(encoding="utf-8")), encoding="utf-8")
+    _write_sources(Path(app.outdir) / "source")
     unused = ["**/*.map", "**/*.ttf", "**/*.po", "**/*.mo", "**/*webpack-macros.html"]  # fonts are there as woff2
     for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:
@@ -480,8 +475,23 @@ def finish_site(app: Any, failed: Exception | None) -> None:
 
 
 @cache
-def _known() -> tuple[dict[str, Any], pd.DataFrame]:
-    return read_ledgers(), read_rates()
+def _known() -> tuple[Declarations, dict[str, Any], dict[str, tuple[int, int]]]:
+    declared = declarations()
+    return declared, read_ledgers(), count_alarms(read_rates(), declared)
+
+
+def _write_sources(folder: Path) -> None:
+    """Show what cards lead to: the modules of the claims' tests, the claims' declarations, the studies' settings."""
+    names = {path.stem: path for path in [*data_dir().glob("claims.yml"), *(data_dir() / "studies").glob("*.yml")]}
+    for claim in declarations().claims:
+        names[claim.module] = next((data_dir().parent / "emonb").rglob(f"{claim.module}.py"))
+    for name, path in names.items():
+        text = path.read_text(encoding="utf-8")
+        style = HtmlFormatter(full=True, title=path.name, linenos="inline", cssstyles="font-size: 14px")
+        shown = highlight(text, get_lexer_for_filename(path.name), style)
+        for claim in re.findall(r"(?m)^  - id: (\S+)", text):
+            shown = re.sub(rf"(<span[^>]*>id</span>.*?>{claim}</span>)", rf'<a id="{claim}"></a>\1', shown, count=1)
+        write_text(shown, folder / f"{name}.html")
 
 
 def _cite_in_round_brackets() -> None:

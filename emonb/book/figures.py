@@ -243,7 +243,7 @@ def draw_cover(
     below.set_position([0.15, 0.06, 0.34, 0.2])
     colours = PLEASANT(rankdata(pleasant) / len(names))
     for (x, y), (x2, y2), colour in zip(upper, lower, colours, strict=True):
-        ax.plot([x, x2], [y, y2], color=colour, lw=1, alpha=0.5, zorder=1)
+        ax.plot([x, x2], [y, y2], color=colour, lw=1.1, alpha=0.7, zorder=1)
     for points, title in ((upper, "People"), (lower, "RoBERTa")):
         ax.scatter(*points.T, s=42, c=colours, edgecolor="white", lw=0.8, zorder=3)
         where = {"transform": ax.get_yaxis_transform(), "fontsize": 13, "fontweight": "bold"}

@@ -150,7 +150,8 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def write(kind: str) -> Path:
         path = folder / f"{kind}.html"
         scripts = [(static / name).read_text(encoding="utf-8") for name in ("book.js", *INTERACTIVE_SCRIPTS)]
-        head = f"<style>{(static / 'book.css').read_text(encoding='utf-8')}</style>"
+        style = (static / "book.css").read_text(encoding="utf-8").replace("url(vendor", f"url({static.as_uri()}/vendor")
+        head = f"<style>{style}</style>"
         head += "".join(f"<script>{script}</script>" for script in scripts)
         path.write_text(
             f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{kind}</title>'

@@ -221,3 +221,10 @@ def test_the_picture_of_the_readme_is_that_of_the_ledger() -> None:
     for claim in map(declared.claim, declared.primary):
         entry = ledger["claims"][claim.id]
         assert {claim.title, cards.say_holds(entry), cards.describe_estimate(claim, entry)} <= said, claim.id
+
+
+@pytest.mark.parametrize(("name", "unit"), [("main-result.svg", 4 / 3), ("three-steps.svg", 1)])
+def test_letters_in_pictures_are_large_enough_to_read(name: str, unit: float) -> None:
+    picture = (book_dir() / "_static" / name).read_text(encoding="utf-8")
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:\d+ )?([\d.]+)px", picture)]
+    assert sizes and min(sizes) * unit >= 11

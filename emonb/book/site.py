@@ -201,8 +201,12 @@ def draw_icons(script: str, names: set[str]) -> str:
 
 OWN = "published"  # the edition whose figures have plain names
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
-_NOTHING = r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<details\b.*?</details>)*"  # is read between a caption and its table
-_CAPTION = re.compile(rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>({_NOTHING})(<table\b[^>]*>)", re.DOTALL)
+_NOTHING = (  # is read between a caption and its table, but code
+    r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre)\b.*?</(?P=code)>)*"
+)
+_CAPTION = re.compile(
+    rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>(?P<between>{_NOTHING})(?P<table><table\b[^>]*>)", re.DOTALL
+)
 
 
 def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
@@ -306,7 +310,7 @@ def wrap_tables(body: str) -> str:
     A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
     its column's heading (``data-label``) before its content.
     """
-    body = _CAPTION.sub(r"\2\3<caption>\1</caption>", body)
+    body = _CAPTION.sub(r"\g<between>\g<table><caption>\1</caption>", body)
     body = _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
     for part, scope in (("thead", "col"), ("tbody", "row")):
         body = re.sub(rf"<{part}.*?</{part}>", partial(_scope_heads, scope), body, flags=re.DOTALL)

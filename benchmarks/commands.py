@@ -2,7 +2,7 @@
 
 ``python benchmarks/commands.py [PART_OF_A_COMMAND ...]`` measures all of them, or those that contain the words, and keeps
 them in ``commands.json``; they run in order in one clone, as a reader would, so that what one leaves another finds. The
-table (``commands.md``) is on the re-run page and in README. Where ``EMONB_MIRROR`` is set no download is measured.
+table (``commands.md``) is on the re-run page. Where ``EMONB_MIRROR`` is set no download is measured.
 """
 
 import json
@@ -18,7 +18,7 @@ import psutil
 from common import machine
 
 HERE = Path(__file__).resolve().parent
-KEPT, TABLE, README = HERE / "commands.json", HERE / "commands.md", HERE.parent / "README.md"
+KEPT, TABLE = HERE / "commands.json", HERE / "commands.md"
 COMMANDS = {
     "make book": "in a fresh clone: environment, three editions, HTML",
     # the same command a second time: two spaces tell the entries apart, and bash does not see them
@@ -112,10 +112,8 @@ def write_table(results: dict[str, dict[str, float]]) -> str:
 
 
 def keep_table(table: str) -> None:
-    """Write the table to its file, and into README between its marks."""
+    """Write the table to its file."""
     TABLE.write_text(table)
-    before, _, rest = README.read_text().partition("<!-- costs -->\n")
-    README.write_text(f"{before}<!-- costs -->\n{table}{rest[rest.index('<!-- /costs -->') :]}")
 
 
 def spell(seconds: float) -> str:

@@ -67,7 +67,6 @@ def test_nothing_upstream_is_committed_and_no_file_names_a_machine() -> None:
 def test_the_readme_says_what_the_ledger_says() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     assert pages.readme_table(declarations(), read_ledgers()) in (ROOT / "README.md").read_text()
-    assert (ROOT / "benchmarks" / "commands.md").read_text() in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
         assert (ROOT / target).is_file(), target
 

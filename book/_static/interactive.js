@@ -1,10 +1,9 @@
-// Four pictures to play with (emonb/book/interactive.py has the data), drawn with D3. Each is SVG in the page's colours,
+// Three pictures to play with (emonb/book/interactive.py has the data), drawn with D3. Each is SVG in the page's colours,
 // answers to mouse, touch and keyboard, and says in words what it shows; without this script the still picture stays.
 (() => {
   const COLOURS = ["var(--blue)", "var(--faint)", "var(--orange)"];
 
   const written = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
-  const spoken = (kind) => kind.replaceAll("_", ", ");
   const listed = (words) => words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
 
   function set(selection, attributes) {
@@ -114,67 +113,57 @@
       update();
     },
 
-    lottery(stage, data) {
-      const controls = addControls(stage), said = addWords(stage);
-      const total = Math.max(330, Math.min(680, stage.node().parentElement.clientWidth || 680)), left = total < 500 ? 76 : 130, right = total - 20;
-      const svg = addCanvas(stage, total, 316, "masks as dots, and the differences of shuffled labels");
-      const values = data.masks.map((mask) => mask.value), ours = data.masks.filter((mask) => mask.kind === data.kinds[0]).length;
-      const [low, high] = d3.extent(values), reach = Math.max(1.15 * Math.abs(data.difference), 0.45 * (high - low || 1));
-      const across = d3.scaleLinear([low, high > low ? high : low + 1], [left, right]);
-      const along = d3.scaleLinear([-reach, reach], [left, right]).clamp(true);
+    count(stage, data) {
+      const controls = addControls(stage), said = addWords(stage), tally = add(stage, "p", { class: "said" });
+      const total = Math.max(330, Math.min(720, stage.node().parentElement.clientWidth || 720)), right = total - 110, floor = 300;
+      const svg = addCanvas(stage, total, 420, "a column of dots for every attribute; at the right the mean with its interval");
+      const columns = data.attributes.length, sums = data.more.map((row) => d3.sum(row)), many = data.emotions.length;
+      const reach = d3.max(data.more.flat(), Math.abs);
+      const up = d3.scaleLinear([-reach, reach], [floor, 26]), across = d3.scalePoint(d3.range(columns), [42, right - 24]);
       const label = (x, y, text, given = {}) => add(svg, "text", { x, y, ...given }, text);
-      data.kinds.forEach((kind, row) => label(0, 40 + 50 * row, spoken(kind), { style: "font-size:13px" }));
-      label(left, 118, `${low.toFixed(1)} %`);
-      label(right, 118, `${high.toFixed(1)} % recognised, one mask`, { "text-anchor": "end" });
-      const means = svg.selectAll("line.mean").data([0, 1]).join("line").attr("class", "mean").attr("stroke-width", 3);
-      const marks = svg.selectAll("circle").data(data.masks).join("circle").attr("r", 7).attr("fill-opacity", 0.7).attr("role", "img")
-        .attr("aria-label", (mask) => `${mask.kind}, ${mask.name}: ${mask.value.toFixed(1)} %`);
-      const bin = d3.bin().domain([-reach, reach]).thresholds(d3.range(1, 41).map((k) => reach * (2 * k / 41 - 1)));
-      const bars = add(svg, "g", { fill: "var(--faint)" });
-      add(svg, "line", { x1: left, x2: right, y1: 280, y2: 280, stroke: "currentColor" });
-      label(along(0), 308, "0", { "text-anchor": "middle" });
-      label(left, 308, "selective worse");
-      label(right, 308, "better (points)", { "text-anchor": "end" });
-      const bar = add(svg, "line", { stroke: "currentColor", "stroke-width": 4, y1: 290, y2: 290, opacity: 0.8 });
-      const at = along(data.difference);
-      add(svg, "line", { x1: at, x2: at, y1: 140, y2: 284, stroke: "var(--orange)", "stroke-width": 3 });
-      label(at, 136, `measured ${written(data.difference, 1)}`, { "text-anchor": "middle" });
-      const shuffleRows = d3.shuffler(d3.randomLcg(0.2023)), inside = (value) => Math.max(-reach, Math.min(reach, value));
-      let rows = d3.range(values.length), found = [], counted = "masks";
-      const halves = () => [rows.slice(0, ours), rows.slice(ours)], mean = (half) => d3.mean(half, (k) => values[k]);
+      for (const tick of up.ticks(5)) label(34, up(tick) + 4, written(tick, 0), { "text-anchor": "end" });
+      label(0, 10, "points lost more than with random neurons");
+      label(total, 10, "mean, 95 % interval", { "text-anchor": "end" });
+      add(svg, "line", { x1: 38, x2: total, y1: up(0), y2: up(0), stroke: "currentColor" });
+      data.attributes.forEach((name, k) => label(0, 0, name, { transform: `translate(${across(k) + 4} ${floor + 12}) rotate(90)` }));
+      const dots = svg.selectAll("circle").data(data.more.flatMap((row, k) => row.map((more) => [k, more]))).join("circle")
+        .attr("cx", ([k]) => across(k)).attr("fill", "var(--blue)").attr("r", 4).style("transition", "cy 0.4s, r 0.4s");
+      const middle = (right + total) / 2, width = 9;
+      const bar = add(svg, "path", { stroke: "var(--orange)", "stroke-width": 3, fill: "none" });
+      const point = add(svg, "circle", { cx: middle, r: 6, fill: "var(--orange)" });
+      const random = d3.randomLcg(0.2023), ones = () => sums.map(() => 1), yes = data.units.map(() => 0);
+      let unit = 0, signs = ones(), drawn = 0;
 
-      function shuffle(times) {
+      // with other signs a unit's squares stay, so that mean and interval follow from the sums of the columns
+      function interval({ n, squares, t }) {
+        const mean = d3.sum(sums, (sum, k) => signs[k] * sum) / (columns * many);
+        const half = t * Math.sqrt(Math.max(0, squares / n - mean ** 2) / (n - 1));
+        return [mean, mean - half, mean + half];
+      }
+      function draw(times) {
         for (let k = 0; k < times; k++) {
-          shuffleRows(rows);
-          const [one, other] = halves().map(mean);
-          found.push(one - other);
+          signs = sums.map(() => (random() < 0.5 ? -1 : 1));
+          data.units.forEach((one, j) => { yes[j] += interval(one)[1] > 0; });
         }
+        drawn += times;
         update();
       }
       function update() {
-        const bins = bin(found.map(inside)), tall = d3.scaleLinear([0, Math.max(8, d3.max(bins, (b) => b.length))], [0, 120]);
-        bars.selectAll("rect").data(bins).join("rect").attr("x", (b) => along(b.x0)).attr("width", (b) => Math.max(0, along(b.x1) - along(b.x0) - 1))
-          .attr("y", (b) => 280 - tall(b.length)).attr("height", (b) => tall(b.length));
-        const [one, other] = halves(), mine = new Set(one), tint = (own) => (own ? "var(--orange)" : "var(--blue)");
-        marks.attr("cx", (_, k) => across(values[k])).attr("cy", (_, k) => (mine.has(k) ? 36 : 86)).attr("fill", (_, k) => tint(mine.has(k)));
-        means.attr("y1", (r) => 18 + 50 * r).attr("y2", (r) => 54 + 50 * r).attr("stroke", (r) => tint(!r))
-          .attr("x1", (r) => across(mean(r ? other : one))).attr("x2", (r) => across(mean(r ? other : one)));
-        const interval = data.counted[counted], drawn = found.length;
-        const beyond = found.filter((difference) => Math.abs(difference) >= Math.abs(data.difference) - 1e-9).length;
-        bar.attr("x1", along(interval.low)).attr("x2", along(interval.high));
-        for (const [name, button] of Object.entries(buttons)) button.attr("aria-pressed", String(name === counted));
-        said.text(
-          `Counted in ${counted} (${interval.n.toLocaleString("en")}), the difference, own less random masks, is ${written(data.difference, 1)} points, 95 % interval ` +
-          `${written(interval.low, 1)} to ${written(interval.high, 1)}${interval.low < 0 && interval.high > 0 ? ", which includes zero" : ""}. ` +
-          (drawn ? `Of ${drawn} shuffles, ${beyond} came out as far from zero as measured (${((100 * beyond) / drawn).toFixed(1)} %).`
-            : "Shuffle: which masks are called selective is decided by lot, again and again."));
+        const counted = data.units[unit], [mean, low, high] = interval(counted), whole = counted.name === "attributes";
+        dots.attr("cy", ([k, more]) => up(signs[k] * (whole ? sums[k] / many : more))).attr("fill-opacity", whole ? 1 : 0.4).attr("r", whole ? 6 : 4);
+        bar.attr("d", `M${middle} ${up(low)}V${up(high)}M${middle - width} ${up(low)}h${2 * width}M${middle - width} ${up(high)}h${2 * width}`);
+        point.attr("cy", up(mean));
+        for (const [k, button] of buttons.entries()) button.attr("aria-pressed", String(k === unit));
+        said.text(`Counted as ${counted.n.toLocaleString("en")} ${counted.name}, ${signs.includes(-1) ? "sets that a coin chose" : "attributes' neurons"} cost ` +
+          `${written(mean, 1)} points more [${written(low, 1)}, ${written(high, 1)}]. ${low > 0 ? "That says yes." : "That does not say yes."}`);
+        tally.text(drawn ? `Of ${drawn.toLocaleString("en")} studies in which a coin chose which of each two sets is the attribute's, so that nothing is there, counting said yes: ` +
+          `${listed(data.units.map(({ name }, k) => `${name} in ${yes[k]}`))}.`
+          : "Would another count say yes where nothing is there? Let a coin choose which of each two sets of neurons is called the attribute's.");
       }
-      addButton(controls, "shuffle the labels", () => shuffle(1));
-      addButton(controls, "shuffle 500 times", () => shuffle(500));
-      addButton(controls, "as measured", () => { rows = d3.range(values.length); found = []; update(); });
-      const count = (what) => addButton(controls, `count ${what}`, () => { counted = what; update(); });
-      const buttons = { masks: count("masks"), prompts: count("prompts") };
-      joinMarks(marks, (k) => said.text(`${spoken(data.masks[k].kind)} mask, ${data.masks[k].name}: ${values[k].toFixed(1)} % recognised.`));
+      const buttons = data.units.map(({ name, n }, k) => addButton(controls, `${n.toLocaleString("en")} ${name}`, () => { unit = k; update(); }));
+      addButton(controls, "let a coin choose", () => draw(1));
+      addButton(controls, "500 times", () => draw(500));
+      addButton(controls, "as measured", () => { signs = ones(); drawn = 0; yes.fill(0); update(); });
       update();
     },
 
@@ -213,40 +202,6 @@
         addBars("neurons by layer", card.layers, 1);
         addBars("points lost, by neurons silenced", card.drop, 1);
         addBars("neurons in common with", card.overlap, 2);
-      }
-      update();
-    },
-
-    worlds(stage, data) {
-      const controls = addControls(stage), signs = { yes: "✔", "yes, too small to matter": "(✔)", no: "✘", undecided: "?", "not tested": "–" };
-      addChoice(controls, "world", data.worlds.map(([name]) => [name, name]), update);
-      const about = add(stage, "p", { class: "said" }), box = add(stage, "div", { class: "scroll" }), said = addWords(stage);
-      const short = (holds) => holds.split(",")[0];
-      const decides = ([, , , holds, truth]) => ["yes", "no"].includes(short(holds)) && ["yes", "no"].includes(truth);
-      const wrong = (row) => decides(row) && short(row[3]) !== row[4];
-      const tell = ([, seed, claim, holds, truth, value, low, high]) =>
-        `${claim} in world ${seed}: ${holds}${truth ? `; true: ${truth}` : ""}` +
-        (value == null ? "." : `; ${value}${low == null ? "" : ` [${low}, ${high}]`}.`);
-
-      function update(world = data.worlds[0][0]) {
-        about.text(Object.fromEntries(data.worlds)[world] || "");
-        const rows = data.rows.filter((row) => row[0] === world), seeds = [...new Set(rows.map((row) => row[1]))];
-        const claims = [...d3.group(rows, (row) => row[2])];
-        box.selectChildren().remove();
-        const table = add(box, "table", { class: "table" });
-        add(table, "thead").append("tr").selectAll("th").data(["claim", "true", ...seeds]).join("th").attr("scope", "col").text((text) => text);
-        const lines = add(table, "tbody").selectAll("tr").data(claims).join("tr");
-        add(lines, "th", { scope: "row" }).text(([claim]) => claim);
-        add(lines, "td").text(([, mine]) => mine[0][4] || "–");
-        const cells = lines.selectAll("td.world").data(([, mine]) => seeds.map((seed) => mine.find((row) => row[1] === seed))).join("td").attr("class", "world");
-        const judged = cells.data().filter((row) => row && decides(row));
-        cells.filter((row) => !row).text("–");
-        const marks = add(cells.filter((row) => row), "span", { role: "img" }).text((row) => signs[row[3]] || row[3])
-          .attr("aria-label", ([, seed, claim, holds]) => `${claim}, world ${seed}: ${holds}`)
-          .attr("style", (row) => `display:inline-block;min-width:1.5rem;text-align:center;font-weight:700;color:${wrong(row) ? "var(--orange)" : "inherit"}`);
-        joinMarks(marks, (k) => said.text(tell(marks.data()[k])));
-        said.text(`Of ${judged.length} verdicts that say yes or no where the answer is known, ${judged.length - judged.filter(wrong).length} are right. ` +
-          "✔ yes, (✔) too small to matter, ✘ no, ? undecided, – not tested; orange: wrong.");
       }
       update();
     },

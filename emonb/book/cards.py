@@ -4,10 +4,11 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from emonb.book.claims import Claim, Evidence, fill_counts
+from emonb.book.claims import ALPHA, Claim, Evidence, fill_counts
 from emonb.book.tables import format_number
 
 Entry = Mapping[str, Any]
+Alarm = tuple[int, int] | None
 
 HOLDS = {
     "yes": "✔ holds",
@@ -16,12 +17,8 @@ HOLDS = {
     "undecided": "? undecided",
     "not tested": "– not tested",
 }
-REPRODUCED = {
-    "yes": "✔ the paper's number comes out",
-    "no": "✘ the paper's number does not come out",
-    "not printed": "– no number in the abstracts",
-    "not tested": "– number not tested",
-}
+TOO_READY = 0.10
+"""Where a claim's own test says *yes* of nothing more often than this, its *yes* is not shown without saying so."""
 ROLES = {
     "primary": "the authors' main claim",
     "authors": "the authors' claim",
@@ -37,12 +34,10 @@ class Card:
     claim : Claim
     entry : dict
         From :func:`emonb.book.ledger.judge_claim`, or of a committed ledger.
-    links : dict of str to str, optional
-        Text and target of links at the card's foot.
     """
 
-    def __init__(self, claim: Claim, entry: Entry, links: Mapping[str, str] | None = None) -> None:
-        self.claim, self.entry, self.links = claim, entry, dict(links or {})
+    def __init__(self, claim: Claim, entry: Entry) -> None:
+        self.claim, self.entry = claim, entry
 
     def __str__(self) -> str:
         entry = self.entry
@@ -55,34 +50,68 @@ class Card:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        claim, entry = self.claim, self.entry
-        brief = bool(self.links)  # on a page that has them all; the whole card stands where the claim is judged
-        badges = [
-            f'<span class="badge holds-{kind_of(entry)}">{HOLDS[entry["holds"]]}</span>',
-            f'<span class="badge reproduced">{REPRODUCED[entry["reproduced"]]}</span>',
-            f'<span class="badge role">{describe_role(claim, entry)}</span>',
-        ]
-        if "truth" in entry:
-            badges.append(f'<span class="badge truth">planted here: {describe_truth(entry)}</span>')
-        anchor = "" if self.links else f' id="claim-{claim.id}"'  # links come from other pages to where it is judged
-        feet = " · ".join(f'<a href="{target}">{html.escape(text)}</a>' for text, target in self.links.items())
-        effect, unit = describe_effect(claim, entry), f"the {describe_unit(claim, entry)}"
-        if brief:
-            effect = describe_estimate(claim, entry)
-            unit = claim.unit if entry["n"] is None else f"{entry['n']} {claim.unit}s"
-        sentence = say_sentence(claim, entry)
-        return (
-            f'<div class="claim-card"{anchor}><p class="claim-title">{html.escape(claim.title)}</p>'
-            f'<p class="claim-badges">{"".join(badges)}</p>'
-            + ("" if brief else f'<p class="claim-sentence">{html.escape(sentence)}</p>')
-            + (draw_count if claim.is_count else draw_effect)(claim, entry, 200 if brief else 320)
-            + f'<p class="claim-effect">{html.escape(effect)}</p>'
-            f'<p class="claim-reads">{html.escape(read_verdict(claim, entry))}</p>'
-            f'<details class="claim-unit"><summary>Counted as one: {html.escape(unit)}</summary>'
-            f"{html.escape(_foot(claim, entry))}</details>"
-            + (f'<p class="claim-links">{feet}</p>' if feet else "")
-            + "</div>"
-        )
+        return write_card(self.claim, self.entry)
+
+
+def write_card(claim: Claim, entry: Entry, said: str = "", alarm: Alarm = None, foot: str | None = None) -> str:
+    """Write a claim's card.
+
+    Parameters
+    ----------
+    claim : Claim
+    entry : dict
+    said : str, optional
+        What the paper says, and its number.
+    alarm : tuple of int, optional
+        In how many simulated studies of how many the claim's own test said *yes* of nothing.
+    foot : str, optional
+        HTML that ends the card: links, commands. Where there is none, the card stands in a notebook, and the
+        built page has one with a foot in its place.
+    """
+    kind = "some" if claim.is_count and kind_of(entry) == "yes" else kind_of(entry)
+    badges = f'<span class="badge holds-{kind}">{say_holds(entry, alarm)}</span>'
+    if "truth" in entry:
+        badges += f' <span class="badge">planted here: {describe_truth(entry)}</span>'
+    lines = {
+        "sentence": say_sentence(claim, entry) + ("" if claim.role == "primary" else f" ({describe_role(claim, entry)})"),
+        "said": said,
+        "effect": describe_effect(claim, entry),
+        "reads": read_verdict(claim, entry),
+        "alarm": "" if foot is None else say_alarm(alarm),
+    }
+    written = {name: f'<p class="claim-{name}">{html.escape(text)}</p>' for name, text in lines.items() if text}
+    written["effect"] = (draw_count if claim.is_count else draw_effect)(claim, entry) + written["effect"]
+    unit = html.escape(describe_unit(claim, entry))
+    return (
+        f'<div class="claim-card" id="claim-{claim.id}"><p class="claim-title">{html.escape(claim.title)} {badges}</p>'
+        f"{''.join(written.values())}<details><summary>Counted: the {unit}</summary>"
+        f"<p>{html.escape(_foot(claim, entry))}</p></details>{foot or ''}</div>"
+    )
+
+
+def say_holds(entry: Entry, alarm: Alarm = None) -> str:
+    """The verdict in a few words; a *yes* of a test that says so of nothing too often, not without saying that.
+
+    >>> say_holds({"holds": "yes"}, (3, 50)), say_holds({"holds": "yes"}, (9, 50)), say_holds({"holds": "no"}, (9, 50))
+    ('✔ holds', '✔ holds, by a test that is too ready to say so', '✘ does not hold')
+    """
+    shown = kind_of(entry) == "yes"
+    holds = f"◐ at least {entry['estimate']:.0f} of {entry['of']}" if shown and "of" in entry else HOLDS[entry["holds"]]
+    ready = shown and alarm is not None and alarm[0] > TOO_READY * alarm[1]
+    return holds + (", by a test that is too ready to say so" if ready else "")
+
+
+def say_alarm(alarm: Alarm) -> str:
+    """How often the claim's own test said *yes* of nothing, where it was worst.
+
+    >>> say_alarm((3, 50))
+    'Where nothing was there to be found, this test said yes in 3 of 50 simulated studies, at worst.'
+    """
+    if alarm is None:
+        return "How often this test says yes where nothing is there has not been measured."
+    return (
+        f"Where nothing was there to be found, this test said yes in {alarm[0]} of {alarm[1]} simulated studies, at worst."
+    )
 
 
 def kind_of(entry: Entry) -> str:
@@ -107,6 +136,8 @@ def read_verdict(claim: Claim, entry: Entry) -> str:
         text += " It is smaller than what would matter."
     if "withheld" in entry:
         text += f" The rule says {entry['withheld']}, but this test may not: {claim.no_yes}."
+    if entry.get("p_holm") is not None and entry["p"] < ALPHA <= entry["p_holm"]:
+        text += f" At the edge: as one of the main claims (Holm), its p is no longer below {ALPHA:g}."
     if edges := entry.get("edges"):
         text += f" At the edge: {'; '.join(edges)}."
     return text
@@ -143,7 +174,7 @@ def describe_estimate(claim: Claim, entry: Entry) -> str:
     if entry["estimate"] is None:
         return "not computed"
     if claim.is_count:
-        return f"{claim.scale} {entry['estimate']:.0f} of {entry['of']} (95 %)"
+        return f"at least {entry['estimate']:.0f} of {entry['of']} attributes (95 %)"
     text = f"{entry.get('scale', claim.scale)} {_digits(claim, entry['estimate'])}"
     if entry["low"] is None:
         return text

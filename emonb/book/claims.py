@@ -278,6 +278,7 @@ class Claim(Strict):
     test: str
     smallest: Smallest
     mark: Mark | None = None
+    paper: str = Field("", description="the study's own number, and what it counts; quantities by name")
     stated: tuple[Statement, ...] = ()
     truth: tuple[Known, ...] = ()
     no_yes: str | None = Field(None, description="why its test may print no yes: it says so of nothing too often")
@@ -364,6 +365,11 @@ class Declarations(Strict):
     claims: tuple[Claim, ...]
     tolerances: tuple[Tolerance, ...]
     undefined: tuple[Undefined, ...] = ()
+
+    def quote(self, claim: str) -> tuple[str, str]:
+        """The latest version of the abstract that makes a claim, and its sentence; empty where none does."""
+        said = [(v.name, s.text) for v in self.versions for s in v.sentences if claim in s.claims]
+        return said[-1] if said else ("", "")
 
     def claim(self, name: str) -> Claim:
         """Claim by id."""

@@ -13,12 +13,13 @@ import seaborn as sns
 import xarray as xr
 from adjustText import adjust_text
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import fcluster, leaves_list
 from scipy.stats import rankdata
 
-from emonb.analysis.rdm import cluster, pair_labels, to_square, varies
+from emonb.analysis.rdm import align_map, cluster, map_emotions, pair_labels, to_square, varies
 from emonb.book import svg
 from emonb.book.claims import Evidence, Side
 from emonb.book.tables import format_number
@@ -56,7 +57,7 @@ def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
     ax.text(0.85, 2.05, f"read at {read_at}: 'positive' against 'negative', and the neurons", fontsize=9)
     for x in (0.66, 3.2, 7.2):
         ax.annotate("", (x, 1.08), (x, 0.62), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 0.8})
-    ax.text(3.3, -0.22, "tuned, one for each emotion and seed", ha="center", fontsize=8, color=SELECTIVE)
+    ax.text(3.3, -0.22, "tuned, one for each emotion and seed", ha="center", fontsize=9, color=SELECTIVE)
     ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.35, 2.45))
     ax.axis("off")
     return finish(fig)
@@ -80,7 +81,7 @@ def draw_quantiles(quantiles: pd.DataFrame, ylabel: str, floor: float | None = N
         quantiles = pd.concat([quantiles, quantiles]).set_axis([ticks[0] - 0.4, ticks[0] + 0.4])
     for low, high in zip(columns[: len(columns) // 2], columns[::-1], strict=False):
         ax.fill_between(quantiles.index, quantiles[low], quantiles[high], color=RANDOM, alpha=0.22, lw=0)
-        ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=8)
+        ax.annotate(f"{low * 100:g}-{high * 100:g} %", (quantiles.index[-1], quantiles[high].iloc[-1]), fontsize=9)
     ax.plot(quantiles.index, quantiles[columns[len(columns) // 2]], color=INTACT, label="median")
     if floor is not None:
         ax.axhline(floor, color=SELECTIVE, ls="--", lw=1, label="minimum of GELU")
@@ -130,14 +131,12 @@ def draw_matrix(
 def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: float | None = 0.0) -> Figure:
     """Draw estimates with intervals (columns value, low, high; one row a label), one colour a group."""
     names = list(next(iter(groups.values())).index)
-    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
+    fig, ax = plt.subplots(figsize=(6.6, 0.32 * len(names) + 1.2))
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
-    for (group, table), offset, colour in zip(groups.items(), offsets, (INTACT, SELECTIVE, RANDOM, OTHER), strict=False):
-        y = np.arange(len(names)) + offset
-        table = table.loc[names]
-        if {"low", "high"} <= set(table.columns):
-            ax.hlines(y, table["low"], table["high"], color=colour, lw=1.6)
-        ax.plot(table["value"], y, "o", color=colour, ms=5, label=group)
+    for (group, table), offset, colour in zip(groups.items(), offsets, (RANDOM, SELECTIVE, OTHER, FAINT), strict=False):
+        for y, (_, row) in enumerate(table.loc[names].iterrows()):
+            draw_line(ax, y + offset, {"estimate": row["value"], **row}, colour)
+        ax.plot([], [], "o-", color=colour, label=group)
     if reference is not None:
         ax.axvline(reference, color=FAINT, lw=1)
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel)
@@ -145,6 +144,18 @@ def draw_intervals(groups: Mapping[str, pd.DataFrame], xlabel: str, reference: f
     if len(groups) > 1:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return finish(fig)
+
+
+def draw_line(ax: Axes, y: float, effect: Mapping[str, float], colour: str, reach: float = np.inf) -> None:
+    """Draw one row of a forest plot: a dot, thin its 95 % interval, thick its 90 %; an arrow where the axis ends first."""
+    for ends, width in ((("low", "high"), 1.4), (("low90", "high90"), 3.6)):
+        if set(ends) <= set(effect):
+            ax.plot(np.clip([effect[end] for end in ends], -reach, reach), [y, y], color=colour, lw=width)
+    for end, side in (("low", -1), ("high", 1)):
+        if side * effect.get(end, 0.0) > reach:
+            ax.plot(side * reach, y, ">" if side > 0 else "<", color=colour, ms=6, clip_on=False)
+    if abs(effect["estimate"]) <= reach:
+        ax.plot(effect["estimate"], y, "o", color=colour, ms=6.5, mec="white")
 
 
 def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float | None = None) -> Figure:
@@ -155,7 +166,7 @@ def draw_curves(table: pd.DataFrame, xlabel: str, ylabel: str, reference: float 
     ax.plot(table.index, table.mean(axis=1), "o-", color=INTACT, label="mean")
     last = table.iloc[-1]
     for name in (last.idxmax(), last.idxmin()):
-        ax.annotate(name, (table.index[-1], last[name]), xytext=(4, -3), textcoords="offset points", fontsize=8)
+        ax.annotate(name, (table.index[-1], last[name]), xytext=(4, -3), textcoords="offset points", fontsize=9)
     if reference is not None:
         ax.axhline(reference, color=RANDOM, ls="--", lw=1, label="chance")
     ax.set(xlabel=xlabel, ylabel=ylabel, xticks=table.index)
@@ -167,7 +178,7 @@ def name_points(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) ->
     """Write names beside points, moved off the points and each other (adjustText; the same picture every time)."""
     ax.margins(0.08)
     points = ax.scatter(x, y, s=30, alpha=0)  # what names keep clear of
-    texts = [ax.text(a, b, name, fontsize=8) for a, b, name in zip(x, y, names, strict=True)]
+    texts = [ax.text(a, b, name, fontsize=9) for a, b, name in zip(x, y, names, strict=True)]
     line = {"arrowstyle": "-", "color": FAINT, "lw": 0.5}
     force = (0.3, 0.5)
     adjust_text(texts, x, y, points, ax=ax, iter_lim=300, expand=(1.2, 1.6), force_text=force, force_static=force,
@@ -181,10 +192,73 @@ def finish(fig: Figure) -> Figure:
 
 
 Effect = Mapping[str, float]
+PLEASANT = LinearSegmentedColormap.from_list("pleasant", ["#A6611A", "#9A9A9A", "#018571"])
+"""From unpleasant to pleasant, each readable on light and on dark."""
+
+
+def draw_cover(
+    people: xr.DataArray, model: xr.DataArray, valence: xr.DataArray, rows: Mapping[str, tuple[str, str, Effect]]
+) -> Figure:
+    """Draw people's map over the network's, the same emotions joined, and below them what stands of each claim.
+
+    Each map is a classical scaling of rank percentiles, the network's turned onto the people's, both so that pleasantness
+    runs from left to right; positions lie half way between coordinate and rank, so that names do not cover each other.
+
+    Parameters
+    ----------
+    people, model : DataArray
+        RDMs (pair).
+    valence : DataArray
+        Pleasantness (emotion).
+    rows : dict of title to (verdict, estimate, effect)
+        Words, words, and ``low``, ``high``, ``low90``, ``high90``, ``estimate`` in units of the
+        smallest effect that would matter; a claim that has no interval has no numbers.
+    """
+    names = pair_labels(people)
+    pleasant = valence.sel(emotion=names).values
+    target = map_emotions(rankdata(people) / len(people))
+    other = align_map(map_emotions(rankdata(model) / len(model)), target)
+    slope = np.linalg.lstsq(target - target.mean(0), pleasant - pleasant.mean(), rcond=None)[0]
+    axis = slope / np.hypot(*slope)
+    turned = [points @ np.array([axis, [-axis[1], axis[0]]]).T for points in (target, other)]
+    upper, lower = ((_spread(points) + [0, level]) for points, level in zip(turned, (2.6, 0), strict=True))
+    fig, (ax, below) = plt.subplots(2, 1, figsize=(7.2, 8.2), height_ratios=(5, 1.8))
+    ax.set_position([0, 0.28, 1, 0.72])
+    below.set_position([0.15, 0.06, 0.34, 0.2])
+    colours = PLEASANT(rankdata(pleasant) / len(names))
+    for (x, y), (x2, y2), colour in zip(upper, lower, colours, strict=True):
+        ax.plot([x, x2], [y, y2], color=colour, lw=1.1, alpha=0.7, zorder=1)
+    for points, title in ((upper, "People"), (lower, "RoBERTa")):
+        ax.scatter(*points.T, s=42, c=colours, edgecolor="white", lw=0.8, zorder=3)
+        where = {"transform": ax.get_yaxis_transform(), "fontsize": 13, "fontweight": "bold"}
+        ax.text(0.005, points[:, 1].max() + 0.1, title, **where)
+    both = np.concatenate([upper, lower])
+    name_points(ax, both[:, 0], both[:, 1], [*names, *names])
+    ax.axis("off")
+    for y, (title, (verdict, estimate, effect)) in enumerate(rows.items()):
+        below.text(-2.2, y, title, ha="right", va="center", fontsize=10)
+        below.text(6.3, y - 0.2, verdict, va="center", fontsize=10, fontweight="bold")
+        below.text(6.3, y + 0.22, estimate, va="center", fontsize=9)
+        if effect:
+            draw_line(below, y, effect, RANDOM, 6)
+        else:
+            below.text(1.2, y, "a count, from below only", va="center", fontsize=9, style="italic")
+    below.axvspan(-1, 1, color=FAINT, alpha=0.18, lw=0)
+    below.axvline(0, color=INTACT, lw=0.8)
+    below.set(xlim=(-2, 6), ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel="effect / smallest that would matter")
+    below.spines["left"].set_visible(False)
+    return finish(fig)
+
+
+def _spread(points: np.ndarray) -> np.ndarray:
+    """Positions in -1..1, half way between coordinate and rank."""
+    scaled = points / np.abs(points).max(0)
+    spread: np.ndarray = (scaled + 2 * (rankdata(points, axis=0) - 1) / (len(points) - 1) - 1) / 2
+    return spread
 
 
 def draw_effects(effects: Mapping[str, Mapping[str, Effect]], editions: Sequence[str], reach: float = 6.0) -> Figure:
-    """Draw effects in units of the smallest effect of interest; thin: 95 % interval, thick: 90 %.
+    """Draw effects in units of the smallest effect of interest.
 
     Parameters
     ----------
@@ -195,23 +269,16 @@ def draw_effects(effects: Mapping[str, Mapping[str, Effect]], editions: Sequence
     reach : float
         Where the axis ends at the latest; an interval that goes on ends in an arrow.
     """
-    fig, ax = plt.subplots(figsize=(7.6, 0.34 * sum(map(len, effects.values())) + 1.4))
-    colours = dict(zip(editions, sns.color_palette("colorblind", len(editions)), strict=True))
+    fig, ax = plt.subplots(figsize=(7.2, 0.34 * sum(map(len, effects.values())) + 1.4))
+    colours = dict(zip(editions, (RANDOM, OTHER, FAINT, SELECTIVE), strict=False))
     ticks, y = {}, 0.0
     for title, found in effects.items():
         for offset, (edition, effect) in enumerate(found.items()):
-            row, colour = y + 0.8 * offset, colours[edition]
-            low, high = np.clip([effect["low"], effect["high"]], -reach, reach)
-            ax.plot([low, high], [row, row], color=colour, lw=1.2)
-            ax.plot(np.clip([effect["low90"], effect["high90"]], -reach, reach), [row, row], color=colour, lw=3.5)
-            ax.plot(np.clip(effect["estimate"], -reach, reach), row, "o", color=colour, ms=6.5, mec="white")
-            for end, beyond in ((high, effect["high"] > reach), (low, effect["low"] < -reach)):
-                if beyond:
-                    ax.plot(end, row, ">" if end > 0 else "<", color=colour, ms=5)
+            draw_line(ax, y + 0.8 * offset, effect, colours[edition], reach)
         ticks[y + 0.4 * (len(found) - 1)] = title
         y += 0.8 * len(found) + 0.7
     ax.axvspan(-1, 1, color=FAINT, alpha=0.18, lw=0)
-    ax.axvline(0, color="black", lw=0.8)
+    ax.axvline(0, color=INTACT, lw=0.8)
     ax.set(yticks=list(ticks), yticklabels=list(ticks.values()), xlabel="effect / smallest effect that would matter")
     ax.invert_yaxis()
     handles = [plt.Line2D([], [], color=colour, marker="o", lw=2.5, label=edition) for edition, colour in colours.items()]
@@ -229,7 +296,7 @@ def draw_bounds(verdicts: Mapping[str, Mapping[str, tuple[Evidence, float, Side]
         The bound is changed from one in ``times`` to ``times`` what it is.
     """
     rows = [(title, edition, *given) for title, mine in verdicts.items() for edition, given in mine.items()]
-    fig, ax = plt.subplots(figsize=(7.6, 0.3 * len(rows) + 1.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.2, 0.3 * len(rows) + 1.4), layout="constrained")
     for y, (_, _, evidence, bound, side) in enumerate(rows):
         turn = (evidence.turns_at(side) or np.inf) / bound
         for left, right in ((1 / times, min(turn, times)), (max(turn, 1 / times), times)):
@@ -293,9 +360,9 @@ def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:
             ax.axvline(at, color="white", lw=1.6)
         ticks = range(len(names))
         ax.set(title=title, xticks=ticks, yticks=ticks if ax is axes[0, 0] else [])
-        ax.set_xticklabels(names[order], rotation=90, fontsize=8.5)
+        ax.set_xticklabels(names[order], rotation=90, fontsize=9)
         if ax is axes[0, 0]:
-            ax.set_yticklabels(names[order], fontsize=8.5)
+            ax.set_yticklabels(names[order], fontsize=9)
     fig.colorbar(image, ax=axes, label="dissimilarity (percentile; dark: far apart)", shrink=0.6)
     return finish(fig)
 
@@ -360,7 +427,7 @@ def draw_best(p: pd.DataFrame, level: float) -> Figure:
     ax.set(yticks=range(len(order)), yticklabels=order, xscale="log", xlabel="p of the best of all neurons")
     ax.invert_yaxis()
     ax.invert_xaxis()
-    fig.legend(loc="outside lower center", ncols=3, fontsize=8)
+    fig.legend(loc="outside lower center", ncols=3, fontsize=9)
     return finish(fig)
 
 
@@ -409,7 +476,7 @@ def draw_chance(found: xr.Dataset, names: Sequence[str]) -> Figure:
         plt.Line2D([], [], color=RANDOM, ls="--", label="their median"),
         plt.Line2D([], [], color=SELECTIVE, lw=2.2, label="as it is"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
+    fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     return finish(fig)
 
 
@@ -432,7 +499,7 @@ def draw_sharing(between: xr.DataArray, shared: xr.DataArray, chance: float) -> 
     ax.plot(alike, common, "o", color=RANDOM, ms=5, alpha=0.7)
     ax.axhline(chance, color=FAINT, ls="--", lw=1)
     ax.annotate(
-        "by chance", (1, chance), xycoords=("axes fraction", "data"), xytext=(3, -3), textcoords="offset points", fontsize=8
+        "by chance", (1, chance), xycoords=("axes fraction", "data"), xytext=(3, -3), textcoords="offset points", fontsize=9
     )
     first = np.argsort(-common)[:5]
     name_points(
@@ -472,7 +539,7 @@ def draw_lesion_pairs(panels: Mapping[str, tuple[xr.DataArray, xr.DataArray]], b
         ax.set(title=title, xlabel=xlabel, yticks=y, yticklabels=names)
     axes.flat[0].invert_yaxis()
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
+    fig.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=9)
     return finish(fig)
 
 
@@ -480,7 +547,7 @@ def draw_importance(
     loss: xr.DataArray, importance: xr.DataArray, tests: Mapping[str, pd.DataFrame], xlabel: str, ylabel: str
 ) -> Figure:
     """Draw loss on importance (attribute), each point named; beside it r at every N with its interval, by kind of loss."""
-    fig, axes = plt.subplots(1, 2, figsize=(8.8, 4.2), layout="constrained", width_ratios=[3, 2])
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 4.0), layout="constrained", width_ratios=[3, 2])
     x, y = importance.sel(attribute=loss.attribute).values, loss.values
     axes[0].plot(x, y, "o", color=SELECTIVE, mec="white")
     if varies(x) and varies(y):
@@ -495,7 +562,7 @@ def draw_importance(
     axes[1].axvline(0, color=FAINT, lw=1)
     axes[1].set(yticks=range(len(table)), yticklabels=[str(n) for n in table.index], ylabel="N", xlabel="r over attributes")
     axes[1].invert_yaxis()
-    axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
+    axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
     return finish(fig)
 
 

@@ -8,7 +8,7 @@ anyway: positions on a map, orders, thirds, means over prompts; never what other
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -21,19 +21,13 @@ from scipy.stats import rankdata
 
 from emonb.analysis.rdm import align_map, map_emotions, order_emotions, pair_labels, to_square
 from emonb.book import svg
-from emonb.book.claims import Declarations
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, name_points
-from emonb.book.ledger import Truths, find_truth
-from emonb.book.saying import write_number
 from emonb.book.svg import INK
 from emonb.book.tables import format_number
 from emonb.errors import LabelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-VERDICTS = ("yes", "yes, too small to matter", "no", "undecided", "not tested")
 
 
 def draw_maps(people: np.ndarray, model: np.ndarray, emotions: Sequence[str]) -> Figure:
@@ -46,21 +40,22 @@ def draw_maps(people: np.ndarray, model: np.ndarray, emotions: Sequence[str]) ->
     return _closed(fig)
 
 
-def draw_lottery(masks: Mapping[str, xr.DataArray], observed: float, null: np.ndarray) -> Figure:
-    """Draw the masks as dots, and the differences of shuffled labels as a histogram with the observed one."""
-    fig, (ax, below) = plt.subplots(2, 1, figsize=(6.8, 4.2), layout="constrained", height_ratios=(2, 3))
-    for y, (rows, colour) in enumerate(zip(masks.values(), (SELECTIVE, RANDOM), strict=True)):
-        ax.plot(rows.values, np.full(rows.size, y), "o", color=colour, alpha=0.6, ms=6, mew=0)
-        ax.plot([rows.mean()] * 2, [y - 0.3, y + 0.3], color=colour, lw=2.5)
-    labels = [f"{name.replace('_', ', ')} ({rows.size})" for name, rows in masks.items()]
-    ax.set(yticks=range(len(masks)), yticklabels=labels, ylim=(-0.6, 1.6), xlabel="recognised under one mask (%)")
-    ax.invert_yaxis()
-    below.hist(null, bins=31, color=FAINT)
-    below.axvline(observed, color=SELECTIVE, lw=2.5)
-    beyond = np.mean(np.abs(null) >= abs(observed))
-    below.set(xlabel="difference of the means (points)", ylabel=f"of {len(null)} shuffles")
-    measured = write_number(f"{observed:+.1f}")
-    below.set_title(f"orange: as measured, {measured}; as far or farther by lot: {100 * beyond:.0f} %", fontsize=9)
+def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
+    """Draw one dot an attribute and emotion, a column an attribute, and the mean with its interval in every unit."""
+    fig, (ax, beside) = plt.subplots(1, 2, figsize=(7.2, 4.2), sharey=True, width_ratios=(5, 2), layout="constrained")
+    for x, row in enumerate(cells.values):
+        ax.plot(np.full(row.size, x), row, "o", color=RANDOM, ms=4, mew=0, alpha=0.45)
+        ax.plot(x, row.mean(), "o", color=SELECTIVE, ms=7, mec="white")
+    ax.set_xticks(range(len(cells)), cells.attribute.values, rotation=90)
+    ax.set(ylabel="points lost more than with random neurons")
+    for x, unit in enumerate(units):
+        mean = float(cells.mean())
+        half = unit["t"] * np.sqrt((unit["squares"] / unit["n"] - mean**2) / (unit["n"] - 1))
+        beside.errorbar(x, mean, half, fmt="o", color=INK, lw=2, capsize=4)
+    beside.set_xticks(range(len(units)), [f"{unit['n']:,} {unit['name']}" for unit in units], rotation=90)
+    beside.set(xlim=(-0.6, len(units) - 0.4))
+    for axis in (ax, beside):
+        axis.axhline(0, color=FAINT, lw=0.8)
     return _closed(fig)
 
 
@@ -75,31 +70,8 @@ def draw_card(numbers: pd.DataFrame) -> Figure:
         ax.plot(shown[name], range(len(shown)), "o", color=RANDOM, ms=5)
         ax.axvline(0, color=FAINT, lw=0.8)
         ax.set(yticks=range(len(shown)), yticklabels=numbers.index)
-        ax.set_xlabel(str(name), fontsize=8)
+        ax.set_xlabel(str(name), fontsize=9.5)
     axes[0, 0].invert_yaxis()
-    return _closed(fig)
-
-
-def draw_worlds(table: pd.DataFrame) -> Figure:
-    """Draw, for every claim and world, how many seeds had which verdict, and what is true."""
-    claims, worlds = (list(dict.fromkeys(table[name])) for name in ("claim", "world"))
-    fig, ax = plt.subplots(figsize=(7.2, 0.42 * len(claims) + 1.5), layout="constrained")
-    for x, world in enumerate(worlds):
-        for y, claim in enumerate(claims):
-            rows = table[(table["world"] == world) & (table["claim"] == claim)]
-            if rows.empty:
-                continue
-            counts = rows["holds"].value_counts()
-            text = ", ".join(f"{counts[kind]} {kind}" for kind in VERDICTS if kind in counts)
-            truth = rows["truth"].iloc[0]
-            short = [holds.partition(",")[0] for holds in rows["holds"]]
-            wrong = truth in ("yes", "no") and {"yes": "no", "no": "yes"}[truth] in short
-            ax.text(x, y, text, ha="center", va="bottom", fontsize=8, color=SELECTIVE if wrong else INK)
-            ax.text(x, y, f"true: {truth}" if truth else "", ha="center", va="top", fontsize=7, color=INK)
-    ax.set(xticks=range(len(worlds)), yticks=range(len(claims)), yticklabels=claims)
-    ax.set_xticklabels([world.replace("-", "\n", 1) for world in worlds])
-    ax.set(xlim=(-0.5, len(worlds) - 0.5), ylim=(len(claims) - 0.5, -0.5))
-    ax.tick_params(length=0)
     return _closed(fig)
 
 
@@ -118,7 +90,7 @@ class Interactive:
     Parameters
     ----------
     kind : str
-        Which of the script's pictures: ``map``, ``lottery``, ``card`` or ``worlds``.
+        Which of the script's pictures: ``map``, ``count`` or ``card``.
     data : dict
         What the script draws from; JSON.
     still : Figure
@@ -184,64 +156,42 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
     )
 
 
-def mask_lottery(
-    accuracy: xr.DataArray,
-    comparison: str = "random",
-    drawn: Mapping[str, xr.DataArray] | None = None,
-    seed: int = 1,
-    shuffles: int = 500,
-) -> Interactive:
-    """Masks as dots; labels shuffled, and the difference counted in prompts or in masks.
+def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interactive:
+    """What do you count? One difference in prompts, in emotions, in attributes; and studies in which a coin chose the sets.
 
     Parameters
     ----------
     accuracy : DataArray
-        Accuracy or AUC (kind, attribute, ..., emotion) for one number of neurons, ``selective`` among the kinds; all
-        other dimensions (seeds, emotions) are prompts.
+        Accuracy or AUC (kind, attribute, emotion, ...) for one number of neurons, ``selective`` among the kinds; what
+        varies over other dimensions (seeds) is another prompt.
     comparison : str
         The kind it is compared with.
-    drawn : dict of str to DataArray, optional
-        Mean of every single mask of both kinds (attribute, draw), where accuracy is a mean of several draws
-        (:func:`emonb.analysis.lesions.mask_means`).
-    seed : int
-        Of the shuffles in the still picture.
-    shuffles : int
-        How many these are.
 
     Returns
     -------
     Interactive
-        The difference selective minus comparison in points, its 95 % interval by a paired t over prompts and by Welch's t
-        over masks, and its share of label shuffles.
+        Points that own sets cost more than the comparison's. Of each unit: how many, the sum of squares, and the two-sided
+        .05 quantile of Student's t, by which the mean and its interval follow for every choice of signs.
     """
-    kinds = {"selective": accuracy.sel(kind="selective"), comparison: accuracy.sel(kind=comparison)}
-    prompts = [dim for dim in accuracy.dims if dim not in ("kind", "attribute")]
-    drawn = {name: rows.mean(prompts) for name, rows in kinds.items()} if drawn is None else drawn
-    masks = {name: 100 * _stack_draws(drawn[name]) for name in kinds}
-    ours, others = (rows.values for rows in masks.values())
-    paired = 100 * (kinds["selective"] - kinds[comparison]).values.ravel()
-    paired = paired[np.isfinite(paired)]
-    by_mask = stats.ttest_ind(ours, others, equal_var=False).confidence_interval()
-    by_prompt = stats.ttest_1samp(paired, 0).confidence_interval()
-    values, observed = np.concatenate([ours, others]), float(ours.mean() - others.mean())
-    draws = np.random.default_rng(seed).permuted(np.tile(values, (shuffles, 1)), axis=1)
-    null = draws[:, : len(ours)].mean(1) - draws[:, len(ours) :].mean(1)
+    more = 100 * (accuracy.sel(kind=comparison) - accuracy.sel(kind="selective", drop=True)).dropna("attribute", how="all")
+    cells = more.mean([dim for dim in more.dims if dim not in ("attribute", "emotion")]).transpose("attribute", "emotion")
+    counted = {"prompts": more, "emotions by attribute": cells, "attributes": cells.mean("emotion")}
+    units = []
+    for name, values in counted.items():
+        n = int(values.count())
+        squares, quantile = float((values**2).sum()), float(stats.t.ppf(0.975, n - 1))
+        units.append({"name": name, "n": n, "squares": round(squares, 3), "t": round(quantile, 4)})
     data = {
-        "kinds": list(kinds),
-        "masks": [
-            {"kind": name, "name": str(label), "value": round(float(value), 3)}
-            for name, rows in masks.items()
-            for label, value in zip(rows.attribute.values, rows.values, strict=True)  # several may be of one attribute
-        ],
-        "counted": {
-            "masks": {"n": len(values), "low": round(float(by_mask.low), 3), "high": round(float(by_mask.high), 3)},
-            "prompts": {"n": len(paired), "low": round(float(by_prompt.low), 3), "high": round(float(by_prompt.high), 3)},
-        },
-        "difference": round(observed, 3),
+        "attributes": [str(name) for name in cells.attribute.values],
+        "emotions": [str(name) for name in cells.emotion.values],
+        "more": cells.round(3).values.tolist(),
+        "units": units,
     }
-    still = draw_lottery(masks, observed, null)
     return Interactive(
-        "lottery", data, still, "Accuracy under each mask as dots, and the difference of the means when labels are shuffled"
+        "count",
+        data,
+        draw_count(cells, units),
+        "What attributes' neurons cost more than random ones, counted three ways",
     )
 
 
@@ -284,58 +234,6 @@ def attribute_card(
     return Interactive(
         "card", data, draw_card(numbers), "What was found about each attribute: people, neurons, layers, lesions"
     )
-
-
-def world_picker(table: pd.DataFrame, worlds: dict[str, str] | None = None) -> Interactive:
-    """Verdicts in planted worlds beside what is true there: claims by world seeds, one world at a time.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a claim in a world of a seed: ``world``, ``seed``, ``claim``, ``holds`` (a verdict),
-        ``truth`` (as verdicts, or empty where there is none) and, if there, ``value``, ``low``, ``high``.
-    worlds : dict of str to str, optional
-        A sentence about each world.
-    """
-    needed = ["world", "seed", "claim", "holds", "truth"]
-    if missing := set(needed) - set(table.columns):
-        raise LabelError(f"a table of verdicts needs columns {', '.join(needed)}; missing: {', '.join(sorted(missing))}")
-    numbers = [name for name in ("value", "low", "high") if name in table]
-    rows = [
-        [*("" if pd.isna(row[name]) else str(row[name]) for name in needed),
-         *(None if pd.isna(row[name]) else round(float(row[name]), 4) for name in numbers)]
-        for _, row in table.iterrows()
-    ]  # fmt: skip
-    names = list(dict.fromkeys(str(name) for name in table["world"]))
-    data = {"rows": rows, "worlds": [[name, (worlds or {}).get(name, "")] for name in names]}
-    return Interactive("worlds", data, draw_worlds(table), "Verdicts on every claim in every kind of planted world")
-
-
-def verdicts_of(
-    trials: Sequence[dict[str, Any]], declared: Declarations, worlds: Mapping[str, str], truths: Truths
-) -> pd.DataFrame:
-    """Table for :func:`world_picker` from trials (``book/trials.json``) and what is true in their worlds."""
-    return pd.DataFrame(
-        {
-            "world": worlds.get(trial["study"], trial["study"]),
-            "seed": trial["seed"],
-            "claim": claim.title,
-            "holds": entry["holds"],
-            "truth": find_truth(claim, trial["study"], truths) or "",
-            **{key: entry[key] for key in ("value", "low", "high") if key in entry},
-        }
-        for trial in trials
-        for claim in declared.claims
-        if (entry := trial["claims"].get(claim.id))
-    )
-
-
-def _stack_draws(rows: xr.DataArray) -> xr.DataArray:
-    """Masks in a row (attribute), those that were not drawn left out."""
-    if "draw" not in rows.dims:
-        return rows.dropna("attribute")
-    several = rows.stack(mask=("attribute", "draw"), create_index=False).dropna("mask")
-    return several.drop_vars("draw").rename(mask="row")
 
 
 def _positions(points: np.ndarray) -> list[list[float]]:

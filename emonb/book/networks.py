@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from emonb.book.cards import HOLDS, Entry, describe_effect, say_sentence
+from emonb.book.cards import Alarm, Entry, describe_effect, say_holds, say_sentence
 from emonb.book.claims import Claim, Declarations
 from emonb.book.saying import write_number
-from emonb.book.tables import Html, format_number
+from emonb.book.tables import Html, format_number, write_table
 from emonb.study import Study
 
 Ledgers = Mapping[str, Mapping[str, Any]]
@@ -90,31 +90,24 @@ def pair_claims(declared: Declarations, ledgers: Ledgers, first: str = "publishe
     return [Pair(claim, (entries[0].get(claim.id), entries[1].get(claim.id)), (first, second)) for claim in declared.claims]
 
 
-def pair_table(pairs: list[Pair]) -> Html:
+def pair_table(pairs: list[Pair], alarms: Mapping[str, Alarm] = {}) -> Html:
     """Table of claims: effect, interval and verdict in each edition, their difference, and what it means."""
     names = [NAMES.get(edition, edition) for edition in pairs[0].editions]
-    heads = "".join(f"<th>{head}</th>" for head in ("claim", *names, f"{names[1]} − {names[0]}", "what it means"))
     rows = []
     for pair in pairs:
-        claim, gap, cells = (
-            pair.claim,
-            pair.difference(),
-            [f"<b>{pair.claim.title}</b>: {html.escape(say_sentence(pair.claim, pair.entries[0] or {}))}"],
-        )
+        claim, gap = pair.claim, pair.difference()
+        cells = [f"<b>{claim.title}</b>: {html.escape(say_sentence(claim, pair.entries[0] or {}))}"]
         for edition, entry in zip(pair.editions, pair.entries, strict=True):
             if entry is None:
                 cells.append("not yet")
                 continue
-            link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{HOLDS[entry["holds"]]}</a>'
+            link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{say_holds(entry, alarms.get(claim.id))}</a>'
             cells.append(f"{link}<br><small>{html.escape(describe_effect(claim, entry))}</small>")
         digits = 2 if claim.smallest.effect >= 0.1 else 3
         difference = [format_number(value, digits) for value in gap] if gap else []
         cells.append(f"{difference[0]} [{difference[1]}, {difference[2]}]" if gap else "–")
-        cells.append(html.escape(pair.say()))
-        labels = ("claim", *names, "difference", "what it means")
-        rows.append("".join(f'<td data-label="{n}">{cell}</td>' for n, cell in zip(labels, cells, strict=True)))
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return Html(f'<table class="verdicts"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')
+        rows.append([*cells, html.escape(pair.say())])
+    return write_table(("claim", *names, f"{names[1]} − {names[0]}", "what it means"), rows)
 
 
 def count_outcomes(pairs: list[Pair]) -> dict[str, float]:

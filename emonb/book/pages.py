@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from emonb.book import saying
 from emonb.book.cards import (
-    HOLDS,
-    REPRODUCED,
     ROLES,
-    Card,
     describe_effect,
+    describe_estimate,
     describe_truth,
     kind_of,
     read_verdict,
+    say_alarm,
+    say_holds,
     say_sentence,
+    write_card,
 )
 from emonb.book.claims import Claim, Declarations, Evidence, Side
+from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
 from emonb.book.parameters import check_injected
 from emonb.book.saying import read_cell
-from emonb.book.tables import Html
+from emonb.book.site import name_place, say_paper
+from emonb.book.tables import Html, write_table
 from emonb.errors import ClaimError
 
 if TYPE_CHECKING:
@@ -98,11 +101,10 @@ def open_front() -> Front:
 
 
 Ledgers = Mapping[str, Mapping[str, Any]]
-_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
-def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str] | None = None) -> Html:
-    """Claims of an edition as cards, each linked to where it is judged and to the same claim in other editions.
+def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str]) -> Html:
+    """Claims of an edition as cards, each linked to where it is judged, there and in other editions.
 
     Parameters
     ----------
@@ -110,42 +112,42 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     ledgers : dict of edition to ledger
         From :func:`emonb.book.ledger.read_ledgers`.
     edition : str
-    claims : sequence of str, optional
-        Ids, in order; default all that the edition has.
+    claims : sequence of str
+        Ids, in order.
     """
-    cards = []
-    for claim in declared.claims if claims is None else map(declared.claim, claims):
-        if claim.id in ledgers[edition]["claims"]:
-            links = {"why": _cell(edition, claim)}
-            links |= {name_place(other): _cell(other, claim) for other in ledgers if other != edition}
-            cards.append(Card(claim, ledgers[edition]["claims"][claim.id], links)._repr_html_())
+    cards, alarms = [], count_alarms(read_rates(), declared)
+    for claim in map(declared.claim, claims):
+        entry = ledgers[edition]["claims"][claim.id]
+        links = {"why": _cell(edition, claim)}
+        links |= {name_place(other): _cell(other, claim) for other in ledgers if other != edition}
+        foot = " · ".join(f'<a href="{target}">{text}</a>' for text, target in links.items())
+        said = say_paper(claim, declared, ledgers[edition])
+        cards.append(write_card(claim, entry, said, alarms.get(claim.id), f'<p class="claim-links">{foot}</p>'))
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
-
-
-def name_place(edition: str) -> str:
-    """Where an edition's claims are judged, in words."""
-    return _PLACES.get(edition, f"in {edition}")
 
 
 def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "published") -> Html:
     """What each version of the abstract says, sentence by sentence, and what became of the claims it makes."""
-    columns = []
+    alarms, rows = count_alarms(read_rates(), declared), []
     for version in declared.versions:
-        sentences = []
-        for sentence in version.sentences:
-            verdicts = "; ".join(_linked(declared.claim(name), edition, ledgers[edition]) for name in sentence.claims)
-            sentences.append(f"<p>{html.escape(sentence.text)}<br><small>{verdicts}</small></p>")
-        columns.append(f'<td data-label="{html.escape(version.where)}">{"".join(sentences)}</td>')
-    head = "".join(f"<th>{html.escape(version.where)}</th>" for version in declared.versions)
-    return Html(f'<table class="verdicts"><thead><tr>{head}</tr></thead><tbody><tr>{"".join(columns)}</tr></tbody></table>')
+        for number, sentence in enumerate(version.sentences):
+            made = [
+                f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: '
+                + say_holds(entry, alarms.get(claim.id))
+                for claim in map(declared.claim, sentence.claims)
+                if (entry := ledgers[edition]["claims"].get(claim.id))
+            ]
+            where = html.escape(version.where) if number == 0 else ""
+            rows.append((where, html.escape(sentence.text), "; ".join(made)))
+    return write_table(("version", "what its abstract says", "the claim, and its verdict on RoBERTa"), rows)
 
 
 def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
     """Every claim in every edition: effect with interval, verdict, and in planted worlds what is true."""
-    head = "".join(f"<th>{NAMES.get(edition, edition)}</th>" for edition in ledgers)
-    rows = []
+    alarms, rows = count_alarms(read_rates(), declared), []
     for claim in declared.claims:
-        cells = []
+        said = f"<b>{claim.title}</b>: {html.escape(_say_anywhere(claim, ledgers))} <i>({ROLES[claim.role]})</i>"
+        cells = [said]
         for edition, ledger in ledgers.items():
             entry = ledger["claims"].get(claim.id)
             text = "not judged yet"
@@ -153,13 +155,12 @@ def verdict_table(declared: Declarations, ledgers: Ledgers) -> Html:
                 truth = f"<br>true: {describe_truth(entry)}" if "truth" in entry else ""
                 late = "<br>exploratory" if entry["exploratory"] else ""
                 effect = f"<br><small>{html.escape(describe_effect(claim, entry))}</small>"
-                text = f'<a href="{_cell(edition, claim)}">{HOLDS[entry["holds"]]}</a>{late}{effect}{truth}'
-            cells.append(f'<td data-label="{NAMES.get(edition, edition)}">{text}</td>')
-        said = html.escape(_say_anywhere(claim, ledgers))
-        rows.append(f"<tr><td><b>{claim.title}</b>: {said} <i>({ROLES[claim.role]})</i></td>{''.join(cells)}</tr>")
-    return Html(
-        f'<table class="verdicts"><thead><tr><th>claim</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
+                holds = say_holds(entry, alarms.get(claim.id))
+                text = f'<a href="{_cell(edition, claim)}">{holds}</a>{late}{effect}{truth}'
+            cells.append(text)
+        rows.append(cells)
+    columns = ("claim", *(NAMES.get(edition, edition) for edition in ledgers))
+    return write_table(columns, rows, ids=[f"row-{claim.id}" for claim in declared.claims])
 
 
 def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
@@ -205,50 +206,26 @@ def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
 
 
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
-    """Each claim as a sentence, its verdicts in every committed edition and, where it is known, what is true; Markdown."""
-    kinds = [(edition, kind) for edition in ledgers for kind in ("holds", "reproduced")]
-    kinds = [(e, k) for e, k in kinds if k == "holds" or e == "published"]
-    verdicts = [f"{edition}: {kind}" for edition, kind in kinds]
-    head = ["claim", "whose", "what it says", *verdicts, "true in the control", "chapter", "module", "test"]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for claim in declared.claims:
-        entries = {edition: ledger["claims"].get(claim.id, {}) for edition, ledger in ledgers.items()}
-        if not any(entries.values()):
-            continue
-        cells = [_say_verdict(claim, entries[edition], kind) for edition, kind in kinds]
-        control = entries.get("control", {})
-        truth = describe_truth(control) if "truth" in control else "–"
-        chapter = f"[{claim.chapter}.md](book/chapters/{claim.chapter}.md)"
-        module = f"[{claim.id}.py](emonb/analysis/{claim.id}.py)"
-        test = f"[test_{claim.id}.py](tests/analysis/test_{claim.id}.py)"
-        told = [claim.title, ROLES[claim.role], _say_anywhere(claim, ledgers), *cells, truth, chapter, module, test]
-        lines.append(f"| {' | '.join(told)} |")
+    """The primary claims on RoBERTa: what the paper says, what comes out again, what stands; Markdown."""
+    ledger, alarms = ledgers["published"], count_alarms(read_rates(), declared)
+    lines = ["| | the paper | what stands when counted anew |", "|---|---|---|"]
+    for claim in map(declared.claim, declared.primary):
+        entry = ledger["claims"][claim.id]
+        effect = "" if claim.is_count else f": {describe_estimate(claim, entry)}"
+        stands = f"**{say_holds(entry, alarms.get(claim.id))}**{effect}. "
+        stands += f"{read_verdict(claim, entry)} {say_alarm(alarms.get(claim.id))}"
+        said = say_paper(claim, declared, ledger).removeprefix("The paper: ")
+        lines.append(f"| [{claim.title}](book/chapters/{claim.chapter}.md) | {said} | {stands} |")
     return "\n".join(lines) + "\n"
 
 
-def _say_verdict(claim: Claim, entry: Mapping[str, Any], kind: str) -> str:
-    """A verdict as a cell of the README: of a count how many, and whether it was found after looking."""
-    verdict = str(entry.get(kind, "–"))
-    if kind == "holds" and claim.is_count and verdict == "yes":
-        verdict = f"at least {entry['estimate']:.0f} of {entry['of']}"
-    exploratory = kind == "holds" and entry.get("exploratory")
-    return f"{verdict} (exploratory)" if exploratory and verdict.startswith("yes") else verdict
-
-
-def summarise_claims(declared: Declarations, ledger: Mapping[str, Any]) -> str:
-    """An edition's verdicts in sentences, claim by claim."""
-    judged = [(claim, ledger["claims"][claim.id]) for claim in declared.claims if claim.id in ledger["claims"]]
-    return " ".join(text for claim, entry in judged if (text := read_verdict(claim, entry)))
-
-
 def refresh_readme(text: str, declared: Declarations, ledgers: Ledgers) -> str:
-    """Put the published verdicts in words and the table of the committed ledgers between the markers of the README."""
+    """Put the table of the committed ledgers between the markers of the README."""
     start, end = "<!-- verdicts -->\n", "<!-- /verdicts -->\n"
     before, _, rest = text.partition(start)
-    if end not in rest:
+    if end not in rest or "published" not in ledgers:
         return text
-    words = summarise_claims(declared, ledgers["published"]) + "\n\n" if "published" in ledgers else ""
-    return f"{before}{start}{words}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
+    return f"{before}{start}{readme_table(declared, ledgers)}{end}{rest.partition(end)[2]}"
 
 
 def write_examples(path: Path) -> str:
@@ -270,13 +247,3 @@ def write_examples(path: Path) -> str:
 
 def _cell(edition: str, claim: Claim) -> str:
     return f"{edition}/{claim.chapter}.html#claim-{claim.id}"
-
-
-def _linked(claim: Claim, edition: str, ledger: Mapping[str, Any]) -> str:
-    """A claim's title with its verdicts, linked to the cell."""
-    entry = ledger["claims"].get(claim.id)
-    if entry is None:
-        return f"<i>{claim.title}</i>"
-    printed = "" if entry["reproduced"] == "not printed" else f", {REPRODUCED[entry['reproduced']]}"
-    linked = f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>'
-    return f"{linked}: {HOLDS[entry['holds']]}{printed}"

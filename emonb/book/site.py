@@ -1,4 +1,4 @@
-"""What makes the built book one site, as a Sphinx extension: names of figures, toggles, tables, cards' feet, head, icons.
+"""What makes the built book one site, as a Sphinx extension: names of figures, folded code, tables, cards, head, icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
 what the theme brings and no page uses is left out at the end (:func:`finish_site`). The manifest of a code check
@@ -10,19 +10,22 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
 import yaml
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_for_filename
 
 from emonb.artifacts import write_text
-from emonb.book import svg
-from emonb.book.claims import Declarations
-from emonb.book.instrument import count_simulated, read_rates, say_rate
+from emonb.book import saying, svg
+from emonb.book.cards import Alarm, write_card
+from emonb.book.claims import Claim, Declarations
+from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
-from emonb.book.pages import name_place
 from emonb.book.saying import read_cell
 from emonb.paths import data_dir
 
@@ -198,10 +201,16 @@ def draw_icons(script: str, names: set[str]) -> str:
 
 OWN = "published"  # the edition whose figures have plain names
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
+_NOTHING = (  # is read between a caption and its table, but code
+    r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre)\b.*?</(?P=code)>)*"
+)
+_CAPTION = re.compile(
+    rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>(?P<between>{_NOTHING})(?P<table><table\b[^>]*>)", re.DOTALL
+)
 
 
 def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
-    """Name what a reader can unfold, and tell editions apart.
+    """Fold the code, and tell editions apart.
 
     Parameters
     ----------
@@ -296,12 +305,20 @@ def mend_labels(text: str) -> str:
 
 
 def wrap_tables(body: str) -> str:
-    """Put every table into a box that scrolls where it must; name each cell of a table that stacks on a phone.
+    """Put every table with its caption into a box that scrolls where it must; name the cells of one that stacks on a phone.
 
     A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
     its column's heading (``data-label``) before its content.
     """
-    return _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
+    body = _CAPTION.sub(r"\g<between>\g<table><caption>\1</caption>", body)
+    body = _TABLE.sub(lambda m: f'<div class="scroll">{_label_cells(m[0])}</div>', body)
+    for part, scope in (("thead", "col"), ("tbody", "row")):
+        body = re.sub(rf"<{part}.*?</{part}>", partial(_scope_heads, scope), body, flags=re.DOTALL)
+    return body
+
+
+def _scope_heads(scope: str, part: re.Match[str]) -> str:
+    return re.sub(r"<th(?![^>]*scope)(?=[ >])", f'<th scope="{scope}"', part[0])
 
 
 def name_definitions(body: str, definitions: Mapping[str, str]) -> str:
@@ -347,11 +364,13 @@ def _label_cells(table: str) -> str:
     return f"{top}<tbody" + re.sub(r"<tr\b.*?</tr>", row, body, flags=re.DOTALL) if body else table
 
 
-_CARD = re.compile(r'(<div class="claim-card" id="claim-([a-z-]+)">.*?</details>)(?=</div>)', re.DOTALL)
+Ledgers = Mapping[str, Mapping[str, Any]]
+_CARD = re.compile(r'<div class="claim-card" id="claim-([a-z-]+)">.*?</div>', re.DOTALL)
+_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
-def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rates: pd.DataFrame) -> str:
-    """Add a foot to the cards of a chapter.
+def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledgers, alarms: Mapping[str, Alarm]) -> str:
+    """Write the cards of a chapter anew, with all that only the whole book knows.
 
     Parameters
     ----------
@@ -359,57 +378,69 @@ def add_feet(body: str, page: str, ledgers: Mapping[str, Mapping[str, Any]], rat
         HTML of the page.
     page : str
         Its place in the book, ``book/EDITION/CHAPTER``; other pages are left as they are.
+    declared : Declarations
     ledgers : dict of edition to ledger
         From :func:`emonb.book.ledger.read_ledgers`.
-    rates : DataFrame
-        From :func:`emonb.book.instrument.read_rates`.
+    alarms : dict of claim to (int, int)
+        From :func:`emonb.book.instrument.count_alarms`.
     """
     place = PurePosixPath(page)
     if len(place.parts) != 3:
         return body
-    edition, chapter = place.parent.name, place.name
-    declared = declarations()
+    edition = place.parent.name
 
-    def foot(match: re.Match[str]) -> str:
-        claim = match[2]
-        links = {"all claims": "../index.html", "the instrument": "../instrument.html"}
-        for other, ledger in ledgers.items():
-            if other != edition and claim in ledger["claims"]:
-                links[name_place(other)] = f"../{other}/{chapter}.html#claim-{claim}"
-        linked = " · ".join(f'<a href="{target}">{text}</a>' for text, target in links.items())
-        alarms = count_alarms(rates, declared, claim)
-        return f'{match[1]}<p class="claim-alarm">{alarms}</p><p class="claim-links">{linked}</p>'
+    def write(match: re.Match[str]) -> str:
+        claim = declared.claim(match[1])
+        entry = ledgers.get(edition, {"claims": {}})["claims"].get(claim.id)
+        if entry is None:
+            return match[0]
+        said = say_paper(claim, declared, ledgers[edition]) if edition == "published" else ""
+        return write_card(claim, entry, said, alarms.get(claim.id), _write_foot(claim, edition, ledgers))
 
-    return _CARD.sub(foot, body)
+    return _CARD.sub(write, body)
 
 
-def count_alarms(rates: pd.DataFrame, declared: Declarations, claim: str) -> str:
-    r"""How often the claim's own test was wrong in simulated studies, where it was worst; empty where none was made.
+def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
+    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
+    where, text = declared.quote(claim.id)
+    if not where:
+        return ""
+    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
+    number = saying.render(claim.paper, ledger["quantities"])
+    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
+        ledger["claims"][claim.id]["reproduced"]
+    )
+    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
+    return f"The paper: {text} ({where}{dropped}). {told}"
 
-    >>> counts = dict.fromkeys(("yes, too small to matter", "undecided", "not tested"), 0)
-    >>> cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
-    >>> rows = [{**cell, **counts, "yes": 4, "no": 90, "n": 200}]
-    >>> rows += [{**cell, **counts, "kind": "bound", "effect": 0.2, "yes": 150, "no": 2, "n": 200}]
-    >>> from emonb.book.ledger import declarations
-    >>> print(count_alarms(pd.DataFrame(rows), declarations(), "words").replace("; ", ";\n"))
-    At worst, this test said in simulated studies: <i>yes</i> with nothing to find, 4 of 200 [0.01, 0.05];
-    no <i>yes</i> of an effect at the bound, 50 of 200 [0.19, 0.32];
-    <i>no</i> of it, 2 of 200 [0.00, 0.04].
-    """
-    errors = count_simulated(rates, declared)
-    errors = errors[errors["claim"] == claim]
-    kinds = {
-        "false alarm": "<i>yes</i> with nothing to find",
-        "miss": "no <i>yes</i> of an effect at the bound",
-        "false no": "<i>no</i> of it",
+
+def name_place(edition: str) -> str:
+    """Where an edition's claims are judged, in words."""
+    return _PLACES.get(edition, f"in {edition}")
+
+
+def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:
+    """Links from a card in a chapter, and the command that makes its numbers again."""
+    links = {
+        "row on the first page": f"../index.html#row-{claim.id}",
+        "the test's source": f"../../source/{claim.id}.html",
+        "declaration": f"../../source/claims.html#{claim.id}",
+        "parameters": f"../../source/{edition}.html",
+        "how often the test errs": "../instrument.html",
     }
-    parts = []
-    for error, words in kinds.items():
-        mine = errors[errors["error"] == error]
-        if len(mine):
-            worst = mine.assign(rate=mine["k"] / mine["n"]).nlargest(1, "rate").iloc[0]
-            parts.append(f"{words}, {say_rate(int(worst['k']), int(worst['n']))}")
-    return f"At worst, this test said in simulated studies: {'; '.join(parts)}." if parts else ""
+    for other, ledger in ledgers.items():
+        if other != edition and claim.id in ledger["claims"]:
+            links[name_place(other)] = f"../{other}/{claim.chapter}.html#claim-{claim.id}"
+    if repository := read_citation()["repository"]:
+        entry = ledgers[edition]["claims"][claim.id]
+        facts = {"claim": claim.id, "edition": edition, "quantity": claim.evidence, "holds": entry["holds"]}
+        facts["study"] = ledgers[edition].get("study_hash", "")
+        text = "".join(f"{name}: {value}\n" for name, value in facts.items())
+        asked = urlencode({"title": f"Verdict on {claim.id} ({edition})", "body": f"{text}\nWhat speaks against it: "})
+        links["dispute this verdict"] = f"{repository}/issues/new?{asked}"
+    linked = " · ".join(f'<a href="{target.replace("&", "&amp;")}">{text}</a>' for text, target in links.items())
+    command = f"emonb check {edition} --chapter {claim.chapter}"
+    return f'<p class="claim-links">{linked}</p><div class="highlight"><pre>{command}</pre></div>'
 
 
 INTERACTIVE = "data-interactive="
@@ -441,7 +472,7 @@ def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _d
     for number, (image, name, alt) in enumerate(svg.find_pictures(body)):
         if name in origins and origins[name].is_file():
             body = body.replace(image, svg.put_on_page(origins[name].read_text(encoding="utf-8"), f"p{number}-", alt), 1)
-    body = add_feet(body, page, *_known())
+    body = complete_cards(body, page, *_known())
     body = name_definitions(wrap_tables(mend_labels(body)), _glossary(app))
     body = offer_code(body, context["pathto"](f"_sources/{context['sourcename']}", 1))
     context["body"] = body.replace("</h1>", f"</h1>{write_byline()}", 1) if page.endswith("index") else body
@@ -461,6 +492,7 @@ def finish_site(app: Any, failed: Exception | None) -> None:
     shown = "".join(pages.values())
     for path in (Path(app.outdir) / "_sources").rglob("*.ipynb"):
         path.write_text(leave_out_pictures(path.read_text(encoding="utf-8")), encoding="utf-8")
+    _write_sources(Path(app.outdir) / "source")
     unused = ["**/*.map", "**/*.ttf", "**/*.po", "**/*.mo", "**/*webpack-macros.html"]  # fonts are there as woff2
     for path in [*(p for kind in unused for p in static.glob(kind)), *(Path(app.outdir) / "_images").glob("*.svg")]:
         if path.name not in shown:
@@ -468,8 +500,23 @@ def finish_site(app: Any, failed: Exception | None) -> None:
 
 
 @cache
-def _known() -> tuple[dict[str, Any], pd.DataFrame]:
-    return read_ledgers(), read_rates()
+def _known() -> tuple[Declarations, dict[str, Any], dict[str, tuple[int, int]]]:
+    declared = declarations()
+    return declared, read_ledgers(), count_alarms(read_rates(), declared)
+
+
+def _write_sources(folder: Path) -> None:
+    """Show what cards lead to: the modules of the claims' tests, the claims' declarations, the studies' settings."""
+    names = {path.stem: path for path in [*data_dir().glob("claims.yml"), *(data_dir() / "studies").glob("*.yml")]}
+    for claim in declarations().claims:
+        names[claim.id] = data_dir().parent / "emonb" / "analysis" / f"{claim.id}.py"
+    for name, path in names.items():
+        text = path.read_text(encoding="utf-8")
+        style = HtmlFormatter(full=True, title=path.name, linenos="inline", cssstyles="font-size: 14px")
+        shown = highlight(text, get_lexer_for_filename(path.name), style)
+        for claim in re.findall(r"(?m)^  - id: (\S+)", text):
+            shown = re.sub(rf"(<span[^>]*>id</span>.*?>{claim}</span>)", rf'<a id="{claim}"></a>\1', shown, count=1)
+        write_text(shown, folder / f"{name}.html")
 
 
 def _cite_in_round_brackets() -> None:

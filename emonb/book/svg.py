@@ -56,7 +56,7 @@ def put_on_page(svg: str, prefix: str, alt: str) -> str:
     used = set(re.findall(r"url\(#([^)]+)\)", body)) | set(re.findall(r'href="#([^"]+)"', body))
     body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", body).replace("xlink:href", "href")
-    body = re.sub(r"<(path|use|text|g)\b[^>]*>", _recolour, body)
+    body = re.sub(r"<(path|use|text|g|rect|circle)\b[^>]*>", _recolour, body)
     body = _NUMBER.sub(lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
     body = re.sub(r"\s*\n\s*", " ", body).replace(f"font-family: '{FONT}'", "")
     opening, _, rest = body.partition(">")

@@ -1,6 +1,7 @@
 """Tables: for the page, every number with the same digits and one line of headings; for the ledger, a name a cell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -63,6 +64,18 @@ class Text(str):
         return str(self)
 
     __repr__ = str.__str__
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", ids: Sequence[str] = ()) -> Html:
+    """Cells of HTML as a table that stacks on a phone; the first cell of a row heads it, and ids name the rows."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
+    body = ""
+    for (first, *rest), name in zip_longest(rows, ids):
+        cells = "".join(f"<td>{cell}</td>" for cell in rest)
+        body += f'<tr id="{name}">' if name else "<tr>"
+        body += f'<th scope="row">{first}</th>{cells}</tr>'
+    named = f"<caption>{caption}</caption>" if caption else ""
+    return Html(f'<table class="verdicts">{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def format_table(

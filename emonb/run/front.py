@@ -17,10 +17,10 @@ from emonb.run.stages import study_files
 from emonb.study import load_study
 
 FRONT = (
-    "index", "study", "another-network", "instrument", "limits", "paper", "deviations", "your-own-study", "use-one-test",
-    "exercises",
+    "index", "study", "another-network", "instrument", "since", "limits", "paper", "deviations", "your-own-study",
+    "use-one-test", "exercises",
 )  # fmt: skip
-NEED_DATA = ("deviations",)  # pages that read the published study's files
+NEED_DATA = ("index", "deviations")  # pages that read the published study's files
 
 
 def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
@@ -83,7 +83,7 @@ def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
     if what and accept:
         notebooks.write(notebook, committed)
         if page == "index":
-            notebooks.export_picture(notebook, book_dir() / "_static" / "main-result.png")
+            notebooks.export_picture(notebook, book_dir() / "_static" / "main-result.svg")
         log(f"{page}: {state}, accepted ({what}) -> {committed}")
         return True
     log(f"{page}: {state}; " + (f"{what}: {fresh} (emonb update --accept commits it)" if what else "as committed"))

@@ -1,6 +1,5 @@
 """Notebooks: read from MyST sources, executed with papermill, cleaned of what differs from run to run, and compared."""
 
-import base64
 import json
 import re
 import tempfile
@@ -177,14 +176,11 @@ def same_text(a: str, b: str) -> bool:
 
 
 def export_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the figure of the cell tagged ``main-result`` beside the book, for the README (``.svg`` where it is one)."""
+    """Write the figure of the cell tagged ``main-result`` beside the book, for the README."""
     tagged = (cell for cell in notebook.cells if "main-result" in cell.metadata.get("tags", []))
-    outputs = (output.get("data", {}) for cell in tagged for output in cell.get("outputs", []))
-    picture: dict[str, Any] = next((data for data in outputs if data.keys() & {"image/png", "image/svg+xml"}), {})
-    if "image/svg+xml" in picture:
-        artifacts.write_text("".join(picture["image/svg+xml"]), path.with_suffix(".svg"))
-    elif picture:
-        artifacts.write_bytes(base64.b64decode(picture["image/png"]), path)
+    for output in (output for cell in tagged for output in cell.get("outputs", [])):
+        if picture := output.get("data", {}).get("image/svg+xml"):
+            artifacts.write_text("".join(picture), path)
 
 
 def _split(text: str) -> tuple[str, list[float]]:

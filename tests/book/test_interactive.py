@@ -54,21 +54,7 @@ def _card() -> interactive.Interactive:
     return interactive.attribute_card(_score(), numbers, layers, drop)
 
 
-def _worlds() -> interactive.Interactive:
-    rows = [
-        ("a", 1, "structure", "yes", "yes"),
-        ("a", 2, "structure", "undecided", "yes"),
-        ("a", 2, "words", "not tested", ""),
-        ("b", 1, "structure", "yes", "no"),
-        ("b", 2, "structure", "yes, too small to matter", "no"),
-        ("b", 2, "words", "yes", "yes, too small to matter"),
-    ]
-    return interactive.world_picker(
-        pd.DataFrame(rows, columns=["world", "seed", "claim", "holds", "truth"]), {"a": "First."}
-    )
-
-
-PICTURES = {"map": _map, "lottery": lambda: interactive.mask_lottery(_accuracy()), "card": _card, "worlds": _worlds}
+PICTURES = {"map": _map, "count": lambda: interactive.count_units(_accuracy()), "card": _card}
 
 
 def _data(picture: interactive.Interactive) -> dict[str, Any]:
@@ -99,16 +85,31 @@ def test_neighbours_are_the_nearest_and_scores_are_only_thirds() -> None:
         interactive.emotion_map(few, few.assign_coords(pair_coords(EMOTIONS[2::-1])), None, _score()[:3])
 
 
-def test_the_lottery_counts_prompts_and_masks_as_scipy_does() -> None:
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    interval = stats.ttest_1samp(values.ravel(), 0).confidence_interval()
+    return float(interval.low), float(interval.high)
+
+
+def _values(accuracy: xr.DataArray) -> list[np.ndarray]:
+    more = 100 * (accuracy.sel(kind="random") - accuracy.sel(kind="selective"))
+    return [more.values, more.mean("seed").values, more.mean(["seed", "emotion"]).values]
+
+
+def test_every_unit_gives_the_interval_of_a_t_test_over_it() -> None:
+    data = interactive.count_units(_accuracy()).data
+    mean = np.mean(data["more"])
+    for unit, values in zip(data["units"], _values(_accuracy()), strict=True):
+        half = unit["t"] * np.sqrt((unit["squares"] / unit["n"] - mean**2) / (unit["n"] - 1))
+        assert unit["n"] == values.size
+        assert (mean - half, mean + half) == pytest.approx(_interval(values), abs=2e-3)
+    assert [unit["name"] for unit in data["units"]] == ["prompts", "emotions by attribute", "attributes"]
+
+
+def test_an_attribute_without_a_mask_is_left_out() -> None:
     accuracy = _accuracy()
-    data = interactive.mask_lottery(accuracy).data
-    ours, others = (100 * accuracy.sel(kind=kind).mean(["seed", "emotion"]).values for kind in ("selective", "random"))
-    masks = stats.ttest_ind(ours, others, equal_var=False).confidence_interval()
-    prompts = stats.ttest_rel(*(100 * accuracy.sel(kind=kind).values.ravel() for kind in ("selective", "random")))
-    assert data["counted"]["masks"] == {"n": 12, "low": round(masks.low, 3), "high": round(masks.high, 3)}
-    assert data["counted"]["prompts"]["low"] == round(prompts.confidence_interval().low, 3)
-    assert data["counted"]["prompts"]["n"] == 84
-    assert data["difference"] == pytest.approx(ours.mean() - others.mean(), abs=5e-4)
+    accuracy.loc[{"attribute": "c"}] = np.nan
+    data = interactive.count_units(accuracy).data
+    assert data["attributes"] == list("abdef") and data["units"][2]["n"] == 5
 
 
 def test_the_card_orders_emotions_and_leaves_out_what_is_not_there() -> None:
@@ -116,11 +117,6 @@ def test_the_card_orders_emotions_and_leaves_out_what_is_not_there() -> None:
     assert sorted(card["order"]) == list(range(7))
     assert card["numbers"] == [["tau", "0.310"], ["neurons", "12"], ["said", ".31 [.1, .5]"]]
     assert card["drop"] == [["2", 1.5], ["4", None]] and card["overlap"] == []
-
-
-def test_a_table_without_truth_is_refused() -> None:
-    with pytest.raises(LabelError, match="missing: truth"):
-        interactive.world_picker(pd.DataFrame({"world": ["a"], "seed": [1], "claim": ["x"], "holds": ["yes"]}))
 
 
 def test_scripts_are_vendored_as_they_were_published_and_small() -> None:
@@ -154,7 +150,8 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def write(kind: str) -> Path:
         path = folder / f"{kind}.html"
         scripts = [(static / name).read_text(encoding="utf-8") for name in ("book.js", *INTERACTIVE_SCRIPTS)]
-        head = f"<style>{(static / 'book.css').read_text(encoding='utf-8')}</style>"
+        style = (static / "book.css").read_text(encoding="utf-8").replace("url(vendor", f"url({static.as_uri()}/vendor")
+        head = f"<style>{style}</style>"
         head += "".join(f"<script>{script}</script>" for script in scripts)
         path.write_text(
             f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{kind}</title>'
@@ -187,9 +184,8 @@ def _said(page: Any) -> str:
     return page.locator(".said").last.inner_text()
 
 
-@pytest.mark.parametrize("kind", ["map", "lottery", "worlds"])
-def test_marks_answer_to_mouse_finger_and_arrow_keys(browser: Any, page_of: Any, kind: str) -> None:
-    with browsing.open_page(browser, page_of(kind)) as page:
+def test_marks_answer_to_mouse_finger_and_arrow_keys(browser: Any, page_of: Any) -> None:
+    with browsing.open_page(browser, page_of("map")) as page:
         marks = page.locator('.stage [role="img"]')
         before = _said(page)
         marks.nth(1).hover(force=True)
@@ -202,13 +198,13 @@ def test_marks_answer_to_mouse_finger_and_arrow_keys(browser: Any, page_of: Any,
             "aria-label"
         )
         assert _said(page) == hovered
-        assert page.locator('.stage [role="img"][tabindex="0"]').count() == (2 if kind == "map" else 1)  # two maps
+        assert page.locator('.stage [role="img"][tabindex="0"]').count() == 2  # two maps
         page.keyboard.press("ArrowLeft")
         assert _said(page) != hovered
         for _ in range(marks.count()):
             page.keyboard.press("ArrowDown")
-        assert page.locator('.stage [role="img"][tabindex="0"]').count() == (2 if kind == "map" else 1)
-    with browsing.open_page(browser, page_of(kind), "phone") as page:
+        assert page.locator('.stage [role="img"][tabindex="0"]').count() == 2
+    with browsing.open_page(browser, page_of("map"), "phone") as page:
         marks = page.locator('.stage [role="img"]')
         marks.nth(1).tap(force=True)
         assert _said(page) == hovered
@@ -225,23 +221,24 @@ def test_the_map_moves_with_the_layer_and_is_coloured_by_an_attribute(browser: A
         assert "loud, from the lowest third" in _said(page)
 
 
-def test_the_lottery_shuffles_and_counts(browser: Any, page_of: Any) -> None:
-    data = _data(PICTURES["lottery"]())
-    with browsing.open_page(browser, page_of("lottery")) as page:
-        assert "Counted in masks (12)" in _said(page)
-        page.get_by_role("button", name="shuffle 500 times").click()
-        found = re.search(r"Of 500 shuffles, (\d+) came out", _said(page))
-        values = [mask["value"] for mask in data["masks"]]
-        test = stats.permutation_test((values[:6], values[6:]), lambda a, b: np.mean(a) - np.mean(b), n_resamples=np.inf)
-        assert int(found.group(1)) / 500 == pytest.approx(
-            test.pvalue, abs=4 * np.sqrt(test.pvalue * (1 - test.pvalue) / 500)
-        )
-        page.get_by_role("button", name="count prompts").focus()
+def test_counting_is_switched_and_a_coin_is_tossed(browser: Any, page_of: Any) -> None:
+    values = _values(_accuracy())
+    with browsing.open_page(browser, page_of("count")) as page:
+        said, tally = page.locator(".said").nth(0), page.locator(".said").nth(1)
+        for name, one in zip(("84 prompts", "42 emotions by attribute", "6 attributes"), values, strict=True):
+            page.get_by_role("button", name=name).click()
+            shown = ", ".join(f"{end:.1f}" for end in _interval(one)).replace("-", "\u2212")
+            assert f"Counted as {name}, attributes' neurons" in said.inner_text() and f"[{shown}]" in said.inner_text()
+        page.get_by_role("button", name="500 times").focus()
         page.keyboard.press("Enter")
-        low, high = data["counted"]["prompts"]["low"], data["counted"]["prompts"]["high"]
-        assert "Counted in prompts (84)" in _said(page) and f"{low:.1f} to {high:.1f}".replace("-", "−") in _said(page)
+        found = re.search(r"500 studies.*prompts in (\d+), .* attributes in (\d+)\.", tally.inner_text())
+        signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1).T
+        for k, one in ((1, values[0]), (2, values[2])):
+            flipped = [_interval(s.reshape(-1, *[1] * (one.ndim - 1)) * one)[0] > 0 for s in signs]
+            share = np.mean(flipped)
+            assert int(found.group(k)) / 500 == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 500) + 1e-9)
         page.get_by_role("button", name="as measured").click()
-        assert "Shuffle:" in _said(page)
+        assert "Let a coin choose" in tally.inner_text() and "attributes' neurons" in said.inner_text()
 
 
 def test_the_card_turns(browser: Any, page_of: Any) -> None:
@@ -252,24 +249,3 @@ def test_the_card_turns(browser: Any, page_of: Any) -> None:
         assert page.locator(".said").inner_text().startswith("loud:")
         page.locator(".stage select").select_option("bright")
         assert "0.310" in page.locator(".stage table").inner_text()
-
-
-def test_a_world_is_picked_and_its_verdicts_counted(browser: Any, page_of: Any) -> None:
-    with browsing.open_page(browser, page_of("worlds"), "phone") as page:
-        assert "Of 1 verdicts" in _said(page) and "1 are right" in _said(page)
-        page.locator(".stage select").select_option("b")
-        assert "0 are right" in _said(page)
-        page.locator('.stage [role="img"]').first.tap()
-        assert "structure in world 1: yes; true: no" in _said(page)
-
-
-def test_every_mask_is_a_dot_where_several_were_drawn_for_an_attribute() -> None:
-    accuracy = _accuracy()
-    rng = np.random.default_rng(5)
-    dims = {"attribute": list("abcdef"), "draw": [0, 1, 2]}
-    random = xr.DataArray(rng.normal(0.7, 0.05, (6, 3)), dims, tuple(dims))
-    selective = random.isel(draw=[0]) - 0.1
-    data = interactive.mask_lottery(accuracy, "random", {"selective": selective, "random": random}).data
-    kinds = [mask["kind"] for mask in data["masks"]]
-    assert (kinds.count("selective"), kinds.count("random")) == (6, 18) and data["counted"]["masks"]["n"] == 24
-    assert data["difference"] == round(100 * float(selective.mean() - random.mean()), 3)

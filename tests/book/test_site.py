@@ -1,15 +1,18 @@
 """What makes the book one site: drawings, toggles, tables, definitions, references, the head, the printed book."""
 
+import html
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from urllib.parse import parse_qs, urlsplit
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 import yaml
 
-from emonb.book import figures, html, site, svg
+from emonb.book import cards, figures, pages, site, svg
+from emonb.book.html import join_pages
+from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.paths import book_dir, data_dir
 
@@ -96,7 +99,19 @@ def test_cells_of_a_table_that_stacks_are_named_and_others_are_not() -> None:
     assert stacked.startswith('<div class="scroll"><table class="results">')
     assert '<td data-label="claim">a</td><td data-label="met">yes</td>' in stacked
     plain = f'<table class="dataframe">{head_}<tbody>{row}</tbody></table>'
-    assert site.wrap_tables(plain) == f'<div class="scroll">{plain}</div>'
+    assert site.wrap_tables(plain).replace(' scope="col"', "") == f'<div class="scroll">{plain}</div>'
+
+
+def test_the_paragraph_before_a_table_is_its_caption_and_headings_have_a_scope() -> None:
+    table = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><th>b</th><td>1</td></tr></tbody></table>"
+    said = '<p><strong>Table 2.</strong> What <em>is</em>.</p>\n<div class="cell"><pre>draw(<span>x</span>)</pre>'
+    shown = site.wrap_tables(f"{said}{table}</div><p>So.</p>{table}")
+    assert (
+        shown.count("<caption>") == 1 and "<caption><strong>Table 2.</strong> What <em>is</em>.</caption><thead>" in shown
+    )
+    assert "<p><strong>Table" not in shown and shown.count('scope="col"') == shown.count('scope="row"') == 2
+    apart = site.wrap_tables(f"<p><strong>Table 2.</strong> What.</p><p>So.</p>{table}")
+    assert "<caption>" not in apart and "<p><strong>Table 2.</strong>" in apart
 
 
 def test_a_term_carries_its_definition() -> None:
@@ -154,7 +169,7 @@ def test_pages_joined_for_print_lead_to_each_other(tmp_path) -> None:
     texts = {"a": first, "b": '<h1 id="y">B</h1><a href="a.html">a</a>'}
     for name, text in texts.items():
         (tmp_path / f"{name}.html").write_text(page.format(text))
-    joined = html.join_pages([tmp_path / "a.html", tmp_path / "b.html"], tmp_path)
+    joined = join_pages([tmp_path / "a.html", tmp_path / "b.html"], tmp_path)
     targets = set(re.findall(r'href="#([^"]+)"', joined))
     assert targets == {"b--y", "a"} and targets <= set(re.findall(r'id="([^"]+)"', joined))
     assert 'href="https://c.org#z"' in joined
@@ -167,15 +182,71 @@ def test_files_of_the_site_are_small_and_ask_for_nothing(name: str) -> None:
     assert not re.search(rb"https?://(?!www\.w3\.org/)", body)
 
 
-def test_a_card_has_a_foot_in_its_chapter_and_leads_to_the_claim_elsewhere() -> None:
+def _complete(alarms: dict[str, tuple[int, int]], page: str = "book/published/structure") -> str:
     card = '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
-    ledgers = {"published": {"claims": {"words": {}}}, "control": {"claims": {"words": {}}}, "minilm": {"claims": {}}}
-    counts = {"yes": 4, "yes, too small to matter": 0, "undecided": 187, "no": 9, "not tested": 0, "n": 200}
-    cell = {"claim": "words", "kind": "", "strength": 0.0, "correlation": 0.0, "draws": 1, "effect": 0.0}
-    rates = pd.DataFrame([{**cell, **counts}])
-    said = site.add_feet(card, "book/published/structure", ledgers, rates)
-    assert "4 of 200" in said and said.endswith("</p></div>") and said.count("<div") == said.count("</div>") == 1
+    return site.complete_cards(card, page, declarations(), read_ledgers(), alarms)
+
+
+def test_a_card_is_whole_in_its_chapter_and_leads_to_source_parameters_and_the_claim_elsewhere() -> None:
+    said = _complete({"words": (4, 200)})
+    assert "4 of 200" in said and said.count("<div") == said.count("</div>") == 2
     links = re.findall(r'href="([^"]+)"', said)
-    assert "../control/structure.html#claim-words" in links
-    assert not [link for link in links if "minilm" in link or "published" in link]
-    assert site.add_feet(card, "book/index", ledgers, rates) == card
+    assert {"../control/structure.html#claim-words", "../index.html#row-words", "../../source/claims.html#words"} <= set(
+        links
+    )
+    assert "../../source/words.html" in links and "../../source/published.html" in links
+    assert not [link for link in links if "published/structure" in link]
+    assert "emonb check published --chapter structure" in said and "has not been measured" in _complete({})
+    assert _complete({}, "book/index") == '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
+
+
+def test_a_verdict_can_be_disputed_where_the_repository_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "dispute" not in _complete({})
+    monkeypatch.setattr(site, "read_citation", lambda: {"repository": "https://example.org/book"})
+    (asked,) = re.findall(r'href="(https://example.org/book/issues/new[^"]+)"', _complete({}))
+    given = parse_qs(urlsplit(html.unescape(asked)).query)
+    ledger = read_ledgers()["published"]
+    assert given["title"] == ["Verdict on words (published)"]
+    for said in ("words.partial", ledger["study_hash"], ledger["claims"]["words"]["holds"]):
+        assert said in given["body"][0]
+
+
+def test_no_page_shows_a_yes_of_a_test_that_is_too_ready_without_saying_so() -> None:
+    declared, ledgers = declarations(), read_ledgers()
+    measured = count_alarms(read_rates(), declared)
+    for alarms in (measured, dict.fromkeys(measured, (11, 100)), dict.fromkeys(measured, (10, 100))):
+        for claim in declared.claims:
+            entry = ledgers["published"]["claims"][claim.id]
+            k, n = alarms.get(claim.id, (0, 1))
+            warned = entry["holds"].startswith("yes") and k / n > 0.10
+            assert ("too ready" in cards.say_holds(entry, alarms.get(claim.id))) == warned, claim.id
+            assert ("too ready" in cards.write_card(claim, entry, alarm=alarms.get(claim.id))) == warned, claim.id
+    ready = {name for name, (k, n) in measured.items() if k / n > 0.10}
+    shown = [
+        pages.verdict_table(declared, ledgers),
+        pages.versions_table(declared, ledgers),
+        pages.readme_table(declared, ledgers),
+    ]
+    for claim in declared.claims:
+        if claim.id in ready and ledgers["published"]["claims"][claim.id]["holds"].startswith("yes"):
+            assert "too ready" in next(row for row in shown[0].split("<tr") if f"row-{claim.id}" in row)
+    assert all(table.count("too ready") <= 3 * len(ready) for table in shown)
+
+
+def test_the_picture_of_the_readme_is_that_of_the_ledger() -> None:
+    picture = (book_dir() / "_static" / "main-result.svg").read_text(encoding="utf-8")
+    said = {
+        html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in re.findall(r"<text.*?</text>", picture, re.DOTALL)
+    }
+    declared, ledger = declarations(), read_ledgers()["published"]
+    assert "(book/_static/main-result.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    for claim in map(declared.claim, declared.primary):
+        entry = ledger["claims"][claim.id]
+        assert {claim.title, cards.say_holds(entry), cards.describe_estimate(claim, entry)} <= said, claim.id
+
+
+@pytest.mark.parametrize(("name", "unit"), [("main-result.svg", 4 / 3), ("three-steps.svg", 1)])
+def test_letters_in_pictures_are_large_enough_to_read(name: str, unit: float) -> None:
+    picture = (book_dir() / "_static" / name).read_text(encoding="utf-8")
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:\d+ )?([\d.]+)px", picture)]
+    assert sizes and min(sizes) * unit >= 11

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 import browser as browsing
 import pytest
 
+from emonb.book.html import print_book
+
 PAGES = sorted(path.relative_to(browsing.SITE).as_posix() for path in browsing.SITE.rglob("*.html"))
 READ = [page for page in PAGES if page.startswith("book/")] or ["book/index.html"]
 pytestmark = pytest.mark.skipif(bool(browsing.missing_site()), reason=browsing.missing_site())
@@ -74,6 +76,12 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert target.is_file(), link
         if parts.fragment and target.suffix == ".html":
             assert unquote(parts.fragment) in _anchors(target), link
+
+
+def test_the_paper_is_five_a4_pages(tmp_path: Path) -> None:
+    printed = print_book(browsing.SITE, tmp_path / "paper.pdf", "book/paper").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 5
+    assert set(re.findall(rb"/MediaBox \[0 0 (\d+)\.\d+ (\d+)\.\d+\]", printed)) == {(b"594", b"841")}
 
 
 def test_pages_and_book_are_light(browser: Any) -> None:

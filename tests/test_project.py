@@ -78,3 +78,22 @@ def test_every_fault_in_the_table_names_tests_that_exist() -> None:
         assert named, row
         for module, name in named:
             assert f"def {name}(" in next((ROOT / "tests").rglob(f"{module}.py")).read_text(), f"{module}::{name}"
+
+
+def test_every_claim_leads_from_its_section_to_function_test_and_number() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## A claim, from page to test")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    declared, ledgers = declarations(), read_ledgers()
+    assert [row[0].strip("`") for row in rows] == [claim.id for claim in declared.claims]
+    for (_, place, functions, test, number), claim in zip(rows, declared.claims, strict=True):
+        chapter, section = place.split(": ")
+        assert chapter == claim.chapter
+        parts = (ROOT / "book" / "chapters" / f"{chapter}.md").read_text().split("\n## ")
+        heads = ["(opening)", *(part.split("\n")[0] for part in parts[1:])]
+        body, module = parts[heads.index(section)], (ROOT / "emonb" / "analysis" / f"{claim.id}.py").read_text()
+        called, *others = re.findall(r"`(\w+)`", functions)
+        assert f"{called}(" in body
+        assert all(f"\ndef {name}(" in module for name in (called, *others)), functions
+        assert f"\ndef {test.strip('`')}(" in (ROOT / "tests" / "analysis" / f"test_{claim.id}.py").read_text()
+        assert number.strip("`") == f"{claim.evidence}.value"
+        assert all(number.strip("`") in ledger["quantities"] for ledger in ledgers.values()), number

@@ -201,8 +201,8 @@ def draw_icons(script: str, names: set[str]) -> str:
 
 OWN = "published"  # the edition whose figures have plain names
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
-_NOTHING = (  # is read between a caption and its table, but code
-    r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre)\b.*?</(?P=code)>)*"
+_NOTHING = (  # is read between a caption and its table, but code and style
+    r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre|style)\b.*?</(?P=code)>)*"
 )
 _CAPTION = re.compile(
     rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>(?P<between>{_NOTHING})(?P<table><table\b[^>]*>)", re.DOTALL

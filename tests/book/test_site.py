@@ -105,7 +105,7 @@ def test_cells_of_a_table_that_stacks_are_named_and_others_are_not() -> None:
 def test_the_paragraph_before_a_table_is_its_caption_and_headings_have_a_scope() -> None:
     table = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><th>b</th><td>1</td></tr></tbody></table>"
     said = '<p><strong>Table 2.</strong> What <em>is</em>.</p>\n<div class="cell"><pre>draw(<span>x</span>)</pre>'
-    shown = site.wrap_tables(f"{said}{table}</div><p>So.</p>{table}")
+    shown = site.wrap_tables(f"{said}<style>td {{ a: b }}</style>{table}</div><p>So.</p>{table}")
     assert (
         shown.count("<caption>") == 1 and "<caption><strong>Table 2.</strong> What <em>is</em>.</caption><thead>" in shown
     )

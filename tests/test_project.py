@@ -6,14 +6,16 @@ import subprocess
 import tomllib
 
 import pytest
+import typer
 import yaml
 from packaging.requirements import Requirement
 
-from emonb import __version__
+from emonb import __version__, cli
 from emonb.book import pages
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import data_dir
+from instrument.__main__ import app as instrument
 
 ROOT = data_dir().parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -68,7 +70,7 @@ def test_the_readme_says_what_the_ledger_says() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     assert pages.readme_table(declarations(), read_ledgers()) in (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", text):
-        assert (ROOT / target).is_file(), target
+        assert (ROOT / target.partition("#")[0]).is_file(), target
 
 
 def test_every_fault_in_the_table_names_tests_that_exist() -> None:
@@ -97,3 +99,28 @@ def test_every_claim_leads_from_its_section_to_function_test_and_number() -> Non
         assert f"\ndef {test.strip('`')}(" in (ROOT / "tests" / "analysis" / f"test_{claim.id}.py").read_text()
         assert number.strip("`") == f"{claim.evidence}.value"
         assert all(number.strip("`") in ledger["quantities"] for ledger in ledgers.values()), number
+
+
+def test_every_command_that_is_written_exists_with_its_options() -> None:
+    doors = {"emonb": cli.app, "python -m instrument": instrument}
+    known = {door: typer.main.get_command(app).commands for door, app in doors.items()}
+    targets = set(re.findall(r"^([a-z-]+)(?=:)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = ["README", "REVIEW", "CONTRIBUTING", "SECURITY", "book/rerun", "instrument/README", "benchmarks/commands"]
+    said = 0
+    for path in [*(ROOT / f"{name}.md" for name in pages), *(ROOT / "book" / "chapters").glob("*.md")]:
+        text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8"))
+        lines = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)).splitlines()
+        spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", text)
+        for line in [*lines, *spans]:
+            found = re.match(r"(?:\.venv/bin/)?(emonb|python -m instrument|make) ([a-z][a-z-]*)(?![\w|])([^#]*)", line)
+            if found is None:
+                continue
+            door, name, rest = found.groups()
+            said += 1
+            if door == "make":
+                assert name in targets, f"{path.name}: {line}"
+                continue
+            assert name in known[door], f"{path.name}: {line}"
+            options = {option for param in known[door][name].params for option in (*param.opts, *param.secondary_opts)}
+            assert set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest)) <= options, f"{path.name}: {line}"
+    assert said > 50

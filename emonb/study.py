@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -130,6 +131,12 @@ class Corpus(Strict):
     labels: tuple[str, ...] | None = Field(
         None, description="names of label ids 0, 1, ...; if not given, the study's emotions in their order, then neutral"
     )
+
+    @model_validator(mode="after")
+    def _three_files(self) -> "Corpus":
+        if len({self.train, self.dev, self.test}) < 3:
+            raise ValueError("train, dev and test are three files; a comment that prompts are tuned on is no test")
+        return self
 
 
 class SplitSizes(Strict):
@@ -590,9 +597,15 @@ def parse_text(value: Any) -> Any:
 
 
 def _describe(error: ValidationError) -> str:
-    parts = []
-    for item in error.errors()[:3]:
-        where = ".".join(str(part) for part in item["loc"]) or "configuration"
+    """First three fields that are wrong, each once; what a rule of ours says goes before what a type says."""
+    parts: dict[str, str] = {}
+    for item in sorted(error.errors(), key=lambda item: item["type"] != "value_error"):
+        names = takewhile(lambda part: "[" not in part, map(str, item["loc"]))  # then comes the name of a type
+        where = ".".join(names) or "configuration"
         got = "" if isinstance(item["input"], dict | BaseModel) else f" (got {item['input']!r})"
-        parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}{got}")
-    return "; ".join(parts)
+        said = f"{item['msg'].removeprefix('Value error, ')}{got}"
+        if item["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(where, known_parameters(), n=1)
+            said = f"there is no such field{f'; did you mean {close[0]}?' if close else ''}"
+        parts.setdefault(where, said)
+    return "; ".join(f"{where}: {said}" for where, said in list(parts.items())[:3])

@@ -1,5 +1,6 @@
 """A study of one's own: written by one command, run by the page's commands, and refused in one line where it is wrong."""
 
+import copy
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from emonb.data.comments import make_tasks
 from emonb.errors import EmonbError, LabelError, StudyError
 from emonb.model.backbone import open_backbone
 from emonb.paths import chapters_dir, data_dir
-from emonb.run import editions
+from emonb.run import editions, notebooks
 from emonb.run.runs import Run
 from emonb.run.stages import study_files
 from emonb.study import BackboneConfig, load_study, write_example
@@ -146,6 +147,7 @@ def test_comments_of_ones_own_are_never_read_by_another_study_s_labels(tmp_path:
         ("ratings.csv", lambda t: t.assign(value=[*t["value"][:-1], 999]), ["line 181: rater 9, fear, control"]),
         ("ratings.csv", lambda t: t.assign(value=t["value"].where(t["rater"] != "r3", 10 * t["value"])), ["rater 2, joy"]),
         ("judgments.csv", lambda t: t.assign(**{"joy|fear": [-99, *t["joy|fear"][1:]]}), ["line 2, column joy|fear"]),
+        ("judgments.csv", lambda t: t.where(t.isna(), 4), ["equally unlike"]),
         ("judgments.csv", lambda t: (t - 1) / 8, ["line", "column joy|contentment", "1 to 9"]),
         ("judgments.csv", lambda t: t.rename(columns={"joy|fear": "joy|awe"}), ["unknown joy|awe"]),
         ("judgments.csv", lambda t: t.set_axis([f"V{k}" for k in range(1, 16)], axis=1), ["name its columns", "joy|"]),
@@ -158,6 +160,50 @@ def test_answers_off_their_scale_or_without_their_pair_are_refused_before_any_ke
     said = _refused(example, monkeypatch)
     for word in [*words, file, f"humans.{file.removesuffix('.csv')}"]:
         assert word in said
+
+
+@pytest.mark.parametrize("file", ["ratings.csv", "judgments.csv"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda b: b.replace(b",", b";"), "separated by semicolons"),
+        (lambda b: b.replace(b",", b"\t"), "separated by tabs"),
+        (lambda b: b"PK\x03\x04\xff" + b, "is a spreadsheet"),
+        (lambda b: b"", "humans."),
+        (None, "does not exist"),
+    ],
+)
+def test_what_a_spreadsheet_saves_is_named(example: Path, monkeypatch, file: str, change, words: str) -> None:
+    path = example.parent / file
+    content = path.read_bytes()
+    path.unlink()
+    if change is not None:
+        path.write_bytes(change(content))
+    said = _refused(example, monkeypatch)
+    assert words in said and f"humans.{file.removesuffix('.csv')}" in said
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))  # Excel's UTF-8 is read
+    assert Run(load_study(str(example)), progress=False).load("humans").sizes["emotion"] == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": [1, 3]}, r"seed: there is no such field; did you mean seeds\?$"),
+        ({"tuning": {"exampels": 4}}, r"tuning\.exampels: there is no such field; did you mean tuning\.examples\?$"),
+        ({"humans": {"scale": [9, 1]}}, r"humans\.scale: a scale is \[lowest, highest\] answer \(got \[9, 1\]\)$"),
+        ({"corpus": {"test": "local:train.tsv"}}, "corpus: train, dev and test are three files"),
+    ],
+)
+def test_what_is_wrong_with_a_study_file_is_said_by_field(example: Path, changes: dict, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        load_study(str(_change(example, **changes)))
+
+
+def test_a_study_s_comments_are_said_to_be_what_they_are(example: Path) -> None:
+    source = notebooks.read_source(chapters_dir() / "prompts.md")
+    for study, reddit in ((load_study(str(example)), False), (load_study("published"), True)):
+        kept = "".join(cell.source for cell in notebooks.keep_cells(copy.deepcopy(source), study).cells)
+        assert ("Reddit" in kept) == reddit and ("the study's own" in kept) != reddit
 
 
 def test_other_scales_are_declared(example: Path) -> None:

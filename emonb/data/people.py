@@ -24,6 +24,7 @@ from emonb.data.tables import (
     is_off,
     name_pair,
     numeric,
+    read_csv_text,
     read_table,
     read_text,
 )
@@ -240,7 +241,10 @@ def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str], sc
     rating = rating.reindex(emotion=list(emotions), attribute=list(attributes)).transpose(*columns[:3])
     few = rating.notnull().sum("rater").to_series()
     for (emotion, attribute), n in few[few < 2].items():
-        raise LabelError(f"{path}: {emotion}, {attribute}: {n} rated it; at least two raters must rate everything")
+        raise LabelError(
+            f"{path}: {emotion}, {attribute}: rated by {n}; at least two raters must rate everything that the study's "
+            "emotions and attributes name"
+        )
     return rating
 
 
@@ -257,7 +261,7 @@ def check_scores(rating: xr.DataArray, score: xr.DataArray) -> None:
 def _read_columns(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
     """Read these columns of a CSV as text, and no other; pandas' own messages are not passed on, as they quote cells."""
     texts = {name: str for name in columns if name not in options.get("converters", ())}
-    content = read_text(path)
+    content = read_csv_text(path)
     try:
         return pd.read_csv(io.StringIO(content), usecols=columns, dtype=texts, keep_default_na=False, **options)
     except ValueError:
@@ -436,6 +440,8 @@ def _check_judged(judgment: np.ndarray, order: Sequence[str], where: Path) -> No
         raise LabelError(f"{where}: judgments of {names[pair]}: {given[:, pair].sum()}; at least two judges must judge it")
     for judge in np.flatnonzero(given.sum(1) < 3)[:1]:
         raise LabelError(f"{where}: judgments of judge {judge + 1}: {given[judge].sum()}; leave this row out")
+    if not varies(np.nanmean(judgment, 0)):
+        raise LabelError(f"{where}: all pairs are judged equally unlike, so that they tell nothing apart; {advise(where)}")
 
 
 def _check_mean(dissimilarity: np.ndarray, path: Path, judgments: Path) -> None:

@@ -66,6 +66,8 @@ def read_text(path: Path) -> str:
         Another encoding, such as Latin-1; names the line.
     """
     content = path.read_bytes()
+    if content.startswith(b"PK\x03\x04"):
+        raise LabelError(f"{path} is a spreadsheet or an archive; save it as a CSV in UTF-8")
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if marked else "utf-8-sig")
@@ -74,6 +76,22 @@ def read_text(path: Path) -> str:
         wrong = f"byte 0x{content[error.start]:02x} is not {'UTF-16' if marked else 'UTF-8'}"
         raise LabelError(f"{path}, line {line}: {wrong}; {advise(path)} (save it as UTF-8)") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_csv_text(path: Path) -> str:
+    """Text of a CSV, as :func:`read_text` reads it.
+
+    Raises
+    ------
+    LabelError
+        The columns are not separated by commas, as in what spreadsheets save in many countries.
+    """
+    text = read_text(path)
+    heading = text.partition("\n")[0]
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if mark in heading and "," not in heading:
+            raise LabelError(f"{path}: columns are separated by {name}; {advise(path)} (commas, and decimals with a point)")
+    return text
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = False) -> pd.DataFrame:
@@ -86,7 +104,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
     LabelError
         A file that is no CSV, a column that is missing or unknown.
     """
-    text = read_text(path)
+    text = read_csv_text(path)
     try:
         table = pd.read_csv(io.StringIO(text))
     except ValueError as error:

@@ -22,6 +22,8 @@ NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-agreement": lambda study: study.humans.agreement is not None,
     "without-raw": lambda study: study.humans.raw is None,
     "needs-raw": lambda study: study.humans.raw is not None,
+    "needs-goemotions": lambda study: study.corpus.train.startswith("google-research/"),
+    "without-goemotions": lambda study: not study.corpus.train.startswith("google-research/"),
     "needs-layers": lambda study: study.layers > 1,
     "without-ratings": lambda study: not study.humans.rated,
     "needs-valence": lambda study: "valence" in study.attributes,

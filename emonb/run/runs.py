@@ -16,7 +16,7 @@ from emonb.book.ledger import Ledger, group_undefined, judge_claim
 from emonb.book.parameters import check_injected
 from emonb.book.tables import Text
 from emonb.data import sources, weights
-from emonb.errors import ArtifactError, LabelError, StudyError
+from emonb.errors import ArtifactError, LabelError, SourceError, StudyError
 from emonb.paths import data_dir, runs_dir
 from emonb.run.parts import Parts, parts_of
 from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
@@ -219,7 +219,10 @@ class Run:
 
     def fingerprint(self, name: str) -> str:
         """Hash of a file's content, by the name the study gives it."""
-        return planted.fingerprint(self.study, name) if planted.is_planted(name) else sources.fingerprint(name)
+        try:
+            return planted.fingerprint(self.study, name) if planted.is_planted(name) else sources.fingerprint(name)
+        except SourceError as error:
+            raise SourceError(self._name_fields(str(error))) from None
 
     def backbone(self) -> BackboneConfig:
         """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""

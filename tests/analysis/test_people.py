@@ -246,7 +246,7 @@ def test_a_study_may_give_single_ratings_and_judgments_with_gaps(own) -> None:
         (lambda t: t.assign(emotion=[*t["emotion"][:-1], "rage"]), ["line 31: rater", "rage", "no emotion of the study"]),
         (lambda t: t.assign(attribute=["loudness", *t["attribute"][1:]]), ["line 2", "no attribute of the study"]),
         (lambda t: pd.concat([t, t.iloc[:1]]), ["line 32: rater 0", "rated twice"]),
-        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee, loud: 0 rated it"]),
+        (lambda t: t[(t["emotion"] != "glee") | (t["attribute"] != "loud")], ["glee, loud: rated by 0"]),
         (lambda t: t.rename(columns={"value": "score"}), ["no column value"]),
         (lambda t: t.assign(value="7"), ["the same mean rating on"]),
     ],

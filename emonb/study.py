@@ -481,7 +481,7 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path in children:
         raise StudyError(f"studies extend each other in a circle: {' -> '.join(p.name for p in (*children, path))}")
     try:
-        fields = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=LOADER)
+        fields = LOADER(path.read_text(encoding="utf-8-sig")).get_single_data()
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError as error:

@@ -135,10 +135,10 @@ def correlation_test(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     dict
         ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
 
-    >>> found = test_correlation([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0])
+    >>> found = correlation_test([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0])
     >>> round(found["r"], 3), round(found["p"], 3)
     (0.8, 0.2)
-    >>> test_correlation([0.3, 0.3, 0.1 + 0.2], [1.0, 3.0, 2.0])["p"]
+    >>> correlation_test([0.3, 0.3, 0.1 + 0.2], [1.0, 3.0, 2.0])["p"]
     nan
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)

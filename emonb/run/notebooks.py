@@ -110,7 +110,7 @@ def execute(
         try:
             executed = papermill.execute_notebook(
                 str(source), str(out), given, kernel_name="python3", progress_bar=False,
-                cwd=str(Path.cwd()), extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                cwd=str(Path.cwd()), extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kept = ""

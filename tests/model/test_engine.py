@@ -430,7 +430,7 @@ def test_length_buckets_cover_every_row_once_within_the_budget(lengths: list[int
 @pytest.mark.parametrize(
     ("shape", "changes", "words"),
     [
-        ({}, {"verbalizer": ("negative", "w1 w2")}, "'w1 w2' is not one token"),
+        ({}, {"verbalizer": ("negative", "w1 w2")}, "'w1 w2' is not a word and one token"),
         ({"max_position_embeddings": 20}, {}, "take up to 30 positions from 0; the model has 20"),
         ({}, {"neurons": 12}, "3 layers of 48 FFN neurons, the study declares 3 of 12"),
         ({}, {"device": "toaster"}, "unknown device 'toaster'"),

@@ -281,7 +281,7 @@ def test_bad_worlds_say_what_to_do(tmp_path: Path) -> None:
         load_study("control", **{"lesions.selection_seeds": [1, 3, 5, 7, 9, 11]})
     with pytest.raises(StudyError, match=r"is not one of lesions\.comparisons"):
         load_study("control", **{"lesions.comparison": "random_layer"})
-    with pytest.raises(StudyError, match="no file 'ratings'; known: order"):
+    with pytest.raises(StudyError, match="no file 'planted:ratings'; known: planted:order"):
         files.plant(load_study("control"), "planted:ratings")
 
 

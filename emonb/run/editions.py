@@ -36,7 +36,7 @@ from emonb.run import notebooks
 from emonb.run.runs import RECORD, Run
 from emonb.run.stages import stages_of, study_files
 from emonb.study import Study, load_study
-from emonb.world.files import read_truth
+from emonb.world.world import World
 
 
 def check_study(run: Run, chapters: Collection[str]) -> None:
@@ -48,7 +48,8 @@ def check_study(run: Run, chapters: Collection[str]) -> None:
         What the chapters would stumble on, in one line that names the file or the field to set.
     """
     study, stages = run.study, run.study.stages
-    read_truth(study)  # a planted world has words for its attributes
+    if study.world is not None:
+        World(study.world, study.emotions, study.attributes)  # it has words for them
     run.load("humans")
     run.load("people")
     if set(chapters) <= {"people", "activations"}:

@@ -21,7 +21,7 @@ Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
 ]
-Stage = Annotated[str, typer.Argument(help="prompts, lesions, bijections or dose.", metavar="STAGE")]
+Stage = Annotated[str, typer.Argument(help="prompts, lesions, wordless, bijections or dose.", metavar="STAGE")]
 Baseline = Annotated[
     str | None,
     typer.Option(help="Of the same study on a network with random weights, by the baseline's name: untrained, ..."),
@@ -127,7 +127,6 @@ def store(
     A study refers to what its keys name now: one of data/studies, or one with a folder under EMONB_RUNS; delete that
     folder to let go of its results. What is being made stays.
     """
-    from emonb import paths
     from emonb.run import clearing
 
     entries = clearing.list_entries()

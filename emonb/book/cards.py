@@ -9,6 +9,8 @@ from emonb.book.tables import format_number
 
 Entry = Mapping[str, Any]
 Alarm = tuple[int, int] | None
+Ledgers = Mapping[str, Mapping[str, Any]]
+"""Committed ledgers by edition (:func:`emonb.book.ledger.read_ledgers`)."""
 
 HOLDS = {
     "yes": "✔ holds",
@@ -19,6 +21,8 @@ HOLDS = {
 }
 TOO_READY = 0.10
 """Where a claim's own test says *yes* of nothing more often than this, its *yes* is not shown without saying so."""
+WIDTH = 320
+"""Of a card's drawing."""
 ROLES = {
     "primary": "the authors' main claim",
     "authors": "the authors' claim",
@@ -175,10 +179,10 @@ def describe_estimate(claim: Claim, entry: Entry) -> str:
         return "not computed"
     if claim.is_count:
         return f"at least {entry['estimate']:.0f} of {entry['of']} attributes (95 %)"
-    text = f"{entry.get('scale', claim.scale)} {_digits(claim, entry['estimate'])}"
+    text = f"{entry.get('scale', claim.scale)} {format_effect(claim, entry['estimate'])}"
     if entry["low"] is None:
         return text
-    return f"{text} [{_digits(claim, entry['low'])}, {_digits(claim, entry['high'])}]"
+    return f"{text} [{format_effect(claim, entry['low'])}, {format_effect(claim, entry['high'])}]"
 
 
 def describe_turn(claim: Claim, entry: Entry) -> str:
@@ -191,11 +195,16 @@ def describe_turn(claim: Claim, entry: Entry) -> str:
     """
     if claim.is_count:
         return ""
-    evidence = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
+    evidence = read_evidence(entry)
     if (end := evidence.turns_at(claim.side)) is None:
         return ""
     above = evidence.decide(2 * end, claim.side)
     return f"{above.capitalize()} for any bound above {end:.3g}."
+
+
+def read_evidence(entry: Entry) -> Evidence:
+    """The numbers that a verdict was made of, from its entry in a ledger."""
+    return Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
 
 
 def _say_p(value: float) -> str:
@@ -217,7 +226,7 @@ def describe_unit(claim: Claim, entry: Entry) -> str:
     return claim.unit + ("" if entry["n"] is None else f", n = {entry['n']}")
 
 
-def draw_effect(claim: Claim, entry: Entry, width: int = 320) -> str:
+def draw_effect(claim: Claim, entry: Entry) -> str:
     """The effect on its own scale: dot, 95 % (thin) and 90 % (thick) interval, zero; shaded: too small to matter.
 
     Dashed is what it can be held against, such as the noise ceiling or how much random masks differ among each other.
@@ -234,21 +243,21 @@ def draw_effect(claim: Claim, entry: Entry, width: int = 320) -> str:
     low, high = low - room, high + room
 
     def at(value: float) -> str:
-        return f"{10 + (width - 20) * (min(max(value, low), high) - low) / (high - low):.0f}"
+        return f"{10 + (WIDTH - 20) * (min(max(value, low), high) - low) / (high - low):.0f}"
 
-    ticks = {0.0: "0"} | {value: _digits(claim, value) for value in (smallest, *([1.0] if high > 1 else []))}
+    ticks = {0.0: "0"} | {value: format_effect(claim, value) for value in (smallest, *([1.0] if high > 1 else []))}
     label, top, yardstick = describe_effect(claim, entry), 0, ""
     if mark["value"] is not None:
-        ticks[mark["value"]], top = _digits(claim, mark["value"]), -14
+        ticks[mark["value"]], top = format_effect(claim, mark["value"]), -14
         label += f"; {mark['words']}: {ticks[mark['value']]}"
-        x, side = at(mark["value"]), "end" if float(at(mark["value"])) > width / 2 else "start"
+        x, side = at(mark["value"]), "end" if float(at(mark["value"])) > WIDTH / 2 else "start"
         yardstick = f'<line class="mark" x1="{x}" x2="{x}" y1="4" y2="38"/>'
         yardstick += f'<text x="{x}" y="0" text-anchor="{side}">{mark["words"]}</text>'
     labels = "".join(f'<text x="{at(v)}" y="52" text-anchor="middle">{text}</text>' for v, text in ticks.items())
     return (
-        f'<svg class="claim-drawing" viewBox="0 {top} {width} {58 - top}" role="img" aria-label="{html.escape(label)}">'
+        f'<svg class="claim-drawing" viewBox="0 {top} {WIDTH} {58 - top}" role="img" aria-label="{html.escape(label)}">'
         f'<rect class="small" x="{at(-smallest)}" y="4" width="{int(at(smallest)) - int(at(-smallest))}" height="34"/>'
-        f'<line class="axis" x1="10" x2="{width - 10}" y1="38" y2="38"/>'
+        f'<line class="axis" x1="10" x2="{WIDTH - 10}" y1="38" y2="38"/>'
         f'<line class="zero" x1="{at(0)}" x2="{at(0)}" y1="4" y2="38"/>'
         f'<line class="wide" x1="{at(entry["low"])}" x2="{at(entry["high"])}" y1="21" y2="21"/>'
         f'<line class="narrow" x1="{at(entry["low90"])}" x2="{at(entry["high90"])}" y1="21" y2="21"/>'
@@ -256,18 +265,18 @@ def draw_effect(claim: Claim, entry: Entry, width: int = 320) -> str:
     )
 
 
-def draw_count(claim: Claim, entry: Entry, width: int = 320) -> str:
+def draw_count(claim: Claim, entry: Entry) -> str:
     """One dot an attribute: as many filled as are shown at least; the test does not say which."""
     if entry["estimate"] is None or not entry["of"]:
         return ""
     count, total = round(entry["estimate"]), entry["of"]
-    step, size = (width - 20) / max(total, 14), 7 if width > 300 else 5
+    step = (WIDTH - 20) / max(total, 14)
     kinds = ["yes"] * count + ["undecided"] * (total - count)
     marks = [
-        f'<circle class="each-{kind}" cx="{10 + step * (k + 0.5):.0f}" cy="21" r="{size}"/>' for k, kind in enumerate(kinds)
+        f'<circle class="each-{kind}" cx="{10 + step * (k + 0.5):.0f}" cy="21" r="7"/>' for k, kind in enumerate(kinds)
     ]
     label = html.escape(describe_effect(claim, entry))
-    return f'<svg class="claim-drawing" viewBox="0 0 {width} 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
+    return f'<svg class="claim-drawing" viewBox="0 0 {WIDTH} 42" role="img" aria-label="{label}">{"".join(marks)}</svg>'
 
 
 def _foot(claim: Claim, entry: Entry) -> str:
@@ -282,5 +291,6 @@ def _foot(claim: Claim, entry: Entry) -> str:
     return " ".join(filter(None, parts))
 
 
-def _digits(claim: Claim, value: float) -> str:
+def format_effect(claim: Claim, value: float) -> str:
+    """An effect of a claim with as many decimals as its smallest effect of interest asks for."""
     return format_number(float(value), 2 if claim.smallest.effect >= 0.1 else 3)

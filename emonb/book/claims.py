@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from emonb.errors import ClaimError
+from emonb.study import Strict
 
 Verdict = Literal["yes", "yes, too small to matter", "no", "undecided", "not tested"]
 Side = Literal["greater", "less"]
@@ -167,12 +168,6 @@ def known(quantities: Quantities, name: str) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-class Strict(BaseModel):
-    """No unknown fields, no changes after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Statement(Strict):
     """One number that the study states: a quantity equals it, lies above or below it."""
 
@@ -202,17 +197,6 @@ class Statement(Strict):
         )
         return "yes" if met else "no"
 
-    def describe(self) -> str:
-        """Read the statement as text.
-
-        >>> Statement(quantity="q", equals=14, source="printed", where="abstract").describe()
-        '14'
-        """
-        parts = [f"{self.equals:g}" + (f" ± {self.within:g}" if self.within else "")] if self.equals is not None else []
-        parts += [f"above {self.above:g}"] if self.above is not None else []
-        parts += [f"below {self.below:g}"] if self.below is not None else []
-        return " and ".join(parts)
-
 
 def judge(statements: Iterable[Statement], quantities: Quantities) -> Reproduced:
     """Judge statements together: 'no' if any fails, else 'not tested' if any was not computed; 'not printed' if none is."""
@@ -220,12 +204,6 @@ def judge(statements: Iterable[Statement], quantities: Quantities) -> Reproduced
     if not verdicts:
         return "not printed"
     return "no" if "no" in verdicts else "not tested" if "not tested" in verdicts else "yes"
-
-
-def describe(quantities: Quantities, name: str) -> str:
-    """A quantity as text, which may not be there."""
-    value = known(quantities, name)
-    return f"{value:.4g}" if value is not None else "undefined" if name in quantities else "not computed"
 
 
 Read = Literal["yes", "no", "undecided"]

@@ -41,7 +41,7 @@ sns.set_theme(
 svg.show_svg()
 
 
-def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
+def draw_input(prompt_length: int) -> Figure:
     """Draw the input of a prompted model: what is tuned, what is frozen, where it is read."""
     fig, ax = plt.subplots(figsize=(8.6, 2.4))
     boxes = [("<mask>", 1.4, "#F0E442"), (f"{prompt_length} soft-prompt vectors", 3.6, SELECTIVE)]
@@ -54,7 +54,7 @@ def draw_input(prompt_length: int, read_at: str = "<mask>") -> Figure:
     ax.add_patch(Rectangle((0, 1.1), left - 0.08, 0.6, facecolor="#CCE5F2", edgecolor="black"))
     ax.text(left / 2, 1.4, "masked language model, frozen", ha="center", va="center", fontsize=10)
     ax.annotate("", (0.66, 2.3), (0.66, 1.75), arrowprops={"arrowstyle": "-|>", "color": "black"})
-    ax.text(0.85, 2.05, f"read at {read_at}: 'positive' against 'negative', and the neurons", fontsize=9)
+    ax.text(0.85, 2.05, "read at <mask>: 'positive' against 'negative', and the neurons", fontsize=9)
     for x in (0.66, 3.2, 7.2):
         ax.annotate("", (x, 1.08), (x, 0.62), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 0.8})
     ax.text(3.3, -0.22, "tuned, one for each emotion and seed", ha="center", fontsize=9, color=SELECTIVE)
@@ -221,7 +221,7 @@ def draw_cover(
     slope = np.linalg.lstsq(target - target.mean(0), pleasant - pleasant.mean(), rcond=None)[0]
     axis = slope / np.hypot(*slope)
     turned = [points @ np.array([axis, [-axis[1], axis[0]]]).T for points in (target, other)]
-    upper, lower = ((_spread(points) + [0, level]) for points, level in zip(turned, (2.6, 0), strict=True))
+    upper, lower = ((spread_points(points) + [0, level]) for points, level in zip(turned, (2.6, 0), strict=True))
     fig, (ax, below) = plt.subplots(2, 1, figsize=(7.2, 8.2), height_ratios=(5, 1.8))
     ax.set_position([0, 0.28, 1, 0.72])
     below.set_position([0.15, 0.06, 0.34, 0.2])
@@ -250,7 +250,7 @@ def draw_cover(
     return finish(fig)
 
 
-def _spread(points: np.ndarray) -> np.ndarray:
+def spread_points(points: np.ndarray) -> np.ndarray:
     """Positions in -1..1, half way between coordinate and rank."""
     scaled = points / np.abs(points).max(0)
     spread: np.ndarray = (scaled + 2 * (rankdata(points, axis=0) - 1) / (len(points) - 1) - 1) / 2

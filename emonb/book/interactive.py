@@ -9,7 +9,7 @@ import html
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,13 +21,13 @@ from scipy.stats import rankdata
 
 from emonb.analysis.rdm import align_map, map_emotions, order_emotions, pair_labels, to_square
 from emonb.book import svg
-from emonb.book.figures import FAINT, RANDOM, SELECTIVE, name_points
+from emonb.book.figures import FAINT, RANDOM, SELECTIVE, finish, name_points, spread_points
 from emonb.book.svg import INK
 from emonb.book.tables import format_number
 from emonb.errors import LabelError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+MOST = 60_000  # bytes of data a page may hold
+NEAREST = 5
 
 
 def draw_maps(people: np.ndarray, model: np.ndarray, emotions: Sequence[str]) -> Figure:
@@ -37,7 +37,7 @@ def draw_maps(people: np.ndarray, model: np.ndarray, emotions: Sequence[str]) ->
         ax.plot(*points.T, "o", color=RANDOM, ms=4)
         name_points(ax, points[:, 0], points[:, 1], emotions)
         ax.set(title=title, xticks=[], yticks=[])
-    return _closed(fig)
+    return finish(fig)
 
 
 def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
@@ -56,7 +56,7 @@ def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
     beside.set(xlim=(-0.6, len(units) - 0.4))
     for axis in (ax, beside):
         axis.axhline(0, color=FAINT, lw=0.8)
-    return _closed(fig)
+    return finish(fig)
 
 
 def draw_card(numbers: pd.DataFrame) -> Figure:
@@ -72,16 +72,7 @@ def draw_card(numbers: pd.DataFrame) -> Figure:
         ax.set(yticks=range(len(shown)), yticklabels=numbers.index)
         ax.set_xlabel(str(name), fontsize=9.5)
     axes[0, 0].invert_yaxis()
-    return _closed(fig)
-
-
-def _closed(fig: Figure) -> Figure:
-    plt.close(fig)
-    return fig
-
-
-MOST = 60_000  # bytes of data a page may hold
-NEAREST = 5
+    return finish(fig)
 
 
 class Interactive:
@@ -98,7 +89,7 @@ class Interactive:
         What the picture shows, for those who do not see it.
     """
 
-    def __init__(self, kind: str, data: dict[str, Any], still: "Figure", alt: str) -> None:
+    def __init__(self, kind: str, data: dict[str, Any], still: Figure, alt: str) -> None:
         self.kind, self.data, self.still, self.alt = kind, data, still, alt
 
     def __repr__(self) -> str:
@@ -225,7 +216,7 @@ def attribute_card(
         order = np.argsort(-score.sel(attribute=name).values, kind="stable")
         cards[name] = {
             "order": [int(k) for k in order],
-            "numbers": [[str(column), _text(numbers.loc[name, column])] for column in numbers.columns],
+            "numbers": [[str(column), format_number(numbers.loc[name, column], 3)] for column in numbers.columns],
             "layers": _series(layers, name, "layer"),
             "drop": _series(drop, name, "size"),
             "overlap": _series(overlap, name, "other"),
@@ -237,9 +228,7 @@ def attribute_card(
 
 
 def _positions(points: np.ndarray) -> list[list[float]]:
-    scaled = points / np.abs(points).max(0)
-    scaled = (scaled + 2 * (rankdata(points, axis=0) - 1) / (len(points) - 1) - 1) / 2
-    return [[round(float(x), 3), round(float(y), 3)] for x, y in scaled]
+    return [[round(float(x), 3), round(float(y), 3)] for x, y in spread_points(points)]
 
 
 def _nearest(rdm: xr.DataArray) -> list[list[int]]:
@@ -253,7 +242,3 @@ def _series(values: xr.DataArray | None, name: str, dim: str) -> list[list[Any]]
         return []
     row = values.sel(attribute=name)
     return [[str(k), None if np.isnan(v) else round(float(v), 4)] for k, v in zip(row[dim].values, row.values, strict=True)]
-
-
-def _text(value: Any) -> str:
-    return format_number(value, 3)

@@ -301,10 +301,10 @@ def judge_claim(claim: Claim, quantities: Quantities, study: str = "published") 
     Returns
     -------
     dict
-        ``holds`` (one of :data:`emonb.book.claims.Verdict`; where a *yes* is ``withheld``, what
-        the rule said stands there), ``edges`` (what would turn it, where
-        little would), ``reproduced`` (yes, no, not printed, not tested) and, for numbers only the
-        released files give, ``released``; whether it is ``exploratory`` in this study;
+        ``holds`` (one of :data:`emonb.book.claims.Verdict`), ``withheld`` (the rule's verdict, where the claim's
+        test may not say *yes*), ``edges`` (what would turn the verdict, where little would), ``reproduced`` (yes, no,
+        not printed, not tested) and, for numbers only the released files give, ``released``; whether it is
+        ``exploratory`` in this study;
         ``estimate``, ``low``, ``high`` (95 %), ``low90``, ``high90``, ``p`` and its ``side``,
         ``bf`` where there is one; of a count ``of``; ``unit``, ``n``, ``population``, the smallest
         effect of interest ``sesoi``, what it is held against, ``mark``.
@@ -368,7 +368,7 @@ class Ledger:
         JSON file this chapter's record is written to; an older record there is replaced.
     chapter : str
     study : str
-        Name of the study, which decides which claims and criteria apply.
+        Name of the study, which decides what is compared with printed numbers, exploratory, and known to be true.
     truth : Truth, optional
         What is true in the study's planted world; nobody but the ledger is told.
     used : dict of str to str, optional
@@ -466,9 +466,8 @@ class Ledger:
 
         Parameters
         ----------
-        subject : {'neurons', 'drops'}
-            Neurons found for each attribute (bool; attribute, layer, neuron), or the loss under its mask (attribute,).
-        found : DataArray
+        subject, found
+            As of :func:`grade`.
 
         Returns
         -------

@@ -3,17 +3,16 @@
 import html
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from emonb.book.cards import Alarm, Entry, describe_effect, say_holds, say_sentence
+from emonb.book.cards import Alarm, Entry, Ledgers, describe_effect, format_effect, say_holds, say_sentence
 from emonb.book.claims import Claim, Declarations
 from emonb.book.saying import write_number
 from emonb.book.tables import Html, format_number, write_table
 from emonb.study import Study
 
-Ledgers = Mapping[str, Mapping[str, Any]]
 NAMES = {"published": "RoBERTa", "minilm": "MiniLM", "control": "planted world"}
 OUTCOMES = {
     "both hold": "Shown in both networks, on the same comments and emotions.",
@@ -103,8 +102,7 @@ def pair_table(pairs: list[Pair], alarms: Mapping[str, Alarm] = {}) -> Html:
                 continue
             link = f'<a href="{edition}/{claim.chapter}.html#claim-{claim.id}">{say_holds(entry, alarms.get(claim.id))}</a>'
             cells.append(f"{link}<br><small>{html.escape(describe_effect(claim, entry))}</small>")
-        digits = 2 if claim.smallest.effect >= 0.1 else 3
-        difference = [format_number(value, digits) for value in gap] if gap else []
+        difference = [format_effect(claim, value) for value in gap] if gap else []
         cells.append(f"{difference[0]} [{difference[1]}, {difference[2]}]" if gap else "–")
         rows.append([*cells, html.escape(pair.say())])
     return write_table(("claim", *names, f"{names[1]} − {names[0]}", "what it means"), rows)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from emonb.book import saying
 from emonb.book.cards import (
     ROLES,
+    Ledgers,
     describe_effect,
     describe_estimate,
     describe_truth,
     kind_of,
+    read_evidence,
     read_verdict,
     say_alarm,
     say_holds,
@@ -98,9 +100,6 @@ def open_front() -> Front:
     front = Front()
     saying.register(front.fill)
     return front
-
-
-Ledgers = Mapping[str, Mapping[str, Any]]
 
 
 def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str]) -> Html:
@@ -199,9 +198,8 @@ def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
         for edition, ledger in ledgers.items():
             entry = ledger["claims"].get(claim.id, {})
             if not claim.is_count and entry.get("low") is not None:
-                found = Evidence(entry["estimate"], *(entry[name] for name in Evidence._fields[1:]))
                 mine = rows.setdefault(claim.title, {})
-                mine[NAMES.get(edition, edition)] = (found, claim.smallest.effect, claim.side)
+                mine[NAMES.get(edition, edition)] = (read_evidence(entry), claim.smallest.effect, claim.side)
     return figures.draw_bounds(rows)
 
 

@@ -22,7 +22,7 @@ from pygments.lexers import get_lexer_for_filename
 
 from emonb.artifacts import write_text
 from emonb.book import saying, svg
-from emonb.book.cards import Alarm, write_card
+from emonb.book.cards import Alarm, Ledgers, write_card
 from emonb.book.claims import Claim, Declarations
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
@@ -106,7 +106,7 @@ def describe(body: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 
-HEAD = """---
+MANIFEST_HEAD = """---
 # What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
 # Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
 """
@@ -144,7 +144,7 @@ def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -
         },
         "manifest": manifest,
     }
-    return HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)
+    return MANIFEST_HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)
 
 
 _SCRIPT = re.compile(r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
@@ -199,7 +199,7 @@ def draw_icons(script: str, names: set[str]) -> str:
     return "\n".join(rules) + "\n"
 
 
-OWN = "published"  # the edition whose figures have plain names
+PLAIN = "published"  # the edition whose figures have plain names
 _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
 _NOTHING = (  # is read between a caption and its table, but code and style
     r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre|style)\b.*?</(?P=code)>)*"
@@ -230,11 +230,12 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
+    marked = edition not in ("", PLAIN)
     names = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in notebook["cells"]} - {None}
     titled = False
     for cell in notebook["cells"]:
         text, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
-        if cell["cell_type"] == "markdown" and edition and edition != OWN:
+        if cell["cell_type"] == "markdown" and marked:
             if not titled and text.startswith("# "):
                 text, titled = re.sub(r"^# (.*)$", rf"# \1 ({edition})", text, count=1, flags=re.MULTILINE), True
             text = _rename(text, names, edition)
@@ -251,9 +252,9 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
         else:
             shown += ["plumbing", "plumbing-output"] if "hide-cell" in tags else ["plumbing"]
         cell["metadata"]["tags"] = shown
-        if edition and edition != OWN and settings.get("figure", {}).get("name"):
+        if marked and settings.get("figure", {}).get("name"):
             settings["figure"]["name"] = f"{edition}-{settings['figure']['name']}"
-        for output in cell.get("outputs", []) if edition and edition != OWN else []:
+        for output in cell.get("outputs", []) if marked else []:
             said = output.get("data", {}).get("text/markdown")
             if said is not None:
                 output["data"]["text/markdown"] = _rename("".join(said), names, edition)
@@ -364,7 +365,6 @@ def _label_cells(table: str) -> str:
     return f"{top}<tbody" + re.sub(r"<tr\b.*?</tr>", row, body, flags=re.DOTALL) if body else table
 
 
-Ledgers = Mapping[str, Mapping[str, Any]]
 _CARD = re.compile(r'<div class="claim-card" id="claim-([a-z-]+)">.*?</div>', re.DOTALL)
 _PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 

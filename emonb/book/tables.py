@@ -22,23 +22,15 @@ HEADINGS = {
     "low": "2.5 %",
     "high": "97.5 %",
     "fit": "fit to humans (rho)",
-    "fit_sd": "SD of fit over draws",
     "mantel_p": "p (Mantel)",
     "p_fwe": "p, corrected",
     "parametric_p": "p (pairs as independent)",
     "n_permutations": "permutations",
-    "paper_t": "paper: t",
     "paper_p": "paper: p",
-    "mask_p": "p (masks)",
-    "shallowest": "mean layer, shallowest mask",
-    "deepest": "mean layer, deepest mask",
     "r": "r (accuracy, mean layer)",
     "explained": "variance of accuracy depth explains",
     "mean_r": "mean r over emotions",
     "t": "t (emotions - 1)",
-    "attribute_r": "r of mean drop",
-    "attribute_p": "p (attributes)",
-    "attribute_p_fwe": "p, corrected over N",
 }
 """What a reader reads above columns that are called as in the ledger."""
 

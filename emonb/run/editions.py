@@ -75,10 +75,8 @@ def check_released(study: Study) -> None:
     """
     if study.released is None:
         return
-    kinds = {"activations": ("activations",), "lesions": ("lesions_selective", "lesions_random")}
-    for field in [
-        field for stage, fields in kinds.items() if getattr(study.stages, stage) == "released" for field in fields
-    ]:
+    stages = {"activations": "activations", "lesions_selective": "lesions", "lesions_random": "lesions"}
+    for field in (field for field, stage in stages.items() if getattr(study.stages, stage) == "released"):
         names = name_files(getattr(study.released, field), study.emotions, study.seeds)
         absent = sorted({seed for (_, seed), name in names.items() if not sources.is_known(name)})
         if absent:
@@ -261,7 +259,7 @@ def read_record(run: Run, chapter: str) -> dict[str, Any]:
 
 
 def package_digest() -> list[str]:
-    """Hash of every module of the package; a chapter may use any of them."""
+    """Hashes of all modules of the package but the command line; a chapter may use any of them."""
     package = Path(artifacts.__file__).parent
     return [artifacts.file_digest(path) for path in sorted(package.rglob("*.py")) if path.name != "cli.py"]
 

@@ -24,7 +24,7 @@ from emonb import __version__, artifacts
 from emonb.data import sources
 from emonb.errors import ArtifactError, StudyError, UnreachableError
 from emonb.paths import book_dir
-from emonb.run.stages import File, Files, stage_of, stages_of
+from emonb.run.stages import stage_files, stage_of, stages_of
 
 if TYPE_CHECKING:
     from emonb.run.runs import Run
@@ -170,9 +170,7 @@ def _download(url: str) -> bytes:
 def _is_ours(run: "Run", name: str) -> bool:
     """Whether a result is there, is small, and repeats nothing that others released."""
     stage = stage_of(name, run.study)
-    read = [g for g in stage.given.values() if isinstance(g, File | Files)]
-    names = [n for g in read for n in (g.names(run.study).values() if isinstance(g, Files) else [g.name(run.study)])]
-    others = [n for n in names if not n.startswith(("planted:", "committed:"))]
+    others = [n for n in stage_files(stage, run.study) if not n.startswith(("planted:", "committed:"))]
     judged = name == "rdms" and run.study.world is None  # holds the judges' mean judgments
     if others or judged or not stage.stored or not run.has(name):
         return False

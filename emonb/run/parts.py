@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
-from emonb.run.stages import Need, stage_of
+from emonb.run.stages import LIVE, Need, stage_of
 from emonb.units import Arrays, Make
 
 if TYPE_CHECKING:
@@ -191,9 +191,8 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
     """
     stage = stage_of(name, run.study)
     if stage.units is None:
-        raise StudyError(
-            f"'{name}' is not made in parts; in parts: prompts, lesions, wordless, bijections, dose, where computed"
-        )
+        divided = ", ".join(name for name, live in LIVE.items() if live.units)
+        raise StudyError(f"'{name}' is not made in parts; in parts: {divided}, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
     for given in stage.given.values():
         if isinstance(given, Need) and stage_of(given.name, run.study).stored:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from emonb import artifacts
 from emonb.data import sources, weights
+from emonb.data.comments import SPLITS
 from emonb.errors import StudyError
 from emonb.study import Study
 from emonb.units import MASKS_A_PART, name_blocks, name_groups
@@ -188,7 +189,7 @@ class Stage:
 
 
 def _corpus(study: Study) -> dict[str, str]:
-    return {split: getattr(study.corpus, split) for split in ("train", "dev", "test")}
+    return {split: getattr(study.corpus, split) for split in SPLITS}
 
 
 def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
@@ -239,6 +240,14 @@ READING: dict[str, Given] = {**LIVE_NETWORK, "comments": COMMENTS, "tuning": TUN
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
 RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
 PROGRESS = Unkeyed("progress")
+SILENCING: dict[str, Given] = {
+    "prompts": PROMPTS,
+    "masks": Need("masks"),
+    **READING,
+    "seeds": Field("lesioned_seeds"),
+    "lesions": Field("lesions"),
+    "progress": PROGRESS,
+}
 
 STAGES: dict[str, Stage] = {
     "humans": Stage(
@@ -373,15 +382,10 @@ LIVE: dict[str, Stage] = {
     "lesions": Stage(
         "model.silencing.lesion_prompts",
         {
-            "prompts": PROMPTS,
-            "masks": Need("masks"),
-            **READING,
-            "seeds": Field("lesioned_seeds"),
+            **SILENCING,
             "attributes": ATTRIBUTES,
             "sizes": SIZES,
-            "lesions": Field("lesions"),
             "work": Work("lesions"),
-            "progress": PROGRESS,
         },
         units=_groups,
         live=True,
@@ -389,16 +393,11 @@ LIVE: dict[str, Stage] = {
     "wordless": Stage(
         "model.silencing.lesion_wordless",
         {
-            "prompts": PROMPTS,
-            "masks": Need("masks"),
-            **READING,
+            **SILENCING,
             "words": Field("emotion_words"),
-            "seeds": Field("lesioned_seeds"),
             "attributes": ATTRIBUTES,
             "size": Field("size"),
-            "lesions": Field("lesions"),
             "work": Work("wordless"),
-            "progress": PROGRESS,
         },
         units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
         live=True,
@@ -406,16 +405,11 @@ LIVE: dict[str, Stage] = {
     "bijections": Stage(
         "model.silencing.lesion_moved",
         {
-            "prompts": PROMPTS,
-            "masks": Need("masks"),
-            **READING,
-            "seeds": Field("lesioned_seeds"),
+            **SILENCING,
             "size": Field("size"),
             "bijections": Field("inference.bijections"),
             "within_layers": Field("keeps_layers"),
-            "lesions": Field("lesions"),
             "work": Work("bijections"),
-            "progress": PROGRESS,
         },
         units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
         live=True,
@@ -423,14 +417,9 @@ LIVE: dict[str, Stage] = {
     "dose": Stage(
         "model.silencing.dose_prompts",
         {
-            "prompts": PROMPTS,
-            "masks": Need("masks"),
-            **READING,
-            "seeds": Field("lesioned_seeds"),
+            **SILENCING,
             "size": Field("size"),
-            "lesions": Field("lesions"),
             "work": Work("dose"),
-            "progress": PROGRESS,
         },
         units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
         live=True,
@@ -576,14 +565,20 @@ def planted_files(study: Study) -> list[str]:
     return [name for name in [*_named(study), *backbone] if name.startswith("planted:")]
 
 
+def stage_files(stage: Stage, study: Study) -> list[str]:
+    """Names of the files that one stage reads, a network's own left out."""
+    names: list[str] = []
+    for given in stage.given.values():
+        if isinstance(given, Files):
+            names += given.names(study).values()
+        elif isinstance(given, File):
+            names.append(given.name(study))
+    return names
+
+
 def _named(study: Study) -> list[str]:
-    names: dict[str, None] = {}
-    for stage in stages_of(study).values():
-        for given in stage.given.values():
-            if isinstance(given, Files):
-                names |= dict.fromkeys(given.names(study).values())
-            elif isinstance(given, File):
-                names[given.name(study)] = None
-            elif isinstance(given, Weights) and study.backbone is not None:
-                names |= dict.fromkeys(weights.registry_files(study.backbone))
+    stages = stages_of(study).values()
+    names = dict.fromkeys(name for stage in stages for name in stage_files(stage, study))
+    if study.backbone is not None and any(isinstance(given, Weights) for stage in stages for given in stage.given.values()):
+        names |= dict.fromkeys(weights.registry_files(study.backbone))
     return list(names)

@@ -4,19 +4,16 @@ Whole studies simulated at the level of RDMs and accuracies: no network is train
 
 A data set has the sizes of the published study (27 emotions in families, 14 attributes, 61 judges, seven N) and what makes
 that one hard: attributes that correlate, emotions that resemble each other, masks that share neurons, few neurons that do
-most of the work, comments that carry part of people's structure. One
-number plants all effects, from none (0) over about what is disputed in the published data (.5) to twice that (1). The
-chapters' own functions are applied to it; what they find is handed over as evidence and judged elsewhere.
-
-Sets of neurons drawn by lot that share members over attributes as much as over sizes: nothing follows anything.
-
-What the rule says of them is what it says of any fourteen nested sets of neurons that overlap strongly.
+most of the work, comments that carry part of people's structure. One number plants all effects, from none (0) over about
+what is disputed in the published data (.5) to twice that (1). The chapters' own functions are applied to it; what they find
+is handed over as evidence and judged elsewhere.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 import xarray as xr
 
@@ -146,12 +143,12 @@ def simulate_masks(cell: Cell, seed: np.random.SeedSequence, permutations: int =
     planted = planted + SLOPE * scipy.stats.zscore(standing.values, axis=1)  # [attribute, emotion]
     own, random, related = draw_lesions(rng, alike, cell.draws, cell.strength * planted)
     lesions = compare_masks(own.mean("emotion"), random.mean("emotion"), related, INTACT).loc[ALL]
-    found = {"lesions": label_row(lesions)}
+    found = {"lesions": _read_row(lesions)}
     if cell.draws > 1:
         return found
     loss = INTACT - own.mean("draw")
     found["profile"] = profile_test(loss.mean("size"), standing, permutations, number, lesions["cost"]).slope
-    return found | {"importance": label_row(loss_test(loss.mean("emotion"), importance, number).loc[ALL])}
+    return found | {"importance": _read_row(loss_test(loss.mean("emotion"), importance, number).loc[ALL])}
 
 
 def draw_lesions(
@@ -189,7 +186,7 @@ def draw_lesions(
     lot = np.argsort(rng.random((*shape, TOTAL), dtype=np.float32), axis=-1) < sizes[:, None, None]
     emotions = 0.03 * rng.normal(size=n_emotions)
     lost = own.astype(np.float32) @ worth + np.broadcast_to(planted, (len(ATTRIBUTES), n_emotions))[:, None]
-    mine, others = (label_masks(INTACT - loss - emotions) for loss in (lost[:, :, None], lot.astype(np.float32) @ worth))
+    mine, others = (_label_masks(INTACT - loss - emotions) for loss in (lost[:, :, None], lot.astype(np.float32) @ worth))
     coords = {"attribute": ATTRIBUTES, "size": SIZES, "layer": [1], "neuron": range(TOTAL)}
     sets = xr.DataArray(own[:, :, None], coords, tuple(coords))
     return mine + emotions.mean(), others + emotions.mean(), relate_masks(sets)
@@ -209,7 +206,7 @@ def simulate_carriers(cell: Cell, seed: np.random.SeedSequence, permutations: in
     values = signal.T[:, None] + 0.3 * rng.normal(size=(SEEDS, len(EMOTIONS), 1, n + 8))
     coords = {"seed": range(SEEDS), "emotion": EMOTIONS, "layer": [1], "neuron": range(n + 8)}
     activations = xr.Dataset({"activation": (tuple(coords), values)}, coords)
-    score = _attribute_table(people.level).transpose("emotion", "attribute")
+    score = xr.DataArray(people.level.T, {"emotion": EMOTIONS, "attribute": ATTRIBUTES}, ("emotion", "attribute"))
     humans = xr.Dataset({"score": score, "attribute_rdm": people.attribute_rdm})
     p = best_p(find_own_neurons(rank_neuron_rdms(activations.activation, humans), humans, permutations, number))
     return {"own": count_attributes(p), "own:silent": count_attributes(p[VOICED:])}
@@ -237,28 +234,28 @@ def _label(rdm: np.ndarray) -> xr.DataArray:
     return xr.DataArray(rdm, pair_coords(EMOTIONS), ("pair",))
 
 
-def label_masks(accuracy: np.ndarray) -> xr.DataArray:
+def _label_masks(accuracy: np.ndarray) -> xr.DataArray:
     """Label accuracies [attribute, size, draw, emotion]."""
     coords = {"attribute": ATTRIBUTES, "size": SIZES, "draw": range(accuracy.shape[2]), "emotion": EMOTIONS}
     return xr.DataArray(accuracy, coords, tuple(coords))
 
 
-def _attribute_table(values: np.ndarray) -> xr.DataArray:
-    return xr.DataArray(values, {"attribute": ATTRIBUTES, "emotion": EMOTIONS}, ("attribute", "emotion"))
-
-
-def label_row(row: "object") -> Estimate:
+def _read_row(row: pd.Series) -> Estimate:
     """Estimate from a row of a table of tests."""
-    return Estimate(*(float(getattr(row, name)) for name in Estimate._fields))
+    return Estimate(*(float(row[name]) for name in Estimate._fields))
 
 
 ALIKE = 0.6
 """Correlation of the lots by which two attributes' neurons are drawn: a third of their neurons are the same."""
 
 
-def simulate_lots(cell: Cell, seed: np.random.SeedSequence, permutations: int = 199) -> dict[str, Estimate]:
-    """Evidence on *lesions* from one data set in which no mask was selected and all overlap; nothing is permuted."""
+def simulate_lots(cell: Cell, seed: np.random.SeedSequence) -> dict[str, Estimate]:
+    """Evidence on *lesions* from one data set in which no mask was selected: neurons are drawn by lot.
+
+    Masks share neurons over attributes as much as over sizes, and nothing follows anything: what the rule says of them it
+    says of any fourteen nested sets of neurons that overlap strongly.
+    """
     n = len(ATTRIBUTES)
     own, random, related = draw_lesions(np.random.default_rng(seed), ALIKE + (1 - ALIKE) * np.eye(n), cell.draws)
     found = compare_masks(own.mean("emotion"), random.mean("emotion"), related, INTACT).loc[ALL]
-    return {"lesions:lot": label_row(found)}
+    return {"lesions:lot": _read_row(found)}

@@ -52,10 +52,7 @@ def run_trials(
     rows = []
     for seed in seeds:
         for world in worlds:
-            given = {"world.seed": seed, **SPARED}
-            editions.run_edition(world, given, JUDGING)
-            run = Run(load_study(world, **given))
-            record = merge_records(editions.read_record(run, chapter) for chapter in JUDGING)
+            record = _judge(world, {"world.seed": seed, **SPARED})
             rows.append({"study": world, "seed": seed, **_keep(record)})
             log(f"{world}, world seed {seed}: " + ", ".join(f"{k} {c['holds']}" for k, c in rows[-1]["claims"].items()))
     return rows
@@ -94,16 +91,20 @@ def measure_truths(
         claims = [claim.id for claim in declared.claims if _is_measured(claim, world)]
         found: dict[str, list[float]] = {name: [] for name in claims}
         for seed in seeds if claims else []:
-            given = {"world.seed": seed, **SPARED, **MORE}
-            editions.run_edition(world, given, JUDGING)
-            run = Run(load_study(world, **given))
-            record = merge_records(editions.read_record(run, chapter) for chapter in JUDGING)
+            record = _judge(world, {"world.seed": seed, **SPARED, **MORE})
             for name in claims:
                 if (estimate := record["claims"].get(name, {}).get("estimate")) is not None:
                     found[name].append(estimate)
             log(f"{world}, world seed {seed}")
         measured[world] = {name: _average(values) for name, values in found.items() if len(values) > 1}
     return {"worlds": measured, "seeds": list(seeds), "given": MORE}
+
+
+def _judge(world: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Execute the chapters that judge claims in a world with these settings: what they recorded."""
+    editions.run_edition(world, given, JUDGING)
+    run = Run(load_study(world, **given))
+    return merge_records(editions.read_record(run, chapter) for chapter in JUDGING)
 
 
 def _is_measured(claim: Claim, world: str) -> bool:

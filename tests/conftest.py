@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,14 @@ from emonb.study import Study, load_study
 
 EMOTIONS = ("calm", "dread", "glee", "gloom", "pique")
 ATTRIBUTES = ("bright", "loud")
+
+
+@pytest.fixture(scope="module")
+def own_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A run directory of the module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
 
 
 @pytest.fixture

@@ -24,18 +24,11 @@ from emonb.run import editions, notebooks
 from emonb.run.runs import RECORD, Run
 from emonb.study import load_study
 
+pytestmark = pytest.mark.usefixtures("own_runs")
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 
 
 # ---------------------------------------------------------------- whole chapters
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
-    yield
-    patch.undo()
 
 
 def _execute(

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import transformers
 import yaml
 
+from emonb.run.runs import Run
+from emonb.study import load_study
 from emonb.world.network import SPECIAL, make_tokenizer
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
@@ -40,6 +43,16 @@ def save_model(folder: Path, words: Sequence[str], family: str = "roberta", seed
     torch.manual_seed(seed)
     make_model(make_config(**{**SHAPE, **numbers, **own, **shape})).save_pretrained(folder)
     return folder
+
+
+def make_run(folder: Path, stage: str, **changes: object) -> Run:
+    """Make a stage of a shared study with little tuning, in a run directory of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMONB_RUNS", str(folder / "runs"))
+        path = save_study(folder, **SHARED)
+        made = Run(load_study(str(path), **{"tuning.epochs": 1, "tuning.examples": 8, **changes}), progress=False)
+        made.load(stage)
+        return made
 
 
 def save_study(folder: Path, **changes: object) -> Path:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from emonb.analysis.lesions import ALL
 from emonb.analysis.people import assess_reliability, disattenuate
-from emonb.analysis.rdm import pair_values, varies
+from emonb.analysis.rdm import pair_index, pair_values, to_square, varies
 from emonb.analysis.statistics import TIE, bayes_r, correlate, draw_permutations, from_r, permute_rdm
 from emonb.analysis.structure import mean_reliability
 from emonb.analysis.tau import tau_b
@@ -67,7 +67,7 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     DataArray, dims (draw, attribute)
     """
     rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
-    n_items = round((1 + np.sqrt(1 + 8 * len(target))) / 2)
+    n_items = len(to_square(target))
     orders = np.vstack([np.arange(n_items), draw_permutations(n_items, n_permutations, seed)])
     drawn = [tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)]
     return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
@@ -148,7 +148,7 @@ def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, 
     with np.errstate(invalid="ignore"):  # an attribute that is the same for every emotion resembles none
         r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
     names = level.attribute.values.astype(str)
-    pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
+    pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*pair_index(len(names)), strict=True)]
     return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
 
 

@@ -347,12 +347,7 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     return pd.DataFrame(list(rows.values()), index, ["value", "t", "p", "p_holm"])
 
 
-def compare_kinds(
-    data: xr.Dataset,
-    masks: xr.DataArray,
-    sizes: Sequence[int],
-    measures: Sequence[str] = ("accuracy", "auc"),
-) -> pd.DataFrame:
+def compare_kinds(data: xr.Dataset, masks: xr.DataArray, sizes: Sequence[int]) -> pd.DataFrame:
     """Compare attributes' masks with every kind of random mask, by every measure there is, over all N.
 
     Parameters
@@ -362,7 +357,6 @@ def compare_kinds(
     masks : DataArray of bool, dims (attribute, size, layer, neuron)
         The attributes' own.
     sizes : sequence of int
-    measures : sequence of str
 
     Returns
     -------
@@ -370,7 +364,7 @@ def compare_kinds(
         Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
-    for kind, measure in product(kinds, [name for name in measures if name in data]):
+    for kind, measure in product(kinds, [name for name in ("accuracy", "auc") if name in data]):
         selective, random = (mask_means(data, name, sizes, measure) for name in ("selective", kind))
         related = relate_masks(masks.sel(size=list(sizes)), is_matched(kind))
         intact = float(data["baseline" if measure == "accuracy" else f"baseline_{measure}"].mean())

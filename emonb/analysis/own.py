@@ -164,10 +164,10 @@ def best_p(found: xr.Dataset) -> np.ndarray:
     return np.minimum(1, 2 * found.p_fwe.min(("layer", "neuron")).to_numpy())
 
 
-def draw_p(found: xr.Dataset, sets: int = SETS) -> np.ndarray:
-    """The same [set, attribute] by each of so many sets of the search's rotations alone."""
+def draw_p(found: xr.Dataset) -> np.ndarray:
+    """The same [set, attribute] by each of the SETS sets of the search's rotations alone."""
     best = found.score.max(("layer", "neuron")).to_numpy()[None]
-    parts = np.array_split(found.peak.transpose("permutation", "attribute").to_numpy(), sets)
+    parts = np.array_split(found.peak.transpose("permutation", "attribute").to_numpy(), SETS)
     return np.minimum(1, 2 * np.concatenate([count_higher(part, best) for part in parts]))
 
 

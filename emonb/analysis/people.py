@@ -12,7 +12,8 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.rdm import varies
+from emonb.analysis.rdm import pair_index, varies
+from emonb.analysis.statistics import step_up
 from emonb.errors import LabelError
 
 VARIMAX_STOP = 1e-5  # relative gain at which R's varimax, which the study used, ends its rotation
@@ -168,7 +169,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     high = n * (lower * rows - error) / (noise + n * lower * rows)
     f = rows / error
     p = scipy.stats.f.sf(f, n - 1, (n - 1) * (k - 1))
-    icc, low, high = (k * r / (1 + (k - 1) * r) for r in (single, low, high))  # of one rater, stepped up to the mean of k
+    icc, low, high = (step_up(r, k) for r in (single, low, high))  # of one rater, to the mean of k
     return Icc(icc, low, high, f, p)
 
 
@@ -341,7 +342,7 @@ def constant_attributes(score: xr.DataArray) -> list[str]:
 def compare_pairs_of_judges(judgment: xr.DataArray) -> np.ndarray:
     """Spearman correlation of every two judges over the pairs that both judged, shape (n_judges * (n_judges - 1) / 2,)."""
     table = pd.DataFrame(judgment.transpose("pair", "judge").to_numpy())
-    return table.corr("spearman").to_numpy()[np.triu_indices(table.shape[1], 1)]
+    return table.corr("spearman").to_numpy()[pair_index(table.shape[1])]
 
 
 def count_dimensions(score: xr.DataArray) -> float:

@@ -39,7 +39,7 @@ def level(rdms: ArrayLike, size: np.ndarray) -> np.ndarray:
     [[0.19999999999999998, 0.19999999999999998, 0.5]]
     """
     rdms, size = np.array(rdms, np.float64), np.asarray(size) * _STEPS * np.finfo(np.float64).eps
-    first, second = np.triu_indices(size.shape[1], 1)
+    first, second = pair_index(size.shape[1])
     for start in range(0, len(rdms), _BLOCK):
         block, sizes = rdms[start : start + _BLOCK], size[start : start + _BLOCK]  # views
         gap = np.diff(np.sort(block, axis=1), axis=1)
@@ -113,6 +113,11 @@ def pair_labels(rdms: xr.DataArray | xr.Dataset) -> list[str]:
     if any(list(rdms[name].values) != list(expected[name][1]) for name in ("first", "second")):
         raise LabelError("pairs are not those of one triangle, column by column: build them with rdm.pair_coords")
     return labels
+
+
+def stack_dim(rdms: xr.DataArray) -> str:
+    """Name of the dimension along which RDMs (label, pair) are stacked."""
+    return next(str(dim) for dim in rdms.dims if dim != "pair")
 
 
 def order_emotions(data: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.DataArray:

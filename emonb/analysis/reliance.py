@@ -5,7 +5,7 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.rdm import pair_values, to_square
+from emonb.analysis.rdm import pair_values, stack_dim, to_square
 from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permute_rdm
 from emonb.analysis.structure import jackknife_interval, leave_one_out, permutation_p
 from emonb.analysis.tau import tau_b
@@ -102,7 +102,7 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
         One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels). NaN
         where an RDM is constant.
     """
-    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    label = stack_dim(rdms)
     names = pd.Index(rdms[label].values, name=label)
     defined = (rdms.max("pair") > rdms.min("pair")) & bool(target.max() > target.min())
     rows, y = pair_values(rdms.isel({label: np.flatnonzero(defined)}), target)

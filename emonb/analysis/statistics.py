@@ -182,6 +182,15 @@ def mean_of_defined(values: ArrayLike) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
+def step_up(reliability: Any, times: float) -> Any:
+    """Reliability with so many times as much data (Spearman 1910; Brown 1910); a number, or an array of them.
+
+    >>> round(step_up(0.5, 2), 3)
+    0.667
+    """
+    return times * reliability / (1 + (times - 1) * reliability)
+
+
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
 

@@ -20,6 +20,7 @@ from emonb.analysis.rdm import (
     pair_labels,
     pair_values,
     pattern_rdm,
+    stack_dim,
     to_square,
     varies,
 )
@@ -34,6 +35,7 @@ from emonb.analysis.statistics import (
     permute_rdm,
     resample_factors,
     standard_ranks,
+    step_up,
 )
 from emonb.analysis.tau import tau_b
 from emonb.errors import LabelError
@@ -277,8 +279,7 @@ def seed_reliability(
             length[length == 0] = np.nan
             halves.append(1 - inner[i, j] / (length[i] * length[j]))
         found.append(rank_correlation(*halves))
-    r, longer = mean_of_defined(found), n_seeds / (n_seeds // 2)
-    return float(longer * r / (1 + (longer - 1) * r))
+    return float(step_up(mean_of_defined(found), n_seeds / (n_seeds // 2)))
 
 
 def fit_without_noise(
@@ -371,7 +372,7 @@ def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
 
 def compare_all(rdms: xr.DataArray) -> xr.DataArray:
     """Kendall tau-b between every two RDMs of a stack (label, pair); dims (label, other)."""
-    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    label = stack_dim(rdms)
     values = rdms.transpose(label, "pair").to_numpy()
     names = rdms[label].values
     return xr.DataArray(tau_b(values, values), dims=(label, "other"), coords={label: names, "other": names})
@@ -396,7 +397,7 @@ def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: 
     """
     rows, target = pair_values(rdms, human)
     test = mantel_test(rows, target, permutations, seed)
-    label = next(str(dim) for dim in rdms.dims if dim != "pair")
+    label = stack_dim(rdms)
     columns = {
         "tau": test.statistic,
         "mantel_p": test.p,
@@ -469,7 +470,7 @@ def mean_reliability(judgments: Rdm, n_splits: int, seed: int) -> float:
         halves = halves[..., ~np.isnan(halves).all(1).any(0)]  # pairs that both halves judged
         first, second = np.nanmean(halves, 1)
         r = compare(first, second, "rho")
-        values.append(2 * r / (1 + r) if r > -1 else np.nan)
+        values.append(step_up(r, 2) if r > -1 else np.nan)
     return mean_of_defined(values)
 
 

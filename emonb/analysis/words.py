@@ -23,11 +23,12 @@ from emonb.analysis.rdm import (
     pair_labels,
     pair_values,
     pattern_rdm,
+    stack_dim,
     to_square,
     varies,
 )
-from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permute_rdm, to_table
-from emonb.analysis.structure import permutation_p, rank_correlation
+from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permute_rdm, step_up, to_table
+from emonb.analysis.structure import leave_one_out, permutation_p, rank_correlation
 
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
@@ -82,9 +83,8 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
         whole, *parts = (_left_over(sides, rows[:, some]) for rows in (covariates, *noisier))
         return _correlation(2 * whole - np.mean(parts, axis=0) if parts else whole)
 
-    i, j = pair_index(n)
-    without = [measure((i != k) & (j != k)) for k in range(n)]
-    return from_t(measure(i != j), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
+    without = [measure(kept) for kept in leave_one_out(n)]
+    return from_t(measure(np.ones(len(model), bool)), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
 
 
 class SemiPartial(NamedTuple):
@@ -148,7 +148,7 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.D
     DataFrame
         One row a covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
     """
-    label = next(str(dim) for dim in covariates.dims if dim != "pair")
+    label = stack_dim(covariates)
     names = covariates[label].values.tolist()
     found = {}
     for row, chosen in [*((str(name), [name]) for name in names), ("all", names)]:
@@ -307,7 +307,7 @@ def measure_reliability(halves: xr.Dataset) -> dict[str, float]:
     for name, rdms in halves.items():
         both = rdms.transpose("half", "pair").to_numpy().reshape(-1, 2, rdms.sizes["pair"])
         r = np.array([_correlate_defined(*pair) for pair in both])
-        found[str(name)] = float(np.mean(2 * r / (1 + r)))
+        found[str(name)] = float(np.mean(step_up(r, 2)))
     return found
 
 

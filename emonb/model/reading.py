@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from tqdm import tqdm
 
 from emonb.data.comments import make_tasks
 from emonb.model.backbone import Backbone, Live, load_checkpoint, open_backbone, widen
@@ -113,9 +112,7 @@ def read_prompts(backbone: Backbone, prompts: xr.DataArray, rows_at_once: int = 
     return _label(out, prompts)
 
 
-def read_comments(
-    backbone: Backbone, prompts: xr.DataArray, rows: Rows, budget: int, progress: bool = False
-) -> xr.DataArray:
+def read_comments(backbone: Backbone, prompts: xr.DataArray, rows: Rows, budget: int) -> xr.DataArray:
     """Activations at `<mask>` averaged over each prompt's comments; dims (seed, emotion, layer, neuron).
 
     ``prompts`` (seed, emotion, position, dimension); ``rows``: comments of each prompt, in the order of
@@ -131,9 +128,8 @@ def read_comments(
         assert neurons is not None
         total.index_add_(0, prompt, neurons.to(total))
 
-    groups = list(rows.batches(np.arange(len(rows)), 1 + flat.shape[1], budget))
     with torch.no_grad(), repeatable():
-        for group in tqdm(groups, desc="reading comments", disable=not progress):
+        for group in rows.batches(np.arange(len(rows)), 1 + flat.shape[1], budget):
             run_halving(group, step)
     counts = np.bincount(rows.prompt, minlength=len(flat))[:, None, None]  # [prompt, 1, 1]
     return _label((total.cpu().numpy() / counts).astype(np.float32), prompts)

@@ -334,8 +334,8 @@ def dose_prompts(
         nothing but the mask's neurons; ``kind`` and ``attribute`` along ``mask``.
     """
     work = work or InTurn()
-    mine = (masks["size"] == size) & (masks.draw == 0) & masks.kind.isin(["selective", lesions.comparison])
-    picked, tested = masks.silenced[mine.values], prompts.prompt.sel(seed=list(seeds))
+    masks = pick_masks(masks, size, lesions.comparison)
+    picked, tested = masks.silenced[(masks.draw == 0).values], prompts.prompt.sel(seed=list(seeds))
 
     def begin() -> Make:
         opened, budget = live.open(prompts.sizes["position"]), Budget(2 * live.tuning.tokens_per_batch, work.halve)

@@ -6,42 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
+from carriers import NAMES, draw_correlated, make_world, rank_neurons
 from scipy.stats import kendalltau
 
 from emonb.analysis import neurons, rdm, statistics
 from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, pair_coords, pair_index, rank_neuron_rdms
 from emonb.errors import LabelError
-
-NAMES = [f"e{k:02}" for k in range(27)]
-
-
-def _world(
-    rng: np.random.Generator, scores: np.ndarray, n: int = 60, carriers: int = 15, seeds: int = 12
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Neurons of which some carry the first of the attributes, with tuning and noise of their own."""
-    tuned = rng.normal(size=(n, 27))
-    tuned[:carriers] += scores[0]
-    values = (tuned + rng.normal(size=(seeds, n, 27))).transpose(0, 2, 1)[:, :, None]
-    dims = ("seed", "emotion", "layer", "neuron")
-    coords = {"seed": range(seeds), "emotion": NAMES, "layer": [1], "neuron": range(n)}
-    i, j = pair_index(27)
-    humans = {
-        "score": (("attribute", "emotion"), scores),
-        "attribute_rdm": (("attribute", "pair"), np.abs(scores[:, i] - scores[:, j])),
-    }
-    names = {"attribute": [f"a{k}" for k in range(len(scores))], "emotion": NAMES}
-    return xr.Dataset({"activation": (dims, values)}, coords), xr.Dataset(humans, {**names, **pair_coords(NAMES)})
-
-
-def _correlated(rng: np.random.Generator, r: float, more: int = 0) -> np.ndarray:
-    """Scores [2 + more, emotion]; the second correlates with the first, and so does every further one."""
-    scores = rng.normal(size=(2 + more, 27))
-    scores[1:] = r * scores[0] + np.sqrt(1 - r**2) * scores[1:]
-    return scores
-
-
-def _ranks(activations: xr.Dataset, humans: xr.Dataset) -> xr.DataArray:
-    return rank_neuron_rdms(activations.activation, humans)
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6, 7])
@@ -60,9 +30,9 @@ def test_exact_moments_are_those_of_all_relabellings(n: int) -> None:
 
 def test_rho_p_and_q_are_those_of_brute_force() -> None:
     rng = np.random.default_rng(1)
-    activations, humans = _world(rng, np.round(_correlated(rng, 0.5), 1), n=9, carriers=3)
+    activations, humans = make_world(rng, np.round(draw_correlated(rng, 0.5), 1), n=9, carriers=3)
     activations.activation[:, :, 0, 4] = 0.1  # never varies
-    found = neurons.find_neurons(_ranks(activations, humans), humans, 199, 3)
+    found = neurons.find_neurons(rank_neurons(activations, humans), humans, 199, 3)
     varies = np.arange(9) != 4
     x, y = average_neuron_rdms(activations.activation)[varies], humans.attribute_rdm.values
 
@@ -97,13 +67,13 @@ def test_rho_p_and_q_are_those_of_brute_force() -> None:
 
 def test_the_best_is_found_whatever_the_chunks_and_however_low_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(12)
-    world = _world(rng, _correlated(rng, 0.5), n=70, carriers=0)
-    whole = neurons.find_neurons(_ranks(*world), world[1], 100, 3)
+    world = make_world(rng, draw_correlated(rng, 0.5), n=70, carriers=0)
+    whole = neurons.find_neurons(rank_neurons(*world), world[1], 100, 3)
     monkeypatch.setattr(neurons, "CHUNK", 7)
     monkeypatch.setattr(neurons, "_ROWS", 33)
     for level in (-5.0, 9.0):  # each relabelling's best is looked for among all, or among none at first
         monkeypatch.setattr(neurons, "_HIGH", level)
-        assert neurons.find_neurons(_ranks(*world), world[1], 100, 3).identical(whole)
+        assert neurons.find_neurons(rank_neurons(*world), world[1], 100, 3).identical(whole)
 
 
 def test_the_best_of_neurons_that_single_precision_cannot_tell_apart_is_the_best_to_the_last_bit() -> None:
@@ -153,12 +123,12 @@ def test_family_wise_rate_is_kept_where_nothing_is_carried() -> None:
     hits = 0
     for k in range(150):
         side = rng.choice([-1, 1], 27)  # families of emotions, in the attributes and, others, in the neurons
-        scores = _correlated(rng, 0.8)[:1] + 1.5 * side
-        activations, humans = _world(rng, scores, carriers=0, n=30)
+        scores = draw_correlated(rng, 0.8)[:1] + 1.5 * side
+        activations, humans = make_world(rng, scores, carriers=0, n=30)
         activations["activation"] = activations.activation + 2 * xr.DataArray(
             rng.choice([-1, 1], 27), {"emotion": NAMES}, ["emotion"]
         )
-        hits += float(neurons.find_neurons(_ranks(activations, humans), humans, 99, k).p_fwe.min()) <= 0.05
+        hits += float(neurons.find_neurons(rank_neurons(activations, humans), humans, 99, k).p_fwe.min()) <= 0.05
     assert scipy.stats.binomtest(hits, 150, 0.05).pvalue > 0.001
 
 

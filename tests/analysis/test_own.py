@@ -5,41 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats
-import xarray as xr
+from carriers import draw_correlated, make_world, rank_neurons
 
 from emonb.analysis import neurons, own
-from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, pair_coords, pair_index, rank_halves, rank_neuron_rdms
-
-NAMES = [f"e{k:02}" for k in range(27)]
-
-
-def _world(
-    rng: np.random.Generator, scores: np.ndarray, n: int = 60, carriers: int = 15, seeds: int = 12
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Neurons of which some carry the first of the attributes, with tuning and noise of their own."""
-    tuned = rng.normal(size=(n, 27))
-    tuned[:carriers] += scores[0]
-    values = (tuned + rng.normal(size=(seeds, n, 27))).transpose(0, 2, 1)[:, :, None]
-    dims = ("seed", "emotion", "layer", "neuron")
-    coords = {"seed": range(seeds), "emotion": NAMES, "layer": [1], "neuron": range(n)}
-    i, j = pair_index(27)
-    humans = {
-        "score": (("attribute", "emotion"), scores),
-        "attribute_rdm": (("attribute", "pair"), np.abs(scores[:, i] - scores[:, j])),
-    }
-    names = {"attribute": [f"a{k}" for k in range(len(scores))], "emotion": NAMES}
-    return xr.Dataset({"activation": (dims, values)}, coords), xr.Dataset(humans, {**names, **pair_coords(NAMES)})
-
-
-def _correlated(rng: np.random.Generator, r: float, more: int = 0) -> np.ndarray:
-    """Scores [2 + more, emotion]; the second correlates with the first, and so does every further one."""
-    scores = rng.normal(size=(2 + more, 27))
-    scores[1:] = r * scores[0] + np.sqrt(1 - r**2) * scores[1:]
-    return scores
-
-
-def _ranks(activations: xr.Dataset, humans: xr.Dataset) -> xr.DataArray:
-    return rank_neuron_rdms(activations.activation, humans)
+from emonb.analysis.rdm import average_neuron_rdms, centred_ranks, rank_halves
 
 
 def test_moments_of_rotations_are_those_of_the_rotated_correlations() -> None:
@@ -59,8 +28,8 @@ def test_an_attribute_nobody_carries_is_found_for_its_correlation_and_is_not_fou
     rng = np.random.default_rng(4)
     found, alone, carried = 0, 0, 0
     for k in range(60):
-        activations, humans = _world(rng, _correlated(rng, 0.7), n=100, carriers=20)
-        world = _ranks(activations, humans), humans
+        activations, humans = make_world(rng, draw_correlated(rng, 0.7), n=100, carriers=20)
+        world = rank_neurons(activations, humans), humans
         found += float(neurons.find_neurons(*world, 99, k).p_fwe.sel(attribute="a1").min()) <= 0.05
         least = own.find_own_neurons(*world, 99, k).p_fwe.min(("layer", "neuron"))
         alone += float(least.sel(attribute="a1")) <= 0.05
@@ -74,9 +43,9 @@ def test_own_neurons_are_calibrated_with_thirteen_others() -> None:
     rng = np.random.default_rng(5)
     least = []
     for k in range(25):
-        activations, humans = _world(rng, _correlated(rng, 0.85, more=12), n=40, carriers=20)
+        activations, humans = make_world(rng, draw_correlated(rng, 0.85, more=12), n=40, carriers=20)
         least.append(
-            own.find_own_neurons(_ranks(activations, humans), humans, 99, k).p_fwe.min(("layer", "neuron")).values[1:]
+            own.find_own_neurons(rank_neurons(activations, humans), humans, 99, k).p_fwe.min(("layer", "neuron")).values[1:]
         )
     hits = int((np.array(least) <= 0.05).sum())  # of 25 * 13 attributes that nobody carries
     assert scipy.stats.binomtest(hits, 25 * 13, 0.05, alternative="greater").pvalue > 0.001
@@ -84,7 +53,7 @@ def test_own_neurons_are_calibrated_with_thirteen_others() -> None:
 
 def test_surrogates_relate_to_the_other_scores_as_the_scores_do() -> None:
     rng = np.random.default_rng(6)
-    scores = _correlated(rng, 0.8, more=4)
+    scores = draw_correlated(rng, 0.8, more=4)
     turned, share = own.rotate_scores(scores[1], np.delete(scores, 1, axis=0), 300, 0)
     others = np.delete(scores, 1, axis=0)
     for row in turned[:5]:
@@ -104,8 +73,8 @@ def test_an_attribute_that_the_others_predict_fully_or_that_never_varies_has_no_
     scores = rng.normal(size=(4, 27))
     scores[3] = 0
     scores[2] = scores[0] + scores[1]
-    activations, humans = _world(rng, scores, n=10, carriers=5)
-    world = _ranks(activations, humans), humans
+    activations, humans = make_world(rng, scores, n=10, carriers=5)
+    world = rank_neurons(activations, humans), humans
     found = own.find_own_neurons(*world, 39, 0)
     assert (found.p_fwe == 1).all() and (found.q == 1).all() and found.rho.isnull().all()
     assert own.count_attributes(own.best_p(found)[2:]).value == 0
@@ -148,8 +117,8 @@ def test_rotations_end_with_the_last_that_is_needed_and_sets_are_counted_by_thei
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(16)
-    activations, humans = _world(rng, _correlated(rng, 0.5), n=20, carriers=5)
-    world = _ranks(activations, humans), humans
+    activations, humans = make_world(rng, draw_correlated(rng, 0.5), n=20, carriers=5)
+    world = rank_neurons(activations, humans), humans
     whole = own.find_own_neurons(*world, 59, 0, enough=60)
     monkeypatch.setattr(own, "CHUNK", 7)
     found = own.find_own_neurons(*world, 59, 0, enough=4)
@@ -181,7 +150,7 @@ def test_p_of_rotations_that_end_early_keep_their_level() -> None:
 
 def test_the_best_neurons_are_found_again_by_the_other_half_where_they_carry() -> None:
     rng = np.random.default_rng(17)
-    activations, humans = _world(rng, 3 * _correlated(rng, 0.1), n=60, carriers=15)
+    activations, humans = make_world(rng, 3 * draw_correlated(rng, 0.1), n=60, carriers=15)
     ranks = rank_halves(activations, humans)["rank"]
     again = own.find_again(ranks, humans, 15)
     tops = []

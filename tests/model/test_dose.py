@@ -8,19 +8,11 @@ import xarray as xr
 from emonb.model.backbone import Live
 from emonb.model.silencing import DOSES, dose_prompts
 from emonb.run.runs import Run
-from emonb.study import load_study
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("dose")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMONB_RUNS", str(folder / "runs"))
-        path = tiny.save_study(folder, **tiny.SHARED)
-        study = load_study(str(path), **{"tuning.epochs": 1, "tuning.examples": 8})
-        made = Run(study, progress=False)
-        made.load("dose")
-        return made
+    return tiny.make_run(tmp_path_factory.mktemp("dose"), "dose")
 
 
 def test_dose_zero_is_the_lesion_and_dose_one_the_intact_network(run: Run) -> None:

@@ -14,7 +14,6 @@ from emonb.model.backbone import Live
 from emonb.model.silencing import lesion_prompts, move_masks
 from emonb.run.parts import make_part, parts_of
 from emonb.run.runs import Run
-from emonb.study import load_study
 
 
 def _masks(n: int = 5) -> xr.DataArray:
@@ -42,14 +41,7 @@ def test_every_place_is_as_likely_for_a_neuron() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("moved")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMONB_RUNS", str(folder / "runs"))
-        path = tiny.save_study(folder, **tiny.SHARED)
-        study = load_study(str(path), **{"tuning.epochs": 1, "tuning.examples": 8, "inference.bijections": 3})
-        made = Run(study, progress=False)
-        made.load("lesions")
-        return made
+    return tiny.make_run(tmp_path_factory.mktemp("moved"), "lesions", **{"inference.bijections": 3})
 
 
 def test_moved_masks_are_lesioned_like_others_and_those_that_are_made_can_be_committed(run: Run, tmp_path: Path) -> None:

@@ -19,18 +19,12 @@ from emonb.run.runs import Run
 from emonb.run.stages import study_files
 from emonb.study import load_study
 
+pytestmark = pytest.mark.usefixtures("own_runs")
+
 
 @pytest.fixture(scope="module")
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_study(tmp_path_factory.mktemp("live"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
-    yield
-    patch.undo()
 
 
 def test_stages_are_computed_in_the_released_form(study_file: Path) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from emonb.paths import store_dir
+from emonb.run.kernels import fork_kernels
 from emonb.run.notebooks import same_text
 
 NEEDS_DATA = {"book/published/": "published", "book/deviations": "published", "book/minilm/": "minilm"}
@@ -49,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from nbval import plugin
 
+    fork_kernels()
     class_sanitize, class_collect = plugin.IPyNbCell.sanitize, plugin.IPyNbFile.collect
 
     def sanitize(self, text):

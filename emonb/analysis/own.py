@@ -36,7 +36,7 @@ SETS = 5
 """Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
 ENOUGH = 50
 """Rotations of a set that must be as good as an attribute, for no more to be drawn."""
-_ROWS = 4096  # neurons at a time; bounds the memory
+_ROWS, _RANKED = 4096, 512  # neurons and surrogates at a time, which bounds the memory
 
 
 def find_own_neurons(
@@ -47,6 +47,7 @@ def find_own_neurons(
     progress: bool = False,
     null: xr.Dataset | None = None,
     enough: int = ENOUGH,
+    rotated: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Test every neuron's RDM against each attribute's, given the scores of all other attributes (Spearman, one-sided).
 
@@ -85,6 +86,8 @@ def find_own_neurons(
         Result of a test like this one, of these neurons or more, whose moments are used in their place.
     enough : int
         Rotations of a set that are as good as the attribute, with which it ends.
+    rotated : Dataset, optional
+        Result of :func:`describe_rotations` for these scores, rotations and seed; computed here if it is not given.
 
     Returns
     -------
@@ -102,17 +105,16 @@ def find_own_neurons(
     names = humans.attribute_rdm.attribute.values
     if set(humans.score.attribute.values) != set(names):
         raise LabelError("scores and RDMs are of different attributes; both must come from one study")
-    scores = humans.score.sel(emotion=pair_labels(humans.attribute_rdm), attribute=names).transpose("attribute", "emotion")
-    values = scores.to_numpy()
-    sides: list[tuple[np.ndarray, np.ndarray]] = [(values[k], np.delete(values, k, axis=0)) for k in range(len(names))]
-    streams = [stream.spawn(1 + SETS) for stream in np.random.SeedSequence(seed).spawn(len(names))]
-    predicted = np.array([rotate_scores(one, others, 0, seed)[1] for one, others in sides])
+    values = _scores(humans)
+    sides, streams = _sides(values), _streams(seed, len(names))
+    predicted = np.array([rotate_scores(*side, 0, seed)[1] for side in sides])
     x, y = flatten(ranks), rank_distances(values)
     y[~(predicted < 1)] = 0  # but for rounding, all surrogates are the scores
     if null is None:
-        many = SETS * rotations
-        turned = (rotate_scores(*sides[k], many, streams[k][0])[0] for k in range(len(names)))
-        tail = _moments(x, map(rank_distances, turned))
+        rotated = describe_rotations(humans, rotations, seed) if rotated is None else rotated
+        pair_values(humans.attribute_rdm, rotated["centre"])
+        mine = rotated.sel(attribute=names)
+        tail = _moments(x, mine["centre"].to_numpy(), mine["covariance"].to_numpy())
     else:
         tail = read_tail(null, ranks, names)
     rho, side = correlate_ranks(x, y), take_side(x)
@@ -126,6 +128,50 @@ def find_own_neurons(
     found = Found(rho, score, count_higher(peak, score), peak)
     labelled = label_neurons(found, tail, ranks, humans.attribute_rdm.attribute)
     return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=SETS * rotations)
+
+
+def describe_rotations(humans: xr.Dataset, rotations: int, seed: int) -> xr.Dataset:
+    """Mean and covariance over pairs of the rotated scores' ranked RDMs, at length 1: the same whatever the network.
+
+    Parameters
+    ----------
+    humans : Dataset
+        As :func:`find_own_neurons` is given it.
+    rotations : int
+        As many as all SETS sets may have are drawn for each attribute, beside those of the sets.
+    seed : int
+
+    Returns
+    -------
+    Dataset
+        ``centre`` (attribute, pair), ``covariance`` (attribute, pair, other).
+    """
+    values, pair = _scores(humans), humans.attribute_rdm.pair.values
+    streams = _streams(seed, len(values))
+    sides = zip(_sides(values), streams, strict=True)
+    turned = (rotate_scores(*side, SETS * rotations, stream[0])[0] for side, stream in sides)
+    centre, covariance = _describe(map(rank_distances, turned))
+    return xr.Dataset(
+        {"centre": (("attribute", "pair"), centre), "covariance": (("attribute", "pair", "other"), covariance)},
+        {"attribute": humans.attribute_rdm.attribute.values, "pair": pair, "other": pair},
+    )
+
+
+def _scores(humans: xr.Dataset) -> np.ndarray:
+    """Scores [attribute, emotion] in the order of the attributes' RDMs and of the emotions behind their pairs."""
+    rdm = humans.attribute_rdm
+    chosen = humans.score.sel(emotion=pair_labels(rdm), attribute=rdm.attribute.values)
+    return np.asarray(chosen.transpose("attribute", "emotion").to_numpy())
+
+
+def _sides(values: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each attribute's scores [emotion], and those of all others [attribute, emotion]."""
+    return [(one, np.delete(values, k, axis=0)) for k, one in enumerate(values)]
+
+
+def _streams(seed: int, n: int) -> list[list[np.random.SeedSequence]]:
+    """Of each attribute: a stream for the moments, and one for each set."""
+    return [stream.spawn(1 + SETS) for stream in np.random.SeedSequence(seed).spawn(n)]
 
 
 def count_attributes(p: ArrayLike) -> Estimate:
@@ -245,8 +291,9 @@ def rotate_scores(
 
 def rank_distances(scores: np.ndarray) -> np.ndarray:
     """Centred ranks [n, n_pairs] of the RDMs of scores [n, n_emotions]."""
-    i, j = pair_index(scores.shape[1])
-    return centred_ranks(np.abs(scores[:, i] - scores[:, j]))
+    first, second = pair_index(scores.shape[1])
+    some = (scores[start : start + _RANKED] for start in range(0, len(scores), _RANKED))  # fits the processor's cache
+    return np.concatenate([centred_ranks(np.abs(np.take(s, first, 1) - np.take(s, second, 1))) for s in some])
 
 
 def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float, enough: int) -> np.ndarray:
@@ -260,14 +307,23 @@ def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float, enough: in
     return peaks
 
 
-def _moments(x: np.ndarray, surrogates: Iterable[np.ndarray]) -> Tail:
-    """Mean and standard deviation [n_x, n_y] of every x's correlation with the surrogates [n, n_pairs] of every y."""
-    units = (unit_rows(some) for some in surrogates)
-    centres, covariances = zip(*((unit.mean(0), np.cov(unit, rowvar=False, bias=True)) for unit in units), strict=True)
+def _describe(surrogates: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [n_y, n_pairs] and covariance [n_y, n_pairs, n_pairs] of the surrogates [n, n_pairs] of every y, at length 1."""
+    centres, covariances = [], []
+    for ranks in surrogates:
+        blocks = [unit_rows(ranks[start : start + _ROWS]) for start in range(0, len(ranks), _ROWS)]
+        centre = sum(block.sum(0) for block in blocks) / len(ranks)
+        centres.append(centre)
+        covariances.append(sum((block - centre).T @ (block - centre) for block in blocks) / len(ranks))
+    return np.stack(centres), np.stack(covariances)
+
+
+def _moments(x: np.ndarray, centres: np.ndarray, covariances: np.ndarray) -> Tail:
+    """Mean and standard deviation [n_x, n_y] of every x's correlation with surrogates so described."""
     mean, variance = np.empty((2, len(x), len(centres)))
     for start in range(0, len(x), _ROWS):
         rows, at = unit_rows(x[start : start + _ROWS]), slice(start, start + _ROWS)
-        mean[at] = rows @ np.stack(centres).T
+        mean[at] = rows @ centres.T
         variance[at] = np.stack([((rows @ one) * rows).sum(1) for one in covariances], axis=1)
     # what never varies has a variance of rounding only
     return Tail(mean, np.sqrt(np.where(variance > 1e-18, variance, 0)), np.zeros_like(mean))

@@ -99,6 +99,9 @@ def execute(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    from emonb.run.kernels import fork_kernels
+
+    fork_kernels()
     with tempfile.TemporaryDirectory(prefix="emonb-chapter-") as folder:
         source, out = Path(folder) / "chapter.ipynb", Path(folder) / "out.ipynb"
         nbformat.write(notebook, source)

@@ -298,11 +298,16 @@ STAGES: dict[str, Stage] = {
             "progress": PROGRESS,
         },
     ),
+    "rotations": Stage(
+        "analysis.own.describe_rotations",
+        {"humans": HUMANS, "rotations": Field("inference.rotations"), "seed": Field("inference.seed")},
+    ),
     "own_neurons": Stage(
         "analysis.own.find_own_neurons",
         {
             **RANKS,
             "rotations": Field("inference.rotations"),
+            "rotated": Need("rotations"),
             "seed": Field("inference.seed"),
             "progress": PROGRESS,
         },

@@ -15,7 +15,7 @@ def test_moments_of_rotations_are_those_of_the_rotated_correlations() -> None:
     rng = np.random.default_rng(13)
     x, turned = centred_ranks(rng.random((5, 45))), [centred_ranks(rng.random((300, 45))) for _ in range(2)]
     x[4] = 0
-    mean, sd, skew = own._moments(x, turned)
+    mean, sd, skew = own._moments(x, *own._describe(turned))
     for k, some in enumerate(turned):
         rho = [[scipy.stats.spearmanr(a, b).statistic for b in some] for a in x[:4]]
         np.testing.assert_allclose(mean[:4, k], np.mean(rho, axis=1))

@@ -8,7 +8,7 @@ ALL := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book html pdf paper test lint types tests outputs-pages strict browser check bench env clean
+.PHONY: book html pdf paper test test-all lint types tests outputs-pages strict browser bits long slurm check bench env clean
 
 book: $(BOOK)
 	@$(BIN)/emonb update --html
@@ -26,6 +26,9 @@ paper: html
 # Every part below, whatever the others say; the last lines say how each ended.
 test: $(ALL)
 	@$(BIN)/python tests/suite.py
+
+test-all: $(ALL)
+	@$(BIN)/python tests/suite.py --all
 
 lint: $(ALL)
 	$(BIN)/ruff check .
@@ -53,6 +56,15 @@ strict: $(ALL)
 
 browser: $(ALL)
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/test_browser.py
+
+bits: $(ALL)
+	$(BIN)/python benchmarks/same_bits.py --furthest
+
+long: $(ALL)
+	$(BIN)/python -m pytest -m ci tests
+
+slurm: $(ALL)
+	workflow/test-slurm
 
 check: $(BOOK)
 	$(BIN)/emonb check published

@@ -3,8 +3,8 @@
 ``python benchmarks/same_bits.py`` makes the control in every variant, two at a time on one core
 each, and prints a table of checksums, which ``--keep`` keeps for the re-run page (``same_bits.md``);
 it ends with an error where the network's work differs, or an analysis by more than the last digits.
-``--furthest`` takes the two variants that lie furthest apart, ``--small`` a small world and the
-stages that run the network. ``--study published`` (or ``minilm``) tells of another study.
+``--furthest`` takes the two variants that lie furthest apart, and what this processor's best has
+already made from the store; ``--small`` a small world and the stages that run the network. ``--study published`` (or ``minilm``) tells of another study.
 
 A variant is what an older processor, or another choice of kernels, would compute.
 """
@@ -97,9 +97,16 @@ def probe() -> Path:
     return path
 
 
-def start(variant: str, folder: str, arguments: list[str]) -> dict[str, str]:
+def made_here() -> str:
+    """The store of this checkout."""
+    from emonb.paths import store_dir
+
+    return str(store_dir().absolute())
+
+
+def start(variant: str, folder: str, arguments: list[str], store: str = "") -> dict[str, str]:
     """Make the results in a process of its own, in a variant; their paths by name."""
-    one = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "EMONB_RUNS": f"{folder}/{variant}"}
+    one = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "EMONB_RUNS": f"{folder}/{variant}", "EMONB_STORE": store}
     settings = {**os.environ, **one, **VARIANTS[variant]}
     command = [sys.executable, __file__, "--make", "--threads", settings["OMP_NUM_THREADS"], *arguments]
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
@@ -154,7 +161,8 @@ def main() -> None:
     arguments = ["--study", given.study, *(["--small"] if given.small else [])]
     arguments += ["--stages", *given.stages] if given.stages else []
     with tempfile.TemporaryDirectory(prefix="emonb-bits-") as folder, ThreadPoolExecutor(given.jobs) as pool:
-        made = list(pool.map(lambda name: start(name, folder, arguments), names))
+        stores = [made_here() if given.furthest and name == NATIVE else "" for name in names]
+        made = list(pool.map(lambda name, store: start(name, folder, arguments, store), names, stores))
         rows = {stage: compare([paths[stage] for paths in made]) for stage in made[0]}
     lines = [f"| result | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|"]
     for stage, (sums, gap) in rows.items():

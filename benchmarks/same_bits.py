@@ -4,7 +4,8 @@
 each, and prints a table of checksums, which ``--keep`` keeps for the re-run page (``same_bits.md``);
 it ends with an error where the network's work differs, or an analysis by more than the last digits.
 ``--furthest`` takes the two variants that lie furthest apart, and what this processor's best has
-already made from the store; ``--small`` a small world and the stages that run the network. ``--study published`` (or ``minilm``) tells of another study.
+already made from the store; ``--small`` a small world and the stages that run the network.
+``--study published`` (or ``minilm``) tells of another study.
 
 A variant is what an older processor, or another choice of kernels, would compute.
 """

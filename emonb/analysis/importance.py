@@ -13,7 +13,7 @@ import xarray as xr
 from emonb.analysis.lesions import ALL
 from emonb.analysis.people import assess_reliability, disattenuate
 from emonb.analysis.rdm import pair_index, pair_values, to_square, varies
-from emonb.analysis.statistics import TIE, bayes_r, correlate, draw_permutations, from_r, permute_rdm
+from emonb.analysis.statistics import bayes_r, correlate, draw_permutations, from_r, permutation_p, permute_rdm
 from emonb.analysis.structure import mean_reliability
 from emonb.analysis.tau import tau_b
 
@@ -173,7 +173,5 @@ def _correlate(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _permuted(values: np.ndarray, importance: np.ndarray) -> tuple[float, float]:
     """Two-sided and one-sided (greater) p of the first row's correlation among the other rows'."""
     r = _correlate(values, importance)
-    if np.isnan(r[0]):
-        return np.nan, np.nan
-    n = len(r)
-    return float(1 + (np.abs(r[1:]) >= abs(r[0]) - TIE).sum()) / n, float(1 + (r[1:] >= r[0] - TIE).sum()) / n
+    p_greater, p = (np.nan, np.nan) if np.isnan(r[0]) else permutation_p(r[1:], r[0])
+    return p, p_greater

@@ -6,8 +6,8 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.rdm import pair_values, stack_dim, to_square
-from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permute_rdm
-from emonb.analysis.structure import jackknife_interval, leave_one_out, permutation_p
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permutation_p, permute_rdm
+from emonb.analysis.structure import jackknife_interval, leave_one_out
 from emonb.analysis.tau import tau_b
 
 _LARGEST = 1 - 1e-12  # correlation whose z is still a number

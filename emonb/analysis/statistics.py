@@ -194,6 +194,19 @@ def step_up(reliability: Any, times: float) -> Any:
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
 
 
+def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
+    """One-sided (greater) and two-sided p of a statistic, (b + 1) / (n + 1) (Phipson & Smyth 2010).
+
+    The two-sided p counts permutations at least as far from zero.
+
+    >>> permutation_p(np.array([-0.9, -0.1, 0.2, 0.4]), 0.5)
+    (0.2, 0.4)
+    """
+    greater = (null >= observed - TIE).sum() + 1
+    far = (np.abs(null) >= abs(observed) - TIE).sum() + 1
+    return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
+
+
 class Mantel(NamedTuple):
     """Result of :func:`mantel_test`, arrays [n_x, n_y] unless noted.
 

@@ -25,13 +25,13 @@ from emonb.analysis.rdm import (
     varies,
 )
 from emonb.analysis.statistics import (
-    TIE,
     Estimate,
     correlate_rows,
     draw_permutations,
     mantel_test,
     mean_of_defined,
     parametric_tau_p,
+    permutation_p,
     permute_rdm,
     resample_factors,
     standard_ranks,
@@ -93,19 +93,6 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman correlation of two vectors where the first is defined; NaN where one of them does not vary there."""
     return float(correlate_rows(x[None], y, "rho")[0])
-
-
-def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
-    """One-sided (greater) and two-sided p of a statistic, (b + 1) / (n + 1) (Phipson & Smyth 2010).
-
-    The two-sided p counts permutations at least as far from zero.
-
-    >>> permutation_p(np.array([-0.9, -0.1, 0.2, 0.4]), 0.5)
-    (0.2, 0.4)
-    """
-    greater = (null >= observed - TIE).sum() + 1
-    far = (np.abs(null) >= abs(observed) - TIE).sum() + 1
-    return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
 
 
 def leave_one_out(n: int) -> list[np.ndarray]:

@@ -27,8 +27,8 @@ from emonb.analysis.rdm import (
     to_square,
     varies,
 )
-from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permute_rdm, step_up, to_table
-from emonb.analysis.structure import leave_one_out, permutation_p, rank_correlation
+from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permutation_p, permute_rdm, step_up, to_table
+from emonb.analysis.structure import leave_one_out, rank_correlation
 
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 

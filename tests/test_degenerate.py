@@ -243,7 +243,7 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     i, j = np.triu_indices(8, 1)
     gaps = [square[i, j] for square in (model, human, known)]
     assert words.estimate_given(*gaps) == expected
-    assert words.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
+    assert words.permute_residuals(*gaps, 99, 0).value == pytest.approx(expected.value)
     known[:] = np.nan
     nothing = [square[i, j] for square in (model, human, known)]
     assert np.isnan(words.permute_residuals(*nothing, 99, 0)[:3]).all()

@@ -246,8 +246,7 @@ def plan_maps(
         model = read(distance, centred, layers, seeds)
         if model is None:
             return None
-        fit = fit_rdms(model, rdms.human, MAP_PERMUTATIONS, seed)
-        return known(Estimate(fit.rho, fit.low, fit.high, np.nan, np.nan, fit.p_two_sided))
+        return known(fit_rdms(model, rdms.human, MAP_PERMUTATIONS, seed))
 
     def beyond_words(distance: str, centred: str, layers: str, seeds: str, given: str) -> Estimate | None:
         model = read(distance, centred, layers, seeds)

@@ -427,7 +427,7 @@ def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float)
         bound = scipy.stats.t.isf((1 - level) / 2, df) ** 2
         a, b, c = cost**2 - bound * of_cost, loss * cost, loss**2 - bound * of_loss
         if not (np.isfinite(test.p) and a > 0 and cost > 0):  # random masks may cost nothing
-            return Estimate(float(value), *[float("nan")] * 8)
+            return Estimate(float(value))
         half = np.sqrt(b**2 - a * c)
         ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
     return Estimate(*(float(number) for number in (value, *ends, *test[5:])))

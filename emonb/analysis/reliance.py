@@ -68,7 +68,7 @@ def relate_profiles(drawn: xr.Dataset) -> Estimate:
     drawn = drawn.isel(attribute=~drawn.profile[0].isnull().all("side").values)
     profiles, null = drawn.profile.to_numpy(), drawn.relabelled.to_numpy()
     if np.isnan(profiles[0]).any() or drawn.sizes["attribute"] < 2:
-        return Estimate(*[float("nan")] * 7)
+        return Estimate()
     r, *without = (float(_correlate_rows(mine[None], theirs)[0]) for mine, theirs in profiles)
     z, *z_without = np.arctanh(np.clip([r, *without], -_LARGEST, _LARGEST))
 

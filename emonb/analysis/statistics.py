@@ -22,21 +22,21 @@ from emonb.analysis.tau import tau_b
 
 
 class Estimate(NamedTuple):
-    """An effect with what a verdict is made of; NaN where it cannot be estimated."""
+    """An effect with what a verdict is made of; NaN where it cannot be estimated, or was not."""
 
-    value: float
-    low: float
+    value: float = np.nan
+    low: float = np.nan
     """95 % interval."""
-    high: float
-    low90: float
+    high: float = np.nan
+    low90: float = np.nan
     """90 % interval."""
-    high90: float
-    p: float
+    high90: float = np.nan
+    p: float = np.nan
     """Two-sided."""
-    p_greater: float = float("nan")
+    p_greater: float = np.nan
     """One-sided: the effect is above zero."""
-    t: float = float("nan")
-    df: float = float("nan")
+    t: float = np.nan
+    df: float = np.nan
 
     def evidence(self) -> dict[str, float]:
         """What a verdict is made of (:class:`emonb.book.claims.Evidence`): value, both intervals, and two-sided p."""
@@ -78,7 +78,7 @@ def from_t(value: float, error: float, df: float) -> Estimate:
     [-0.23, 4.23, 0.07, 0.04]
     """
     if not (error > 0 and df > 0 and np.isfinite([value, error]).all()):
-        return Estimate(float(value), *[float("nan")] * 8)
+        return Estimate(float(value))
     t = value / error
     (low, high), (low90, high90) = (value + error * np.array(scipy.stats.t.interval(c, df)) for c in (0.95, 0.90))
     tail = scipy.stats.t.sf(t, df)
@@ -93,7 +93,7 @@ def from_r(r: float, n: int) -> Estimate:
     [0.5, -0.042, 0.815]
     """
     if n < 4 or not abs(r) < 1:
-        return Estimate(float(r), *[float("nan")] * 8)
+        return Estimate(float(r))
     z, error = np.arctanh(r), 1 / np.sqrt(n - 3)
     ends = [np.tanh(z + sign * scipy.stats.norm.isf(tail) * error) for tail in (0.025, 0.05) for sign in (-1, 1)]
     t = r * np.sqrt((n - 2) / (1 - r**2))
@@ -400,7 +400,7 @@ def resample_factors(
     }
     nothing = (np.nan, np.nan)
     wide, narrow = (basic_interval(value, draws["judges"], c) if len(draws["judges"]) else nothing for c in (0.95, 0.9))
-    found["judges"] = Estimate(value, *wide, *narrow, float("nan"))
+    found["judges"] = Estimate(value, *wide, *narrow)
     return {over: estimate.within(most) for over, estimate in found.items()}
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from emonb.analysis import statistics
 from emonb.analysis.rdm import (
     Rdm,
     order_emotions,
@@ -40,25 +41,8 @@ from emonb.analysis.statistics import (
 from emonb.analysis.tau import tau_b
 from emonb.errors import LabelError
 
-_NONE: tuple[float, float, float, float, float] = (float("nan"),) * 5
 
-
-class Fit(NamedTuple):
-    """A rank correlation of two RDMs; unit of inference: the emotion."""
-
-    rho: float
-    low: float
-    """95 % interval, jackknife over emotions."""
-    high: float
-    p_greater: float
-    """One-sided, emotions permuted."""
-    p_two_sided: float
-    """Both tails of the same permutations."""
-    n: int
-    """Emotions."""
-
-
-def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
+def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Estimate:
     """Spearman correlation of two RDMs, by permuting emotions, with a jackknife interval.
 
     Unit: the emotion. Population of the interval: emotions of which these are a sample; of the p values: none, they
@@ -74,20 +58,21 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
 
     Returns
     -------
-    Fit
-        All but ``n`` NaN where a side does not vary, or is not defined for every pair.
+    Estimate
+        Without a 90 % interval. All NaN where a side does not vary, or is not defined for every pair.
     """
     x, y = pair_values(model, human)
     n = len(to_square(x))
     rho = rank_correlation(x, y)
     if np.isnan([rho, *x, *y]).any():
-        return Fit(*_NONE, n)
+        return Estimate()
     without = [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)]
     low, high = (float(end) for end in np.clip(jackknife_interval(rho, without), -1, 1))  # a correlation ends there
     ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
     target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
     null = permute_rdm(ranks, draw_permutations(n, n_permutations, seed)) @ target
-    return Fit(rho, low, high, *permutation_p(null, rho), n)
+    p_greater, p = permutation_p(null, rho)
+    return Estimate(rho, low, high, p=p, p_greater=p_greater)
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -152,24 +137,23 @@ def select_pairs(rdm: xr.DataArray, emotions: list[str]) -> xr.DataArray:
 
 def fit_within(
     model: xr.DataArray, human: xr.DataArray, groups: dict[str, list[str]], n_permutations: int, seed: int
-) -> dict[str, Fit]:
+) -> dict[str, Estimate]:
     """Fit of two RDMs within each group of emotions, over pairs inside it (:func:`fit_rdms`).
 
     Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group. A group of
     fewer than four emotions has no fit (NaN).
     """
     return {
-        name: Fit(*_NONE, len(some))
+        name: Estimate()
         if len(some) < 4
         else fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
         for name, some in groups.items()
     }
 
 
-def to_table(found: Mapping[str, Fit], name: str = "way") -> pd.DataFrame:
-    """Fits as a table: one row a fit; columns rho, low, high, and p (two-sided)."""
-    table = pd.DataFrame(found.values(), pd.Index(list(found), name=name), Fit._fields)
-    return table.rename(columns={"p_two_sided": "p"})[["rho", "low", "high", "p"]]
+def to_table(found: Mapping[str, Estimate], name: str = "way") -> pd.DataFrame:
+    """Rank correlations as a table: one row an estimate; columns rho, low, high, and p (two-sided)."""
+    return statistics.to_table(found, name).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
 
 
 def correct_for_noise(rho: float, *reliabilities: float) -> float:

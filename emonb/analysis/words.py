@@ -8,7 +8,7 @@ that all or none of them have, is at no defined distance (NaN) from any other.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,8 @@ from emonb.analysis.rdm import (
     to_square,
     varies,
 )
-from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permutation_p, permute_rdm, step_up, to_table
-from emonb.analysis.structure import leave_one_out, rank_correlation
+from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permutation_p, permute_rdm, step_up
+from emonb.analysis.structure import leave_one_out, rank_correlation, to_table
 
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
@@ -76,7 +76,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):
-        return Estimate(*[float("nan")] * 9)
+        return Estimate()
 
     def measure(some: np.ndarray) -> float:
         sides = np.vstack([_ranks(model[some]), _ranks(human[some])])
@@ -87,17 +87,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     return from_t(measure(np.ones(len(model), bool)), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
 
 
-class SemiPartial(NamedTuple):
-    """Partial rank correlation of two RDMs, tested by double semi-partialing; unit of inference: the emotion."""
-
-    rho: float
-    p_greater: float
-    """One-sided, residuals of the model's RDM permuted by emotion."""
-    p_two_sided: float
-    n_permutations: int
-
-
-def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> SemiPartial:
+def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> Estimate:
     """Partial rank RSA tested by double semi-partialing (MRQAP; Dekker, Krackhardt & Snijders 2007, Psychometrika 72:563).
 
     What covariates leave of the *model* RDM is relabelled, and the covariates are taken out of both sides anew (of
@@ -116,22 +106,23 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
 
     Returns
     -------
-    SemiPartial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
-        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
+    Estimate
+        Without an interval. A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a
+        side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
     """
     model, human, covariates = _defined(model, human, covariates)
     if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):
-        return SemiPartial(float("nan"), float("nan"), float("nan"), n_permutations)
+        return Estimate()
     given = _powers(covariates)
     ranks, target = _ranks(model), _ranks(human)
     rho = float(_correlate_given(ranks[None], target, given)[0])
     left = _residuals(ranks[None], given)[0]
     if np.linalg.norm(left) <= 1e-9 * np.linalg.norm(ranks - ranks.mean()):
-        return SemiPartial(0.0, 1.0, 1.0, n_permutations)
+        return Estimate(0.0, p=1.0, p_greater=1.0)
     orders = draw_permutations(len(to_square(model)), n_permutations, seed)
     null = _correlate_given(permute_rdm(left, orders), target, given)
-    return SemiPartial(rho, *permutation_p(null, rho), n_permutations)
+    p_greater, p = permutation_p(null, rho)
+    return Estimate(rho, p=p, p_greater=p_greater)
 
 
 def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.DataArray | None = None) -> pd.DataFrame:
@@ -154,7 +145,7 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.D
     for row, chosen in [*((str(name), [name]) for name in names), ("all", names)]:
         noisier = None if halves is None else halves.sel({label: chosen})
         found[row] = estimate_given(model, human, covariates.sel({label: chosen}), noisier)
-    return to_table(found, label).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
+    return to_table(found, label)
 
 
 def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float) -> dict[str, float]:

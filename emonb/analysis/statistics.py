@@ -388,9 +388,12 @@ def resample_factors(
     weights = np.concatenate([sign / len(some) * np.ones(len(some)) for some, sign in zip(models, (1, -1), strict=False)])
     stack, n_judges = np.vstack(models), len(rows)
     n, rng = to_square(stack).shape[-1], np.random.default_rng(seed)
-    draws = {over: _draw(stack, weights, rows, over, n_bootstraps, rng) for over in ("emotions", "judges", "both")}
+    draws = {}
+    for over in ("emotions", "judges", "both"):
+        fits = np.array([weights @ fit for fit in draw_fits(stack, rows, over, n_bootstraps, rng)])
+        draws[over] = fits[np.isfinite(fits)]
     variance = {over: float(np.var(some, ddof=1)) if len(some) > 1 else np.nan for over, some in draws.items()}
-    value, most = _fit(stack, weights, np.nanmean(rows, 0)), float(len(models))
+    value, most = float(weights @ correlate_rows(stack, np.nanmean(rows, 0), "rho")), float(len(models))
     error = {
         "emotions": np.sqrt(variance["emotions"] * n / (n - 1)),
         "both": np.sqrt(two_factor_variance(variance["both"], variance["judges"], variance["emotions"], n_judges, n)),
@@ -430,20 +433,21 @@ def basic_interval(value: float, draws: np.ndarray, level: float = 0.95) -> tupl
     return float(2 * value - high), float(2 * value - low)
 
 
-def _fit(rdms: np.ndarray, weights: np.ndarray, human: np.ndarray) -> float:
-    """Weighted sum of the RDMs' Spearman correlations with the human one."""
-    return float(weights @ correlate_rows(rdms, human, "rho"))
-
-
-def _draw(
-    rdms: np.ndarray, weights: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator
+def draw_fits(
+    rdms: np.ndarray, judgments: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator, measure: str = "rho"
 ) -> np.ndarray:
-    """Fits of the draws in which there is one."""
-    n, n_judges = to_square(rdms).shape[-1], len(rows)
+    """Fits [draw, rdm] of RDMs [n_rdms, n_pairs] with the mean of judges [n_judges, n_pairs], drawn with replacement.
+
+    ``over``: what is drawn, 'emotions', 'judges' or 'both'. Pairs of an emotion with itself are left out, as in rsatoolbox.
+    NaN where a draw has too few different emotions.
+    """
+    if over not in ("emotions", "judges", "both"):
+        raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
+    n, n_judges = to_square(rdms).shape[-1], len(judgments)
     first, second = pair_index(n)
-    pair_of = to_square(np.arange(rows.shape[1]))  # [emotion, emotion] -> pair
-    given, judged = np.nan_to_num(rows), (~np.isnan(rows)).astype(np.float64)
-    fits = np.empty(n_bootstraps)
+    pair_of = to_square(np.arange(rdms.shape[1]))  # [emotion, emotion] -> pair
+    given, judged = np.nan_to_num(judgments), (~np.isnan(judgments)).astype(np.float64)
+    fits = np.empty((n_bootstraps, len(rdms)))
     for b in range(n_bootstraps):
         emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
         judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
@@ -452,8 +456,8 @@ def _draw(
         count, total = times @ judged, times @ given
         pairs = pair_of[i[i != j], j[i != j]]
         pairs = pairs[count[pairs] > 0]
-        fits[b] = _fit(rdms[:, pairs], weights, total[pairs] / count[pairs])
-    return fits[np.isfinite(fits)]
+        fits[b] = correlate_rows(rdms[:, pairs], total[pairs] / count[pairs], measure)
+    return fits
 
 
 def bayes_r(r: float, n: int, side: str = "two-sided") -> float:

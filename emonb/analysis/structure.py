@@ -28,6 +28,7 @@ from emonb.analysis.rdm import (
 from emonb.analysis.statistics import (
     Estimate,
     correlate_rows,
+    draw_fits,
     draw_permutations,
     mantel_test,
     mean_of_defined,
@@ -473,22 +474,8 @@ def bootstrap_fit(
     --------
     emonb.analysis.statistics.resample_factors : intervals that are not too wide where both are resampled.
     """
-    if over not in ("emotions", "judges", "both"):
-        raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
-    rng = np.random.default_rng(seed)
     models, judgments = (np.atleast_2d(rows) for rows in pair_values(models, judgments))
-    squares, judge_squares = to_square(models), to_square(judgments)
-    n, n_judges = squares.shape[-1], len(judgments)
-    first, second = pair_index(n)
-    fits = np.empty((n_bootstraps, len(models)))
-    for b in range(n_bootstraps):
-        emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
-        judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
-        i, j = emotions[first], emotions[second]
-        i, j = i[i != j], j[i != j]
-        human = judge_squares[judges][:, i, j]
-        judged = ~np.isnan(human).all(0)  # by any judge of this draw
-        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], np.nanmean(human[:, judged], 0), measure)
+    fits = draw_fits(models, judgments, over, n_bootstraps, np.random.default_rng(seed), measure)
     table = pd.DataFrame({"value": correlate_rows(models, np.nanmean(judgments, 0), measure)})
     drawn = pd.DataFrame(fits)  # whose quantiles leave out what is not defined
     ends = drawn.quantile([0.025, 0.975]).to_numpy()

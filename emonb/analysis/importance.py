@@ -13,9 +13,8 @@ import xarray as xr
 from emonb.analysis.lesions import ALL
 from emonb.analysis.people import assess_reliability, disattenuate
 from emonb.analysis.rdm import pair_index, pair_values, to_square, varies
-from emonb.analysis.statistics import bayes_r, correlate, draw_permutations, from_r, permutation_p, permute_rdm
+from emonb.analysis.statistics import bayes_r, correlate, draw_permutations, from_r, permutation_p, relabelled_tau
 from emonb.analysis.structure import mean_reliability
-from emonb.analysis.tau import tau_b
 
 SPLITS = 200  # random halves of the judges, as everywhere in the book
 
@@ -69,8 +68,9 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
     n_items = len(to_square(target))
     orders = np.vstack([np.arange(n_items), draw_permutations(n_items, n_permutations, seed)])
-    drawn = [tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)]
-    return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
+    return xr.DataArray(
+        relabelled_tau(target, orders, rdms), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute")
+    )
 
 
 def loss_test(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.rdm import pair_values, stack_dim, to_square
-from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permutation_p, permute_rdm
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permutation_p, relabelled_tau
 from emonb.analysis.structure import jackknife_interval, leave_one_out
 from emonb.analysis.tau import tau_b
 
@@ -55,11 +55,10 @@ def draw_profiles(
     both, n = np.stack([x, y]), len(to_square(x))
     kept = [np.ones(len(x), bool), *leave_one_out(n)]
     orders = draw_permutations(n, n_permutations, seed)
-    # so many relabelled RDMs at a time, to bound the memory
-    null = [tau_b(permute_rdm(x, orders[start : start + 500]), rows) for start in range(0, n_permutations, 500)]
+    null = relabelled_tau(x, orders, rows)
     profiles = np.stack([tau_b(both[:, some], rows[:, some]) for some in kept])
     sides = {"profile": (("without", "side", "attribute"), profiles)}
-    drawn = xr.Dataset({**sides, "relabelled": (("permutation", "attribute"), np.concatenate(null))})
+    drawn = xr.Dataset({**sides, "relabelled": (("permutation", "attribute"), null)})
     return drawn.assign_coords(attribute=attributes.attribute.values)
 
 
@@ -109,9 +108,7 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     if not len(rows):
         return pd.DataFrame(np.nan, names, ["tau", "p_greater", "p_two_sided", "p_fwe"])
     observed = tau_b(rows, y[None])[:, 0]
-    orders = draw_permutations(len(to_square(y)), n_permutations, seed)
-    batches = range(0, n_permutations, 500)
-    null = np.concatenate([tau_b(permute_rdm(y, orders[s : s + 500]), rows) for s in batches])
+    null = relabelled_tau(y, draw_permutations(len(to_square(y)), n_permutations, seed), rows)
     values = np.vstack([observed, null])  # [1 + n_permutations, label]
     p = (len(values) + 1 - scipy.stats.rankdata(values.round(12), "min", axis=0)) / len(values)
     order = np.argsort(p[0], kind="stable")  # most significant first

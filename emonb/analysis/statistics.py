@@ -192,6 +192,7 @@ def step_up(reliability: Any, times: float) -> Any:
 
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
+AT_ONCE = 500  # relabelled RDMs; bounds the memory
 
 
 def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
@@ -207,19 +208,20 @@ def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
     return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
 
 
-class Mantel(NamedTuple):
-    """Result of :func:`mantel_test`, arrays [n_x, n_y] unless noted.
+def relabelled_tau(rdm: np.ndarray, orders: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Tau-b [permutation, row] of rows [n_rows, n_pairs] with an RDM [n_pairs] whose items are relabelled."""
+    parts = [orders[start : start + AT_ONCE] for start in range(0, len(orders), AT_ONCE)]
+    return np.concatenate([tau_b(permute_rdm(rdm, part), rows) for part in parts])
 
-    ``p``: one comparison by itself. ``p_fwe``: corrected over all x within one y by the maximum statistic.
-    ``p_fwe_all``: corrected over all x and all y. ``null_max`` [n_permutations, n_y]: the maxima over x.
-    """
+
+class Mantel(NamedTuple):
+    """Result of :func:`mantel_test`, arrays [n_x, n_y]."""
 
     statistic: np.ndarray
     p: np.ndarray
+    """Of one comparison by itself."""
     p_fwe: np.ndarray
-    p_fwe_all: np.ndarray
-    null_max: np.ndarray
-    n_permutations: int
+    """Corrected over all x within one y by the maximum statistic."""
 
 
 def draw_permutations(n_items: int, n_permutations: int, seed: int) -> np.ndarray:
@@ -239,13 +241,7 @@ def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
     return np.moveaxis(square[..., permutations[:, i], permutations[:, j]], -2, 0)
 
 
-def mantel_test(
-    x: Rdm,
-    y: Rdm,
-    n_permutations: int,
-    seed: int,
-    chunk: int = 500,
-) -> Mantel:
+def mantel_test(x: Rdm, y: Rdm, n_permutations: int, seed: int) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
     The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and
@@ -260,8 +256,6 @@ def mantel_test(
     y : array or DataArray, shape (n_y, n_pairs) or (n_pairs,)
         Labelled RDMs must have the same pairs.
     n_permutations, seed : int
-    chunk : int
-        Permutations handled at a time; bounds the memory.
 
     Returns
     -------
@@ -282,22 +276,14 @@ def mantel_test(
     x, y = (np.atleast_2d(values) for values in pair_values(x, y))
     observed, permutations = tau_b(x, y), draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
     exceeded, maxima = np.zeros((len(x), len(y)), np.int64), []
-    for start in range(0, n_permutations, chunk):
-        moved = permute_rdm(y, permutations[start : start + chunk])  # [batch, n_y, n_pairs]
+    for start in range(0, n_permutations, AT_ONCE):
+        moved = permute_rdm(y, permutations[start : start + AT_ONCE])  # [batch, n_y, n_pairs]
         null = tau_b(moved.reshape(-1, moved.shape[-1]), x).reshape(*moved.shape[:2], len(x))
         exceeded += (~(null < observed.T - TIE)).sum(0).T  # what is not defined exceeds nothing and counts as if it did
         maxima.append(np.nan_to_num(null, nan=-np.inf).max(2))
-    null_max = np.concatenate(maxima)
-    sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))
-    p_fwe = np.stack([_p_value(sorted_max[:, k], observed[:, k]) for k in range(len(y))], axis=1)
-    return Mantel(
-        observed,
-        (exceeded + 1) / (n_permutations + 1),
-        p_fwe,
-        _p_value(sorted_all, observed),
-        null_max,
-        n_permutations,
-    )
+    reached = [(highest >= observed[:, [k]] - TIE).sum(1) for k, highest in enumerate(np.concatenate(maxima).T)]
+    p_fwe = np.where(np.isnan(observed), 1.0, (np.stack(reached, axis=1) + 1) / (n_permutations + 1))
+    return Mantel(observed, (exceeded + 1) / (n_permutations + 1), p_fwe)
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -333,12 +319,6 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
     )
     with np.errstate(divide="ignore", invalid="ignore"):  # a constant RDM has no variance; its p is 1
         return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
-
-
-def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """(b + 1) / (n + 1) of observed values against one sorted null distribution; 1 where nothing was observed (NaN)."""
-    b = len(sorted_null) - np.searchsorted(sorted_null, observed - TIE, side="left")
-    return np.where(np.isnan(observed), 1.0, (b + 1) / (len(sorted_null) + 1))
 
 
 def _tie_sums(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

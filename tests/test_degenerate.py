@@ -158,7 +158,7 @@ def test_nothing_undefined_is_ever_significant() -> None:
     rng = np.random.default_rng(0)
     kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
     assert np.isnan(list(statistics.correlation_test(kappa, accuracy).values())[:4]).all()
-    assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
+    assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9)).p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
         assert np.isnan(words.estimate_given(*pair, rng.random(28))).all()

@@ -5,7 +5,6 @@ unit is the mask or the attribute are in :mod:`emonb.analysis.lesions` and :mod:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,19 +13,7 @@ import xarray as xr
 
 from emonb.analysis.neurons import select_neurons
 from emonb.analysis.rdm import ROUNDING, varies
-from emonb.analysis.statistics import correlate
-
-
-class TestResult(NamedTuple):
-    """A t test's result: effect, t, degrees of freedom, two-sided p and 95 % interval, with its unit named."""
-
-    value: float
-    t: float
-    df: int
-    p: float
-    low: float
-    high: float
-    unit: str
+from emonb.analysis.statistics import Estimate, correlate
 
 
 def measured(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
@@ -80,7 +67,7 @@ def prompts_test(drop: xr.DataArray) -> pd.DataFrame:
     DataFrame
         One row an N: ``t``, two-sided ``p`` and ``n``, the number of differences; t and p are NaN where all are the same.
     """
-    tests = {n: _t_test(drop.sel(size=n).values.ravel(), "prompt") for n in drop["size"].values}
+    tests = {n: _t_test(drop.sel(size=n).values.ravel()) for n in drop["size"].values}
     rows = [(test.t, test.p, test.df + 1) for test in tests.values()]
     return pd.DataFrame(rows, pd.Index(list(tests), name="N"), ["t", "p", "n"])
 
@@ -115,7 +102,7 @@ def importance_test(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFram
     return pd.DataFrame(rows, pd.Index(drop["size"].values, name="N"), ["mean_r", "t", "paper_p"])
 
 
-def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestResult:
+def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Estimate:
     """The paper's test of claim 4 (Li et al., causal contribution against human weight).
 
     For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
@@ -124,13 +111,13 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestR
 
     Returns
     -------
-    TestResult
+    Estimate
         ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
         out, and those where it is 1 or -1, as it always is over two attributes.
     """
     r = correlate_with_importance(drop.mean("seed"), importance).values
     z = np.arctanh(r[abs(r) < 1 - ROUNDING])
-    z_test = _t_test(z, "emotion")
+    z_test = _t_test(z)
     value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))
     return z_test._replace(value=value, low=low, high=high)
 
@@ -150,13 +137,12 @@ def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
     return depth.transpose("attribute", "size")
 
 
-def _t_test(values: np.ndarray, unit: str) -> TestResult:
-    """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean where the values do not vary."""
+def _t_test(values: np.ndarray) -> Estimate:
+    """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean and df where the values do not vary."""
     values = values[np.isfinite(values)]
+    mean, df = float(values.mean()) if len(values) else np.nan, len(values) - 1
     if not varies(values):
-        value, none = float(values.mean()) if len(values) else float("nan"), float("nan")
-        return TestResult(value, none, len(values) - 1, none, none, none, unit)
+        return Estimate(mean, df=df)
     result = scipy.stats.ttest_1samp(values, 0)
     low, high = result.confidence_interval()
-    numbers = (float(result.statistic), int(result.df), float(result.pvalue), float(low), float(high))
-    return TestResult(float(values.mean()), *numbers, unit)
+    return Estimate(mean, float(low), float(high), p=float(result.pvalue), t=float(result.statistic), df=df)

@@ -255,7 +255,7 @@ def test_an_attribute_that_never_varies_has_no_mask_and_no_test() -> None:
     mask = neurons.select_neurons(ranks, 2)
     assert mask.sum(("layer", "neuron")).values.tolist() == [2, 0]
     assert np.isnan(neurons.overlap(mask).sel(attribute="b")).all()
-    assert np.isnan(reported.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
+    assert np.isnan(neurons.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
     accuracy = np.full((2, 2, 1, 2, 3), 0.7)
     accuracy[:, 1] = np.nan
     labels = {"kind": ["selective", "random"], "attribute": ["a", "b"], "size": [2], "seed": [1, 3], "emotion": list("xyz")}

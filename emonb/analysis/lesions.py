@@ -17,11 +17,12 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.neurons import select_neurons
+from emonb.analysis.neurons import layer_profile, select_neurons
 from emonb.analysis.rdm import ROUNDING, varies
 from emonb.analysis.statistics import Estimate, from_t, pool_errors, to_table
 
 ALL = "all"  # the row that speaks for all sizes N together
+_LABELS = ("attribute", "size", "draw")
 COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
 _NO_COST = "random masks cost no more than chance, so that nothing can be a share of it"
 MOST = 2_000_000
@@ -53,10 +54,8 @@ def mask_means(
         mean = data[measure].sel(kind=kind, size=list(sizes)).mean(over).drop_vars("kind").expand_dims(draw=[0])
     else:
         mine = data[f"mask_{measure}"].isel(mask=(data.mask_kind == kind).values).mean(over)
-        names = ("attribute", "size", "draw")
-        index = pd.MultiIndex.from_arrays([mine[f"mask_{name}"].values for name in names], names=names)
-        mine = mine.drop_vars([f"mask_{name}" for name in ("kind", *names) if f"mask_{name}" in mine.coords])
-        mean = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+        labels = {f"mask_{name}": name for name in ("kind", *_LABELS) if f"mask_{name}" in mine.coords}
+        mean = _unstack(mine.rename(labels))
         mean = mean.sel(attribute=data.attribute.values, size=list(sizes))
     return mean.transpose("attribute", "size", "draw", ...).dropna("attribute", how="any")
 
@@ -66,13 +65,26 @@ def rank_masks(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
     return xr.concat([select_neurons(rank, size) for size in sizes], pd.Index(sizes, name="size"))
 
 
-def take_masks(masks: xr.Dataset, sizes: Sequence[int]) -> xr.DataArray:
-    """Attributes' own masks of a plan (:func:`emonb.analysis.masks.plan_masks`); bool (attribute, size, layer, neuron)."""
-    mine = masks.silenced.isel(mask=((masks.kind == "selective") & masks["size"].isin(list(sizes))).values)
-    index = pd.MultiIndex.from_arrays([mine.attribute.values, mine["size"].values], names=["attribute", "size"])
-    mine = mine.drop_vars(["kind", "attribute", "size", "draw"], errors="ignore")
-    mine = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
-    return mine.sel(size=list(sizes)).transpose("attribute", "size", "layer", "neuron")
+def take_masks(masks: xr.Dataset, sizes: Sequence[int], kind: str = "selective") -> xr.DataArray:
+    """Masks of one kind of a plan (:func:`emonb.analysis.masks.plan_masks`); bool (attribute, size, [draw,] layer, neuron).
+
+    ``draw`` is there for random masks, of which an attribute has several.
+    """
+    mine = _unstack(masks.silenced.isel(mask=((masks.kind == kind) & masks["size"].isin(list(sizes))).values))
+    mine = mine.sel(size=list(sizes)).transpose("attribute", "size", "draw", "layer", "neuron")
+    return mine.isel(draw=0, drop=True) if kind == "selective" else mine
+
+
+def _unstack(masks: xr.DataArray) -> xr.DataArray:
+    """Put masks, or what is known of each, that carry their labels along ``mask`` into (attribute, size, draw, ...)."""
+    index = pd.MultiIndex.from_arrays([masks[name].values for name in _LABELS], names=_LABELS)
+    masks = masks.drop_vars(["kind", *_LABELS], errors="ignore")
+    return masks.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+
+
+def mean_layer(masks: xr.DataArray) -> xr.DataArray:
+    """Mean layer (1 = first) of masks [..., layer, neuron]; NaN for an empty one."""
+    return (layer_profile(masks) * masks.layer).sum("layer", skipna=False)
 
 
 def relate_masks(masks: xr.DataArray, within_layers: bool = False) -> xr.DataArray:
@@ -471,26 +483,8 @@ def _holm(p: np.ndarray) -> np.ndarray:
     return np.minimum(stepped, 1)[np.argsort(order)]
 
 
-def mask_depth(masks: xr.Dataset, kind: str, sizes: Sequence[int]) -> xr.DataArray:
-    """Mean layer (1 = first) of every mask of a kind that a plan holds; dims (attribute, size, draw).
-
-    Parameters
-    ----------
-    masks : Dataset
-        From :func:`emonb.analysis.masks.plan_masks`.
-    kind : str
-    sizes : sequence of int
-    """
-    mine = masks.silenced.isel(mask=(masks.kind == kind).values)
-    share = mine.sum("neuron") / mine.sum(("layer", "neuron"))
-    along = [mine[name].values for name in ("attribute", "size", "draw")]
-    index = pd.MultiIndex.from_arrays(along, names=["attribute", "size", "draw"])
-    cells = pd.Series((share * share.layer).sum("layer").values, index).to_xarray()
-    return cells.sel(attribute=list(dict.fromkeys(along[0])), size=list(sizes))
-
-
 def adjust_for_depth(
-    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: float | xr.DataArray
+    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: xr.DataArray
 ) -> pd.DataFrame:
     """Compare random and selective masks at one mean layer (analysis of covariance, masks of unequal variance).
 
@@ -503,8 +497,8 @@ def adjust_for_depth(
     selective, random : DataArray, dims (attribute, size, draw)
         From :func:`emonb.analysis.lesions.mask_means`.
     depth : DataArray, dims (attribute, size)
-        Mean layer of the selective masks (:func:`emonb.analysis.reported.mean_depth`, :func:`mask_depth`).
-    random_depth : float or DataArray
+        Mean layer of the selective masks (:func:`mean_layer`).
+    random_depth : DataArray, dims (attribute, size, draw)
         Mean layer of the random masks; the middle one where they are spread evenly over the layers.
 
     Returns
@@ -516,8 +510,8 @@ def adjust_for_depth(
         ``depth`` of the selective masks. NaN where all masks are equally deep.
     """
     attributes = selective.attribute.values
-    random, depth = random.sel(attribute=attributes), depth.sel(attribute=attributes, size=selective["size"].values)
-    place = random_depth if isinstance(random_depth, xr.DataArray) else xr.full_like(random, random_depth)
+    random, place = random.sel(attribute=attributes), random_depth.sel(attribute=attributes)
+    depth = depth.sel(attribute=attributes, size=selective["size"].values)
     tests, more = {}, []
     for name in [*selective["size"].values.tolist(), ALL]:
         y, x, other, at = (

@@ -470,6 +470,12 @@ def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
     return rank.copy(data=mask.reshape(rank.shape)).rename("mask")
 
 
+def layer_profile(mask: xr.DataArray) -> xr.DataArray:
+    """Share of each mask [..., layer, neuron] that lies in each layer; NaN for an empty mask."""
+    total = mask.sum(("layer", "neuron"))
+    return mask.sum("neuron") / total.where(total > 0)
+
+
 def overlap(mask: xr.DataArray) -> xr.DataArray:
     """Share of neurons that two attributes' masks have in common; dims (attribute, other). NaN for an empty mask.
 

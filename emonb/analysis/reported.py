@@ -4,14 +4,11 @@ Here are the tests whose unit is the prompt (prompts share a mask) or the emotio
 unit is the mask or the attribute are in :mod:`emonb.analysis.lesions` and :mod:`emonb.analysis.importance`.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.neurons import select_neurons
 from emonb.analysis.rdm import ROUNDING, varies
 from emonb.analysis.statistics import Estimate, correlate
 
@@ -120,21 +117,6 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Estim
     z_test = _t_test(z)
     value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))
     return z_test._replace(value=value, low=low, high=high)
-
-
-def layer_profile(mask: xr.DataArray) -> xr.DataArray:
-    """Share of each attribute's mask that lies in each layer; dims (attribute, layer). NaN for an empty mask."""
-    total = mask.sum(("layer", "neuron"))
-    return mask.sum("neuron") / total.where(total > 0)
-
-
-def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
-    """Mean layer (1 = first) of each attribute's top-N neurons; dims (attribute, size)."""
-    profiles = [layer_profile(select_neurons(rank, size)) for size in sizes]
-    depth = xr.concat(
-        [(profile * profile.layer).sum("layer", skipna=False) for profile in profiles], pd.Index(sizes, name="size")
-    )
-    return depth.transpose("attribute", "size")
 
 
 def _t_test(values: np.ndarray) -> Estimate:

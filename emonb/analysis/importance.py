@@ -137,19 +137,18 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
     )
 
 
-def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, str, float]]:
-    """Pairs of attributes whose scores correlate more than this in absolute value, the closest first.
+def find_duplicates(level: xr.DataArray) -> list[tuple[str, str, float]]:
+    """Pairs of attributes whose scores correlate by more than .9 in absolute value, the closest first.
 
     Parameters
     ----------
     level : DataArray, dims (attribute, emotion)
-    above : float
     """
     with np.errstate(invalid="ignore"):  # an attribute that is the same for every emotion resembles none
         r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
     names = level.attribute.values.astype(str)
     pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*pair_index(len(names)), strict=True)]
-    return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
+    return sorted((pair for pair in pairs if abs(pair[2]) > 0.9), key=lambda pair: -abs(pair[2]))
 
 
 def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:

@@ -92,9 +92,9 @@ def add_components(people: xr.Dataset, names: Sequence[str], missing: float, n_s
     return whole.assign_attrs(components=n, missing=missing)
 
 
-def rotate_further(people: xr.Dataset, stop: float = 1e-12) -> xr.DataArray:
+def rotate_further(people: xr.Dataset) -> xr.DataArray:
     """Ratings on the components (rater, emotion, attribute) had their rotation gone on until it gained nothing more."""
-    return _rate(people, list(people.component.values), people.attrs["missing"], stop)[1]
+    return _rate(people, list(people.component.values), people.attrs["missing"], stop=1e-12)[1]
 
 
 def describe_components(people: xr.Dataset, n: int) -> pd.DataFrame:
@@ -142,13 +142,13 @@ class Icc(NamedTuple):
     """Of F, one-sided: chance that emotions which do not differ give so large a ratio."""
 
 
-def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
+def icc_crossed(ratings: np.ndarray) -> Icc:
     """ICC(2,k): reliability of the mean of k raters who all scored every emotion, raters and emotions random.
 
     The raters' own levels count as error (absolute agreement). Interval by Satterthwaite's degrees of freedom; McGraw &
     Wong 1996, Psychol Methods 1:30, as in R's ``psych`` and in ``pingouin``.
 
-    ``ratings`` (..., n_raters, n_emotions); ``level``: of the interval.
+    ``ratings`` (..., n_raters, n_emotions).
 
     >>> round(float(icc_crossed(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.947
@@ -163,7 +163,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
     a, b = k * single / n / (1 - single), 1 + k * single * (n - 1) / n / (1 - single)
     df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
-    tail, noise = (1 - level) / 2, k * columns + (k * n - k - n) * error
+    tail, noise = 0.025, k * columns + (k * n - k - n) * error
     upper, lower = scipy.stats.f.isf(tail, n - 1, df), scipy.stats.f.isf(tail, df, n - 1)
     low = n * (rows - upper * error) / (upper * noise + n * rows)
     high = n * (lower * rows - error) / (noise + n * lower * rows)
@@ -173,7 +173,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     return Icc(icc, low, high, f, p)
 
 
-def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
+def icc_nested(ratings: np.ndarray) -> Icc:
     """ICC(1,k): reliability of mean ratings where other people rated each emotion (one-way, exact F interval).
 
     ``ratings`` (..., n_raters, n_emotions): NaN where a rater did not rate; emotions may have different numbers of raters.
@@ -187,7 +187,7 @@ def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
     between, within = count.shape[-1] - 1, count.sum(-1) - count.shape[-1]
     rows = (count * (emotion - grand[..., None]) ** 2).sum(-1) / between
     error = np.nansum((y - emotion[..., None, :]) ** 2, (-2, -1)) / within
-    f, tail = rows / error, (1 - level) / 2
+    f, tail = rows / error, 0.025
     low = 1 - scipy.stats.f.isf(tail, between, within) / f
     high = 1 - 1 / (f * scipy.stats.f.isf(tail, within, between))
     return Icc(1 - 1 / f, low, high, f, scipy.stats.f.sf(f, between, within))

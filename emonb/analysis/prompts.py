@@ -1,7 +1,6 @@
 """Tuned prompts: how well they learned their task, and what the activations they give are like."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from emonb.analysis.rdm import ROUNDING
-from emonb.analysis.statistics import Estimate, from_t
+from emonb.analysis.statistics import Estimate, from_sample
 
 CHANCE = 0.5
 
@@ -22,9 +21,7 @@ def mean_accuracy(accuracy: xr.DataArray) -> Estimate:
     ----------
     accuracy : DataArray, dims (seed, emotion)
     """
-    by_emotion = accuracy.mean("seed")
-    n = by_emotion.sizes["emotion"]
-    return from_t(float(by_emotion.mean()), float(by_emotion.std(ddof=1)) / n**0.5, n - 1)
+    return from_sample(accuracy.mean("seed"))
 
 
 def not_learned(accuracy: xr.DataArray) -> xr.DataArray:
@@ -49,10 +46,9 @@ GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), me
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
 
 
-def layer_quantiles(
-    activations: xr.DataArray, levels: Sequence[float] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-) -> pd.DataFrame:
+def layer_quantiles(activations: xr.DataArray) -> pd.DataFrame:
     """Quantiles of all activations of a layer; one row a layer, one column a level."""
+    levels = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
     table = activations.quantile(levels, ("seed", "emotion", "neuron")).transpose("layer", "quantile").to_pandas()
     table.columns.name = None
     return table

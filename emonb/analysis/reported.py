@@ -120,7 +120,7 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Estim
 
 
 def _t_test(values: np.ndarray) -> Estimate:
-    """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean and df where the values do not vary."""
+    """Two-sided t test of a mean against 0, of what is defined; but for mean and df NaN if they do not vary."""
     values = values[np.isfinite(values)]
     mean, df = float(values.mean()) if len(values) else np.nan, len(values) - 1
     if not varies(values):

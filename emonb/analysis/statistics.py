@@ -86,6 +86,13 @@ def from_t(value: float, error: float, df: float) -> Estimate:
     return Estimate(*(float(number) for number in numbers))
 
 
+def from_sample(values: ArrayLike) -> Estimate:
+    """Estimate of a mean from independent values: t interval and test against zero; what is not defined is left out."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    return from_t(float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known))), len(known) - 1)
+
+
 def from_r(r: float, n: int) -> Estimate:
     """Estimate of a Pearson correlation of n independent pairs: Fisher z intervals (Fisher 1921), t test of r = 0.
 
@@ -454,18 +461,18 @@ def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     if not abs(r) < 1 or n < 3:
         return float("nan")
 
-    rho, weights = _nodes(side, 1.0)
+    rho, weights = _nodes(side)
     bent = scipy.special.hyp2f1(0.5, 0.5, n - 0.5, (1 + rho * r) / 2) / scipy.special.hyp2f1(0.5, 0.5, n - 0.5, 0.5)
     return float(weights @ ((1 - rho**2) ** ((n - 1) / 2) * (1 - rho * r) ** (1.5 - n) * bent))  # Hotelling 1953
 
 
 @lru_cache
-def _nodes(side: str, end: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes in (0, end), or in (-end, end) split at zero, and weights that average over them."""
+def _nodes(side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes in (0, 1), or in (-1, 1) split at zero, and weights that average over them."""
     if side not in ("two-sided", "greater"):
         raise ValueError(f"a Bayes factor's side is 'two-sided' or 'greater', got '{side}'")
-    x, w = np.polynomial.legendre.leggauss(n)
-    x, w = end * (x + 1) / 2, w / 2
+    x, w = np.polynomial.legendre.leggauss(400)
+    x, w = (x + 1) / 2, w / 2
     return (x, w) if side == "greater" else (np.r_[-x, x], np.r_[w, w] / 2)
 
 
@@ -494,18 +501,18 @@ def detectable_difference(error: float, df: float, power: float = 0.8, alpha: fl
     return float(error * scipy.optimize.brentq(missing, 0, 10 * (bound + 1)))
 
 
-def detectable_r(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Smallest true correlation that a two-sided test of Pearson's r over n pairs finds with this probability.
+def detectable_r(n: int) -> float:
+    """Smallest true correlation that a two-sided test (at .05) of Pearson's r over n pairs finds four times in five.
 
     Unit of inference: the pair (an attribute). Assumed: a bivariate normal sample; Fisher's z with its bias r / 2(n - 1).
 
     >>> round(detectable_r(14), 2)
     0.68
     """
-    t = scipy.stats.t.isf(alpha / 2, n - 2)
+    t = scipy.stats.t.isf(0.025, n - 2)
     bound = np.arctanh(t / np.sqrt(n - 2 + t**2))
 
     def missing(r: float) -> float:
-        return float(scipy.stats.norm.sf((bound - np.arctanh(r) - r / (2 * (n - 1))) * np.sqrt(n - 3)) - power)
+        return float(scipy.stats.norm.sf((bound - np.arctanh(r) - r / (2 * (n - 1))) * np.sqrt(n - 3)) - 0.8)
 
     return float(scipy.optimize.brentq(missing, 0, 1 - 1e-9))

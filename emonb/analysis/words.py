@@ -108,7 +108,8 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     -------
     Estimate
         Without an interval. A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a
-        side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
+        side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are
+        left out.
     """
     model, human, covariates = _defined(model, human, covariates)
     if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):

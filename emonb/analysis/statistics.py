@@ -61,17 +61,8 @@ def from_interval(value: float, interval: Callable[[float], tuple[float, float]]
 def from_t(value: float, error: float, df: float) -> Estimate:
     """Estimate with t intervals and t test against zero.
 
-    Parameters
-    ----------
-    value, error : float
-        Effect and its standard error.
-    df : float
-        Degrees of freedom of the standard error.
-
-    Returns
-    -------
-    Estimate
-        All but the value NaN where the standard error is no positive number.
+    ``error``: standard error of the effect, with ``df`` degrees of freedom. All but the value is NaN where it is no
+    positive number.
 
     >>> effect = from_t(2.0, 1.0, 10)
     >>> [round(x, 2) for x in (effect.low, effect.high, effect.p, effect.p_greater)]
@@ -137,10 +128,7 @@ def correlate(a: xr.DataArray, b: xr.DataArray, dim: str = "attribute") -> xr.Da
 def correlation_test(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     """Pearson correlation with its two-sided p and 95 % interval, assuming normal independent units.
 
-    Returns
-    -------
-    dict
-        ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
+    ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
 
     >>> found = correlation_test([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0])
     >>> round(found["r"], 3), round(found["p"], 3)
@@ -251,29 +239,13 @@ def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
 def mantel_test(x: Rdm, y: Rdm, n_permutations: int, seed: int) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
-    The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and
-    among those of ``x`` is kept.
+    The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and among
+    those of ``x`` is kept. Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information
+    about ``x``, so every relabelling is equally likely. Unit of inference: the emotion.
 
-    Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information about ``x``, so every
-    relabelling is equally likely. Unit of inference: the emotion.
-
-    Parameters
-    ----------
-    x : array or DataArray, shape (n_x, n_pairs) or (n_pairs,)
-    y : array or DataArray, shape (n_y, n_pairs) or (n_pairs,)
-        Labelled RDMs must have the same pairs.
-    n_permutations, seed : int
-
-    Returns
-    -------
-    Mantel
-        A constant RDM has no correlation: its statistic is NaN, and its p values are 1 so that it never counts among
-        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
-
-    Raises
-    ------
-    LabelError
-        RDMs of different pairs.
+    ``x``, ``y`` (n_x, n_pairs) and (n_y, n_pairs), or of one RDM (n_pairs,); LabelError where labelled ones have different
+    pairs. A constant RDM has no correlation: its statistic is NaN, and its p are 1 so that it never counts among many.
+    Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
 
     >>> x = np.array([1.0, 2, 4, 1, 3, 2])  # |a - b| of four items at 0, 1, 2 and 4
     >>> result = mantel_test(x, x**2, 999, seed=0)
@@ -368,8 +340,8 @@ def resample_factors(
     Returns
     -------
     dict
-        ``emonb.analysis.statistics.Estimate`` by population: emotions, judges, both. NaN where an RDM does not vary, or
-        too few draws have enough different emotions.
+        Estimate by population: emotions, judges, both. NaN where an RDM does not vary, or too few draws have enough
+        different emotions.
     """
     *models, rows = (np.atleast_2d(r) for r in pair_values(model, *([] if minus is None else [minus]), judgments))
     weights = np.concatenate([sign / len(some) * np.ones(len(some)) for some, sign in zip(models, (1, -1), strict=False)])
@@ -450,10 +422,8 @@ def draw_fits(
 def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     """Bayes factor of a Pearson correlation, every true value equally likely before (Ly, Verhagen & Wagenmakers 2016).
 
-    J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations; what is
-    assumed is a sample from a bivariate normal.
-
-    ``n``: pairs; ``side`` {'two-sided', 'greater'}.
+    J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations, of which
+    there are ``n``; what is assumed is a sample from a bivariate normal. ``side`` {'two-sided', 'greater'}.
 
     >>> round(bayes_r(0.6, 20), 2)
     10.63
@@ -481,12 +451,7 @@ def detectable_difference(error: float, df: float, power: float = 0.8, alpha: fl
 
     Unit of inference, population and assumptions are those of the test whose standard error is given.
 
-    Parameters
-    ----------
-    error : float
-        Standard error of the difference, in its unit.
-    df : float
-    power, alpha : float
+    ``error``: standard error of the difference, with ``df`` degrees of freedom.
 
     >>> round(detectable_difference(1.0, 1e6), 3)  # 1.960 + 0.842
     2.802

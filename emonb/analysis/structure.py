@@ -105,15 +105,6 @@ def split_at_middle(score: xr.DataArray) -> dict[str, list[str]]:
     A score is rescaled to run from 0 to 1, so the middle of its scale is 0.5. On valence, ``above`` are the pleasant
     emotions.
 
-    Parameters
-    ----------
-    score : DataArray, dims (emotion,)
-
-    Returns
-    -------
-    dict
-        ``above`` and ``below``.
-
     >>> split_at_middle(xr.DataArray([0.0, 0.7, 1.0], {"emotion": ["fear", "awe", "joy"]}, ["emotion"]))
     {'above': ['awe', 'joy'], 'below': ['fear']}
     """
@@ -122,13 +113,7 @@ def split_at_middle(score: xr.DataArray) -> dict[str, list[str]]:
 
 
 def select_pairs(rdm: xr.DataArray, emotions: list[str]) -> xr.DataArray:
-    """Pairs of which both emotions are among those named.
-
-    Raises
-    ------
-    LabelError
-        An emotion the RDM does not have, or fewer than four of them.
-    """
+    """Pairs of which both emotions are among those named; LabelError for one the RDM does not have, or fewer than four."""
     unknown = set(emotions) - set(pair_labels(rdm))
     if unknown or len(emotions) < 4:
         what = f"the RDM has no {min(unknown)}" if unknown else f"{len(emotions)} emotions have too few pairs"
@@ -176,13 +161,8 @@ def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, ce
     A correlation of raw patterns is mostly that of the pattern all emotions share. All NaN where an emotion's neurons are
     all at their mean, as in a network that reads nothing.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    humans : DataArray or Dataset
-        Of which only the names of the pairs are read.
-    centre : bool
-        Neurons as they are if false.
+    ``activations`` (seed, emotion, layer, neuron); of ``humans`` only the names of the pairs are read; ``centre``: neurons
+    as they are if false.
     """
     mean = (_centred if centre else _patterns)(activations, humans).mean(0)
     rdm = pattern_rdm(mean) if np.ptp(mean, axis=1).all() else np.full(len(pair_index(len(mean))[0]), np.nan)
@@ -192,11 +172,7 @@ def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, ce
 def crossvalidated_rdms(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> xr.Dataset:
     """RDMs from products of patterns of *different* seeds, in which independent noise of the seeds averages out.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    humans : DataArray or Dataset
-        Of which only the names of the pairs are read.
+    ``activations`` (seed, emotion, layer, neuron); of ``humans`` only the names of the pairs are read.
 
     Returns
     -------
@@ -228,10 +204,7 @@ def seed_reliability(
     """Reliability of the correlation RDM of seed-mean patterns: Spearman between random halves of the seeds, stepped up.
 
     Stepped up to all seeds (Spearman 1910; Brown 1910), mean of the splits. Unit: the seed; population: seeds. NaN where
-    there is a single seed, or halves have no RDM.
-
-    ``activations`` (seed, emotion, layer, neuron); ``humans`` (DataArray or Dataset): of which only the names of the pairs
-    are read; ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
+    there is a single seed, or halves have no RDM. ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
     """
     values = _centred(activations, humans) if centre else _patterns(activations, humans)
     rng = np.random.default_rng(seed)
@@ -261,21 +234,14 @@ def fit_without_noise(
 
     The correction takes the noise of ranked RDMs to be additive; in simulations it was too strong by .03 to .08.
 
-    Parameters
-    ----------
-    rdms : Dataset
-        ``human`` (pair) and ``model`` (distance, pair).
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    judges : float
-        Reliability of the human RDM.
-    n_splits, seed : int
-        Of the reliability (:func:`seed_reliability`).
+    ``rdms``: ``human`` (pair), ``model`` (distance, pair); ``activations`` (seed, emotion, layer, neuron); ``judges``:
+    reliability of the human RDM; ``n_splits``, ``seed``: of :func:`seed_reliability`.
 
     Returns
     -------
     dict
         ``network`` and ``centred`` (every neuron centred over emotions): reliability; with ``.without_noise``: Spearman
-        with the human RDM, corrected (:func:`emonb.analysis.structure.correct_for_noise`).
+        with the human RDM, corrected (:func:`correct_for_noise`).
     """
     raw, human = rdms.model.sel(distance="correlation"), rdms.human.values
     found = {}
@@ -310,17 +276,8 @@ def _between_seeds(patterns: np.ndarray) -> np.ndarray:
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     """Compare two RDM vectors.
 
-    Parameters
-    ----------
-    a, b : array or DataArray, shape (n_pairs,)
-    measure : {'tau', 'rho'}
-        Kendall's tau-b or Spearman's rho.
-
-    Returns
-    -------
-    float
-        The descriptive statistic only; its p value needs :mod:`emonb.analysis.statistics`, because RDM entries share items.
-        NaN where an RDM does not vary.
+    A description: its p needs :mod:`emonb.analysis.statistics`, because RDM entries share items. ``a``, ``b`` (n_pairs,);
+    ``measure`` {'tau', 'rho'}: Kendall's tau-b or Spearman's rho. NaN where an RDM does not vary.
 
     >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
     0.5
@@ -330,13 +287,7 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
 
 
 def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
-    """Compare every RDM of a labelled stack [..., pair] with one human RDM (pair), by tau-b and Spearman.
-
-    Returns
-    -------
-    Dataset
-        ``tau`` and ``rho`` over the other dimensions of ``rdms``.
-    """
+    """Compare every RDM of a stack (..., pair) with one human RDM (pair), by tau-b and Spearman: ``tau``, ``rho`` (...)."""
     rows, target = pair_values(rdms, human)
     flat = rows.reshape(-1, rows.shape[-1])
     return xr.Dataset({name: _like(rdms, correlate_rows(flat, target, name)) for name in ("tau", "rho")})
@@ -353,12 +304,7 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
 def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
     """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (label, pair)
-        RDMs tested together.
-    human : DataArray, dims (pair,)
-    permutations, seed : int
+    ``rdms`` (label, pair): tested together; ``human`` (pair,).
 
     Returns
     -------
@@ -383,10 +329,7 @@ def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: 
 def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     """Noise ceiling of a human RDM (Nili et al. 2014, PLoS Comput Biol 10:e1003553), Spearman.
 
-    Parameters
-    ----------
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing: each judge is compared over the pairs that this judge judged.
+    ``judgments`` (n_judges, n_pairs): NaN where missing; each judge is compared over the pairs that this judge judged.
 
     Returns
     -------
@@ -408,16 +351,8 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     A correlation with the mean of all judges is higher, because averaging removes the judges' noise; it must not be read
     against the ceiling.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (..., pair)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing.
-
-    Returns
-    -------
-    DataArray
-        Over the other dimensions of ``rdms``. Judges who gave the same judgment throughout are left out.
+    ``rdms`` (..., pair); ``judgments`` (n_judges, n_pairs): NaN where missing; judges who gave the same judgment
+    throughout are left out. Gives the mean over the other dimensions of ``rdms``.
     """
     rows, judges = pair_values(rdms, judgments)
     flat, judges = rows.reshape(-1, rows.shape[-1]), judges[[varies(judge) for judge in judges]]
@@ -455,24 +390,15 @@ def bootstrap_fit(
     serves all models. Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions
     (judges).
 
-    Parameters
-    ----------
-    models : array or DataArray, shape (n_models, n_pairs)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing.
-    n_bootstraps, seed : int
-    over : {'emotions', 'judges', 'both'}
-    measure : {'rho', 'tau'}
+    ``models`` (n_models, n_pairs); ``judgments`` (n_judges, n_pairs): NaN where missing; ``over`` {'emotions', 'judges',
+    'both'}; ``measure`` {'rho', 'tau'}. Intervals of :func:`emonb.analysis.statistics.resample_factors` are not too wide
+    where both are resampled.
 
     Returns
     -------
     DataFrame
         A row a model: ``value``, ``low``, ``high``, and ``draws``, how many count: with few emotions, some have too few
         different ones for a correlation.
-
-    See Also
-    --------
-    emonb.analysis.statistics.resample_factors : intervals that are not too wide where both are resampled.
     """
     models, judgments = (np.atleast_2d(rows) for rows in pair_values(models, judgments))
     fits = draw_fits(models, judgments, over, n_bootstraps, np.random.default_rng(seed), measure)
@@ -513,16 +439,8 @@ def compare_networks(
     Units: the emotion, the judge; interval and p for others of both, every draw serving both networks
     (:func:`emonb.analysis.statistics.resample_factors`). The seeds are kept.
 
-    Parameters
-    ----------
-    trained, other : DataArray, dims (seed, emotion, layer, neuron)
-        Activations.
-    judgments : DataArray, dims (judge, pair)
-    distance : {'correlation', 'euclidean'}
-    n_bootstraps, seed : int
-        The seed draws the sets too.
-    n_sets : int
-        Of seeds.
+    ``trained``, ``other`` (seed, emotion, layer, neuron): activations; ``judgments`` (judge, pair); ``distance``
+    {'correlation', 'euclidean'}; ``seed``: of the bootstraps and of the ``n_sets`` sets of seeds.
     """
     n = min(trained.sizes["seed"], other.sizes["seed"])
     rng = np.random.default_rng(seed)

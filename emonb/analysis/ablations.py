@@ -18,16 +18,8 @@ CHANCE = 0.01
 def tabulate_masks(lesions: Mapping[str, xr.Dataset], size: int) -> pd.DataFrame:
     """Performance under every mask of a size, mean over seeds and emotions; one row a mask.
 
-    Parameters
-    ----------
-    lesions : dict of ablation to Dataset
-        With ``mask_accuracy`` and ``mask_auc``.
-    size : int
-
-    Returns
-    -------
-    DataFrame
-        Columns ``ablation``, ``measure``, ``kind``, ``attribute``, ``draw``, ``value``.
+    ``lesions``: Dataset by ablation, with ``mask_accuracy`` and ``mask_auc``. Gives columns ``ablation``, ``measure``,
+    ``kind``, ``attribute``, ``draw``, ``value``.
     """
     rows = []
     for (ablation, data), measure in product(lesions.items(), MEASURES):
@@ -48,15 +40,8 @@ def compare_ablations(
 ) -> pd.DataFrame:
     """Compare selective masks of a size with sets of the same structure, by ablation and measure.
 
-    Parameters
-    ----------
-    lesions
-        As of :func:`tabulate_masks`.
-    masks : Dataset
-        What was silenced (:func:`emonb.analysis.masks.plan_masks`).
-    size : int
-    comparisons : sequence of str
-        Kinds of random masks.
+    ``lesions``: as of :func:`tabulate_masks`; ``masks``: what was silenced (:func:`emonb.analysis.masks.plan_masks`);
+    ``comparisons``: kinds of random masks.
 
     Returns
     -------
@@ -85,16 +70,9 @@ def compare_ablations(
 def summarise_doses(dose: xr.Dataset) -> pd.DataFrame:
     """Performance at each dose of a mask's neurons, and with these neurons only, by kind of mask.
 
-    Parameters
-    ----------
-    dose : Dataset
-        ``accuracy`` and ``auc`` (mask, dose, seed, emotion), ``only_accuracy`` and ``only_auc`` (mask, seed, emotion).
-
-    Returns
-    -------
-    DataFrame
-        Index (kind, dose), dose ``only`` last; mean over masks (the unit: one mask an attribute) with its 95 % t interval:
-        ``value``, ``low``, ``high``.
+    ``dose``: ``accuracy`` (mask, dose, seed, emotion) and ``only_accuracy`` (mask, seed, emotion). Gives an index (kind,
+    dose), dose ``only`` last; mean over masks (the unit: one mask an attribute) with its 95 % t interval: ``value``,
+    ``low``, ``high``.
     """
     rows = {}
     for kind in dict.fromkeys(dose.kind.values.tolist()):
@@ -109,11 +87,7 @@ def summarise_doses(dose: xr.Dataset) -> pd.DataFrame:
 def compare_doses(dose: xr.Dataset, comparison: str) -> pd.DataFrame:
     """Compare masks of the other kind with selective ones attribute by attribute, at each dose and alone.
 
-    Returns
-    -------
-    DataFrame
-        Index dose; ``value`` (comparison - selective, mean over attributes, the unit), ``low``, ``high``, ``p`` of the
-        paired t test.
+    By dose: ``value`` (comparison - selective, mean over attributes, the unit), ``low``, ``high``, ``p`` (paired t test).
     """
     rows = {}
     kinds = [dose.isel(mask=(dose.kind == kind).values) for kind in (comparison, "selective")]

@@ -25,15 +25,9 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
     See :func:`emonb.analysis.people.disattenuate` for what the correction assumes. In simulations at an ICC of .6 it
     overshoots by about a tenth where the true importance is .5 and a fifth where it is .25 (``test_people.py``).
 
-    Parameters
-    ----------
-    importance : DataArray, dims (attribute,)
-        Rank correlation of each attribute's RDM with the judges' mean RDM.
-    people : Dataset
-        ``rating`` (rater, emotion, attribute) and ``judgment`` (judge, pair) of
-        :func:`emonb.data.people.read_ratings`.
-    seed : int
-        Of the random halves of judges.
+    ``importance`` (attribute,): rank correlation of each attribute's RDM with the judges' mean RDM; ``people``: ``rating``
+    (rater, emotion, attribute) and ``judgment`` (judge, pair) of :func:`emonb.data.people.read_ratings`; ``seed``: of the
+    random halves of judges.
 
     Returns
     -------
@@ -55,15 +49,7 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     Importance is Kendall's tau-b of the attribute's RDM with the mean human RDM (Li et al., Methods). Relabelling the
     emotions of the human RDM keeps how the attributes depend on each other.
 
-    Parameters
-    ----------
-    attribute_rdm : DataArray, dims (attribute, pair)
-    human : DataArray, dims (pair,)
-    n_permutations, seed : int
-
-    Returns
-    -------
-    DataArray, dims (draw, attribute)
+    ``attribute_rdm`` (attribute, pair); ``human`` (pair,). Gives (draw, attribute).
     """
     rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
     n_items = len(to_square(target))
@@ -122,12 +108,7 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
 
     Unit: the attribute; a description, not a test.
 
-    Parameters
-    ----------
-    loss : DataArray, dims (attribute, size)
-    importance : DataArray, dims (attribute,)
-    names : sequence of str
-        Near duplicates, say, on which a correlation may rest.
+    ``loss`` (attribute, size); ``importance`` (attribute,); ``names``: near duplicates, say, on which r may rest.
     """
     kept = [name for name in loss.attribute.values if name not in names]
     loss, importance = loss.sel(attribute=kept), importance.sel(attribute=kept)
@@ -138,12 +119,7 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
 
 
 def find_duplicates(level: xr.DataArray) -> list[tuple[str, str, float]]:
-    """Pairs of attributes whose scores correlate by more than .9 in absolute value, the closest first.
-
-    Parameters
-    ----------
-    level : DataArray, dims (attribute, emotion)
-    """
+    """Pairs of attributes whose scores (attribute, emotion) correlate by more than .9 in size, the closest first."""
     with np.errstate(invalid="ignore"):  # an attribute that is the same for every emotion resembles none
         r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
     names = level.attribute.values.astype(str)
@@ -152,10 +128,7 @@ def find_duplicates(level: xr.DataArray) -> list[tuple[str, str, float]]:
 
 
 def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:
-    """All attributes, and all but the two whose scores are most alike, where there are such.
-
-    ``score`` (attribute, emotion).
-    """
+    """All attributes, and all but the two whose scores (attribute, emotion) are most alike, where there are such."""
     names, alike = [str(name) for name in score.attribute.values], next(iter(find_duplicates(score)), None)
     without = {f"without {alike[0]}, {alike[1]}": [name for name in names if name not in alike[:2]]} if alike else {}
     return {"all": names} | without

@@ -34,20 +34,8 @@ def mask_means(
 ) -> xr.DataArray:
     """Mean accuracy (or ``auc``) over seeds and emotions of every mask of a kind; dims (attribute, size, draw).
 
-    Parameters
-    ----------
-    data : Dataset
-        Released lesions, with one mask a cell, or live ones, with many random draws.
-    kind : str
-    sizes : sequence of int
-    measure : {'accuracy', 'auc'}
-    by_emotion : bool
-        Keep the emotions, as a fourth dimension.
-
-    Returns
-    -------
-    DataArray
-        Without the attributes that have no mask.
+    ``data``: released lesions, with one mask a cell, or live ones, with many random draws; attributes that have no mask
+    are left out. ``by_emotion`` keeps the emotions, as a fourth dimension.
     """
     over = ["seed"] if by_emotion else ["seed", "emotion"]
     if f"mask_{measure}" not in data:
@@ -94,17 +82,9 @@ def relate_masks(masks: xr.DataArray, within_layers: bool = False) -> xr.DataArr
     (k - n m / T) sigma^2 T / (T - 1): for a mask within a larger one the correlation is
     sqrt(n (T - m) / (m (T - n))), for two of one size (k / n - n / T) / (1 - n / T).
 
-    Parameters
-    ----------
-    masks : DataArray of bool, dims (attribute, size, layer, neuron)
-        From :func:`rank_masks` or :func:`take_masks`.
-    within_layers : bool
-        Bijections keep every neuron in its layer; layers are taken to vary alike.
-
-    Returns
-    -------
-    DataArray, dims (attribute, size, other, other_size)
-        NaN for a mask that is empty or full.
+    ``masks``: bool (attribute, size, layer, neuron), from :func:`rank_masks` or :func:`take_masks`; ``within_layers``:
+    bijections keep every neuron in its layer, and layers are taken to vary alike. Gives (attribute, size, other,
+    other_size); NaN for a mask that is empty or full.
     """
     values = masks.transpose("layer", "attribute", "size", "neuron").to_numpy().astype(np.float32)
     n_layers, n_attributes, n_sizes, n_neurons = values.shape
@@ -171,15 +151,7 @@ def compare_attributes(
     correlated by as much, so that the variance of their mean is larger and has fewer degrees of freedom (by the
     eigenvalues of their correlation; Satterthwaite 1946).
 
-    Parameters
-    ----------
-    selective, random, related, intact, matched
-        As of :func:`compare_masks`.
-
-    Returns
-    -------
-    Series
-        As a row of :func:`compare_masks`.
+    Parameters are those of :func:`compare_masks`, and the result is a row of its.
     """
     own, drawn, shared = _arrange(selective, random, related, selective["size"].values.tolist())
     values = own.mean(0) - (drawn.mean((0, 2)) if matched else 0.0)  # [attribute]
@@ -205,14 +177,8 @@ def permute_masks(
     the mask. Exchangeability assumed: any of the masks of this size (matched: any of an attribute's) might have been the
     attributes' own. Masks that share neurons are exchangeable with ones that do not only as far as overlaps are few.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, draw)
-        One selective mask an attribute.
-    matched : bool
-        As of :func:`compare_masks`.
-    n_permutations, seed : int
-        Used where selections are drawn.
+    ``selective``, ``random`` (attribute, draw): one selective mask an attribute; ``matched``: as of :func:`compare_masks`;
+    ``n_permutations``, ``seed``: used where selections are drawn.
     """
     own = selective.mean("draw").values
     masks = np.column_stack([own, random.sel(attribute=selective.attribute).transpose("attribute", "draw").values])
@@ -255,18 +221,9 @@ def count_emotions(
     most are better. Profiles of random masks over emotions, as far as they differ from their mean, are drawn again, put
     together so that they correlate as the attributes' masks do, and set against as many of random masks.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw, emotion)
-        From :func:`mask_means`, by emotion.
-    related, matched
-        As of :func:`compare_masks`.
-    n_draws, seed : int
-
-    Returns
-    -------
-    share, p : float
-        p is two-sided, (b + 1) / (n + 1), b counting shares at least as far from one half; NaN without two masks.
+    ``selective``, ``random`` (attribute, size, draw, emotion): from :func:`mask_means`, by emotion; ``related``,
+    ``matched``: as of :func:`compare_masks`. The p is two-sided, (b + 1) / (n + 1), b counting shares at least as far from
+    one half; NaN without two masks.
     """
     rng = np.random.default_rng(seed)
     random = random.sel({name: selective[name] for name in ("attribute", "size", "emotion")})
@@ -303,17 +260,9 @@ def bijection_test(own: xr.DataArray, moved: xr.DataArray) -> dict[str, float]:
 
     Exact for any network and any number of bijections: under the null the masks are one more draw of the moved ones.
 
-    Parameters
-    ----------
-    own : DataArray, dims (attribute,)
-        Accuracy (or another measure) under attributes' masks.
-    moved : DataArray, dims (bijection, attribute)
-
-    Returns
-    -------
-    dict
-        ``difference``: mean under moved masks - mean under attributes' own; ``sd`` of the mean of moved ones;
-        ``n`` bijections; two-sided ``p`` = (b + 1) / (n + 1).
+    ``own`` (attribute,): accuracy (or another measure) under attributes' masks; ``moved`` (bijection, attribute). Gives
+    ``difference`` (mean under moved masks - mean under attributes' own), ``sd`` of the mean of moved ones, ``n``
+    bijections, and two-sided ``p`` = (b + 1) / (n + 1).
     """
     means = moved.sel(attribute=own.attribute).mean("attribute").values
     every = np.r_[float(own.mean()), means]
@@ -331,16 +280,10 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     emotions, seeds. Assumed: random masks' means are normal with one variance; where an attribute has several draws, it is
     compared with its own, and only the variance is common to all.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw)
-
-    Returns
-    -------
-    DataFrame
-        Index (N, attribute): ``value`` (random - selective), ``t``, one-sided ``p`` and ``p_holm``, corrected over the
-        attributes of a row's N (Holm 1979). Never over all N: an attribute's masks share neurons over N and random ones
-        do not, so that by chance, too, a mean of the former lies farther out than means of the latter.
+    ``selective``, ``random`` (attribute, size, draw). Gives an index (N, attribute): ``value`` (random - selective),
+    ``t``, one-sided ``p`` and ``p_holm``, corrected over the attributes of a row's N (Holm 1979). Never over all N: an
+    attribute's masks share neurons over N and random ones do not, so that by chance, too, a mean of the former lies
+    farther out than means of the latter.
     """
     random = random.sel(attribute=selective.attribute, size=selective["size"])
     rows = {}
@@ -362,18 +305,9 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
 def compare_kinds(data: xr.Dataset, masks: xr.DataArray, sizes: Sequence[int]) -> pd.DataFrame:
     """Compare attributes' masks with every kind of random mask, by every measure there is, over all N.
 
-    Parameters
-    ----------
-    data : Dataset
-        Released lesions have one kind, and no AUC.
-    masks : DataArray of bool, dims (attribute, size, layer, neuron)
-        The attributes' own.
-    sizes : sequence of int
-
-    Returns
-    -------
-    DataFrame
-        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of :func:`compare_masks`.
+    ``data``: released lesions have one kind, and no AUC; ``masks``: bool (attribute, size, layer, neuron), the attributes'
+    own. Gives an index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of
+    :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
     for kind, measure in product(kinds, [name for name in ("accuracy", "auc") if name in data]):
@@ -492,14 +426,9 @@ def adjust_for_depth(
     accuracy is linear in the mean layer; around the line selective masks are independent and normal, and so are random
     masks. For all N together accuracy and layer are averaged over the sizes first, as an attribute's masks are nested.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw)
-        From :func:`emonb.analysis.lesions.mask_means`.
-    depth : DataArray, dims (attribute, size)
-        Mean layer of the selective masks (:func:`mean_layer`).
-    random_depth : DataArray, dims (attribute, size, draw)
-        Mean layer of the random masks; the middle one where they are spread evenly over the layers.
+    ``selective``, ``random`` (attribute, size, draw): from :func:`mask_means`; ``depth`` (attribute, size): mean layer of
+    the selective masks (:func:`mean_layer`); ``random_depth`` (attribute, size, draw): of the random ones, the middle
+    layer where they are spread evenly.
 
     Returns
     -------

@@ -60,17 +60,9 @@ def find_components(answers: np.ndarray, n: int, stop: float = VARIMAX_STOP) -> 
 def add_components(people: xr.Dataset, names: Sequence[str], missing: float, n_simulations: int, seed: int) -> xr.Dataset:
     """Turn answers about events into attributes: one rater an event, who rates its emotion on every component.
 
-    Parameters
-    ----------
-    people : Dataset
-        ``rating``, ``panel_of``, ``answer`` (event, statement) and ``emotion_of`` (event) of
-        :func:`emonb.data.people.read_ratings`.
-    names : sequence of str
-        The components' names, largest first.
-    missing : float
-        What a missing answer counts as (the study: the middle of the scale).
-    n_simulations, seed : int
-        Of the parallel analysis.
+    ``people``: ``rating``, ``panel_of``, ``answer`` (event, statement) and ``emotion_of`` (event) of
+    :func:`emonb.data.people.read_ratings`; ``names``: the components', largest first; ``missing``: what a missing answer
+    counts as (the study: the middle of the scale); ``n_simulations``, ``seed``: of the parallel analysis.
 
     Returns
     -------
@@ -196,18 +188,8 @@ def icc_nested(ratings: np.ndarray) -> Icc:
 def score_emotions(rating: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean rating of every emotion, and the same rescaled so that the lowest emotion is 0 and the highest 1.
 
-    Parameters
-    ----------
-    rating : DataArray, dims (rater, emotion, attribute)
-
-    Returns
-    -------
-    mean, score : DataArray, dims (emotion, attribute)
-
-    Raises
-    ------
-    LabelError
-        All emotions have the same mean on an attribute.
+    ``rating`` (rater, emotion, attribute); both are (emotion, attribute). LabelError where all emotions have the same mean
+    on an attribute.
     """
     mean = rating.mean("rater").transpose("emotion", "attribute")
     low, high = mean.min("emotion"), mean.max("emotion")
@@ -228,15 +210,8 @@ def compare_scores(rating: xr.DataArray, score: xr.DataArray) -> pd.DataFrame:
 def assess_reliability(rating: xr.DataArray) -> pd.DataFrame:
     """Reliability of every attribute's scores: ICC(2,k) where raters are crossed with emotions, else ICC(1,k).
 
-    Parameters
-    ----------
-    rating : DataArray, dims (rater, emotion, attribute)
-
-    Returns
-    -------
-    DataFrame
-        One row an attribute: ``kind``, ``raters`` (of an emotion, mean), ``icc``, ``low``, ``high``, ``p``, and
-        ``validity`` of the attribute's RDM (:func:`rdm_validity`).
+    ``rating`` (rater, emotion, attribute). Gives one row an attribute: ``kind``, ``raters`` (of an emotion, mean),
+    ``icc``, ``low``, ``high``, ``p``, and ``validity`` of the attribute's RDM (:func:`rdm_validity`).
     """
     rows = {}
     for attribute in rating.attribute.values:
@@ -306,15 +281,8 @@ def compare_judges(judgment: xr.DataArray) -> pd.DataFrame:
 
     The means over judges are the lower and the upper end of the noise ceiling (Nili et al. 2014).
 
-    Parameters
-    ----------
-    judgment : DataArray, dims (judge, pair)
-        NaN where missing.
-
-    Returns
-    -------
-    DataFrame
-        One row a judge: ``judged`` (pairs), ``with_others`` (the mean of the other judges), ``with_all``.
+    ``judgment`` (judge, pair): NaN where missing. Gives one row a judge: ``judged`` (pairs), ``with_others`` (the mean of
+    the other judges), ``with_all``.
     """
     table = judgment.transpose("pair", "judge").to_pandas()
     total, n = table.sum(axis=1), table.count(axis=1)

@@ -34,14 +34,8 @@ class Profile(NamedTuple):
 def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
     """Mean distance of each emotion from all others in each attribute's RDM.
 
-    Parameters
-    ----------
-    attribute_rdm : DataArray, dims (attribute, pair)
-        With the emotions of each pair as coordinates ``first`` and ``second``.
-
-    Returns
-    -------
-    DataArray, dims (attribute, emotion)
+    ``attribute_rdm`` (attribute, pair), with the emotions of each pair as coordinates ``first`` and ``second``. Gives
+    (attribute, emotion).
 
     >>> pairs = {"first": ("pair", ["x", "x", "y"]), "second": ("pair", ["y", "z", "z"])}
     >>> rdm = xr.DataArray([[1.0, 3.0, 2.0]], {"attribute": ["a"], **pairs}, ("attribute", "pair"))
@@ -59,19 +53,7 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
 def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """How emotions stand out (SD) and what they lose, both without margins: what :func:`profile_test` relates.
 
-    Parameters
-    ----------
-    loss, standing, cost
-        As of :func:`profile_test`.
-
-    Returns
-    -------
-    standing, loss : array [attribute, emotion]
-
-    Raises
-    ------
-    ValueError
-        Different attributes or emotions in the two tables.
+    Arrays [attribute, emotion]; ValueError where the two tables have different attributes or emotions.
     """
     for dim in ("attribute", "emotion"):
         if set(loss[dim].values.tolist()) != set(standing[dim].values.tolist()):

@@ -15,25 +15,12 @@ CHANCE = 0.5
 
 
 def mean_accuracy(accuracy: xr.DataArray) -> Estimate:
-    """Mean accuracy with intervals over emotions (t); seeds share comments and are averaged first.
-
-    Parameters
-    ----------
-    accuracy : DataArray, dims (seed, emotion)
-    """
+    """Mean accuracy (seed, emotion) with intervals over emotions (t); seeds share comments and are averaged first."""
     return from_sample(accuracy.mean("seed"))
 
 
 def not_learned(accuracy: xr.DataArray) -> xr.DataArray:
     """Tell which prompts lie nearer to chance than to the median of their emotion's seeds.
-
-    Parameters
-    ----------
-    accuracy : DataArray, dims (seed, emotion)
-
-    Returns
-    -------
-    DataArray of bool, dims (seed, emotion)
 
     >>> a = xr.DataArray([[0.9, 0.6], [0.9, 0.6], [0.6, 0.54]], {"seed": [1, 3, 5], "emotion": ["joy", "awe"]})
     >>> not_learned(a).values.tolist()
@@ -68,12 +55,9 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
 
     Each neuron is centred over emotions within its seed first, since most of a pattern is common to all emotions.
 
-    Returns
-    -------
-    Dataset
-        ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds;
-        ``other`` (emotion): the same with every other emotion's vectors of a different seed. Vectors that are the same
-        throughout have no correlation and are left out; NaN where none is left.
+    Gives ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds; ``other`` (emotion):
+    the same with every other emotion's vectors of a different seed. Vectors that are the same throughout have no
+    correlation and are left out; NaN where none is left.
     """
     values = activations.transpose("emotion", "seed", "layer", "neuron").to_numpy()
     n_emotions, n_seeds = values.shape[:2]

@@ -87,19 +87,9 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     target's labels carry no information about the RDMs tested; for a family-wise rate with some false nulls, also subset
     pivotality, that is the p values of true nulls are distributed as if all were true.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (label, pair)
-        Such as attributes' RDMs.
-    target : DataArray, dims (pair,)
-        A mean human RDM or a model's.
-    n_permutations, seed : int
-
-    Returns
-    -------
-    DataFrame
-        One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels). NaN
-        where an RDM is constant.
+    ``rdms`` (label, pair): such as attributes'; ``target`` (pair,): a mean human RDM or a model's. Gives one row a label:
+    ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels); NaN where an RDM is
+    constant.
     """
     label = stack_dim(rdms)
     names = pd.Index(rdms[label].values, name=label)

@@ -21,17 +21,9 @@ def measured(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
 def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.DataArray:
     """Random-mask accuracy minus selective-mask accuracy (positive: the attribute's neurons hurt more than others).
 
-    Parameters
-    ----------
-    accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
-        Or the same of another measure.
-    comparison : str
-        Kind of random mask.
-
-    Returns
-    -------
-    DataArray, dims (attribute, size, seed, emotion)
-        Sizes that both kinds have; 0 where the two differ only by rounding, NaN for an attribute without masks.
+    ``accuracy`` (kind, attribute, size, seed, emotion), or the same of another measure; ``comparison``: kind of random
+    mask. Gives (attribute, size, seed, emotion) for sizes that both kinds have; 0 where the two differ only by rounding,
+    NaN for an attribute without masks.
 
     >>> coords = {"kind": ["selective", "random"], "size": [10, 20]}
     >>> selective_drop(xr.DataArray([[0.5, np.nan], [0.75, 0.7]], coords, ["kind", "size"])).to_series().to_dict()
@@ -55,41 +47,20 @@ def prompts_test(drop: xr.DataArray) -> pd.DataFrame:
 
     Prompts that share a mask are not independent; the valid tests are in :mod:`emonb.analysis.lesions`.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, size, seed, emotion)
-
-    Returns
-    -------
-    DataFrame
-        One row an N: ``t``, two-sided ``p`` and ``n``, the number of differences; t and p are NaN where all are the same.
+    ``drop`` (attribute, size, seed, emotion). Gives one row an N: ``t``, two-sided ``p`` and ``n``, the number of
+    differences; t and p are NaN where all are the same.
     """
     tests = {n: _t_test(drop.sel(size=n).values.ravel()) for n in drop["size"].values}
     rows = [(test.t, test.p, test.df + 1) for test in tests.values()]
     return pd.DataFrame(rows, pd.Index(list(tests), name="N"), ["t", "p", "n"])
 
 
-def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
-    """Pearson r over attributes between drop and importance, for every other label of ``drop``.
-
-    ``importance`` has the same attributes, in the same order.
-    """
-    return correlate(*xr.align(drop, importance, join="exact"))
-
-
 def importance_test(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFrame:
     """The paper's test of drop against importance at every N (:func:`paper_test_importance`); its unit is the emotion.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, size, seed, emotion)
-    importance : DataArray, dims (attribute,)
-
-    Returns
-    -------
-    DataFrame
-        One row an N: ``mean_r``, ``t``, two-sided ``paper_p``. Attributes whose importance or drop is not defined are left
-        out; NaN where what is left does not vary.
+    ``drop`` (attribute, size, seed, emotion); ``importance`` (attribute,). Gives one row an N: ``mean_r``, ``t``,
+    two-sided ``paper_p``. Attributes whose importance or drop is not defined are left out; NaN where what is left does not
+    vary.
     """
     importance = importance.sel(attribute=drop.attribute)
     known = (importance.notnull() & drop.notnull().all(("size", "seed", "emotion"))).values
@@ -106,13 +77,10 @@ def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Estim
     t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks. ``drop`` is
     (attribute, seed, emotion) at one size, ``importance`` (attribute,).
 
-    Returns
-    -------
-    Estimate
-        ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
-        out, and those where it is 1 or -1, as it always is over two attributes.
+    ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
+    out, and those where it is 1 or -1, as it always is over two attributes.
     """
-    r = correlate_with_importance(drop.mean("seed"), importance).values
+    r = correlate(*xr.align(drop.mean("seed"), importance, join="exact")).values
     z = np.arctanh(r[abs(r) < 1 - ROUNDING])
     z_test = _t_test(z)
     value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))

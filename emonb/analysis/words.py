@@ -98,18 +98,9 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     model's residuals, once the covariates' ranks, squares and cubes are taken out; this holds approximately, and
     simulations find the test between .05 and .09 at a nominal .05, the higher the closer covariates are to both sides.
 
-    Parameters
-    ----------
-    model, human : array or DataArray, shape (n_pairs,)
-    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
-    n_permutations, seed : int
-
-    Returns
-    -------
-    Estimate
-        Without an interval. A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a
-        side does not vary, or fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are
-        left out.
+    ``model``, ``human`` (n_pairs,); ``covariates`` (n_covariates, n_pairs) or (n_pairs,). Gives no interval; a correlation
+    of 0 with p = 1 where the covariates leave nothing of a side, and all NaN where a side does not vary, or fewer than
+    four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
     """
     model, human, covariates = _defined(model, human, covariates)
     if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):
@@ -129,16 +120,8 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
 def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.DataArray | None = None) -> pd.DataFrame:
     """Compare model and human given each covariate by itself, and given all of them (:func:`estimate_given`).
 
-    Parameters
-    ----------
-    model, human : array or DataArray, shape (n_pairs,)
-    covariates : DataArray, dims (label, pair)
-    halves : DataArray, dims (half, label, pair), optional
-
-    Returns
-    -------
-    DataFrame
-        One row a covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
+    ``model``, ``human`` (n_pairs,); ``covariates`` (label, pair); ``halves`` (half, label, pair). Gives one row a
+    covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
     """
     label = stack_dim(covariates)
     names = covariates[label].values.tolist()
@@ -152,18 +135,9 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.D
 def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float) -> dict[str, float]:
     """Variance of the ranked human RDM: with covariates, with the model added, and the model's unique share.
 
-    Parameters
-    ----------
-    model, human, covariates
-        As in :func:`estimate_given`.
-    explainable : float
-        Share of the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
-
-    Returns
-    -------
-    dict
-        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``. NaN where the
-        human RDM does not vary, or nothing of it is explainable.
+    ``explainable``: share of the human RDM's variance that is not noise
+    (:func:`emonb.analysis.structure.mean_reliability`). Gives ``covariates``, ``both``: R squared; ``unique``: their
+    difference as a share of ``explainable``. NaN where the human RDM does not vary, or nothing of it is explainable.
     """
     model, human, covariates = _defined(model, human, covariates)
     if not varies(human) or not explainable > 0:
@@ -253,16 +227,8 @@ HALVINGS = 3
 def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
     """RDMs made from the training comments alone, on the human RDM's pairs (dims: pair).
 
-    Parameters
-    ----------
-    comments, humans, seed
-        As for :func:`classifier_rdms`.
-
-    Returns
-    -------
-    Dataset
-        ``classifier`` and ``profiles``: weights and scores of :func:`classifier_rdms`; ``tfidf`` and, where comments have
-        several emotions, ``cooccurrence``: of :func:`label_rdms`.
+    Gives ``classifier`` and ``profiles`` (weights and scores of :func:`classifier_rdms`), ``tfidf`` and, where comments
+    have several emotions, ``cooccurrence`` (:func:`label_rdms`).
     """
     trained, counted = classifier_rdms(comments, humans, DRAWS, seed), label_rdms(comments, humans, SPLITS, seed)
     return xr.Dataset({"classifier": trained.weights, "profiles": trained.profiles, **counted.data_vars})
@@ -271,15 +237,7 @@ def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Datas
 def halve_words(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
     """RDMs as of :func:`word_rdms` from half of the training comments each, which have twice the noise.
 
-    Parameters
-    ----------
-    comments, humans, seed
-        As for :func:`classifier_rdms`.
-
-    Returns
-    -------
-    Dataset
-        As of :func:`word_rdms`, over (half, pair); halves 0 and 1, 2 and 3, ... share no comment.
+    Over (half, pair); halves 0 and 1, 2 and 3, ... share no comment.
     """
     rng, train = np.random.default_rng(seed), comments[comments["split"] == "train"]
     made = []
@@ -315,14 +273,8 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
     For each emotion all its training comments against as many that lack it, drawn anew in every draw (L2 penalty, C = 1;
     tf-idf with logarithmic counts of words in at least two comments).
 
-    Parameters
-    ----------
-    comments : DataFrame
-        Columns ``split``, ``text``, and one boolean column an emotion.
-    humans : Dataset
-        Of which only the names of the pairs are read.
-    draws, seed : int
-        Sets of negatives.
+    ``comments``: columns ``split``, ``text``, and one boolean column an emotion; of ``humans`` only the names of the pairs
+    are read; ``draws``, ``seed``: sets of negatives.
 
     Returns
     -------
@@ -349,21 +301,15 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
 def label_rdms(comments: pd.DataFrame, humans: xr.Dataset, splits: int, seed: int) -> xr.Dataset:
     """RDMs of the training comments' words and of their labels, neither of which measures the size of a class.
 
-    Parameters
-    ----------
-    comments, humans
-        As for :func:`classifier_rdms`.
-    splits, seed : int
-        Random halves of the comments.
+    ``comments``, ``humans``: as for :func:`classifier_rdms`; ``splits``, ``seed``: random halves of the comments.
 
     Returns
     -------
     Dataset
         Over ``pair``. ``tfidf``: 1 - correlation of the emotions' mean tf-idf vectors, centred over emotions, from
         products of vectors of different halves, which share no noise; an emotion whose vectors do not agree between halves
-        is at no defined distance. ``cooccurrence``, where comments have several
-        emotions: minus the logarithm of how often two emotions are given to one comment, one added, over how often they
-        would be if labels were independent.
+        is at no defined distance. ``cooccurrence``, where comments have several emotions: minus the logarithm of how often
+        two emotions are given to one comment, one added, over how often they would be if labels were independent.
     """
     emotions, words, labels = _train(comments, humans)
     usable = _have_words(words, labels)
@@ -387,17 +333,9 @@ def label_rdms(comments: pd.DataFrame, humans: xr.Dataset, splits: int, seed: in
 def centroid_rdms(embedding: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     """RDMs of the emotions' mean sentence embeddings, with no prompt and no tuning.
 
-    Parameters
-    ----------
-    embedding : DataArray, dims (emotion, dimension)
-        From :func:`emonb.model.reading.embed_emotions`.
-    humans : Dataset
-        Of which only the names of the pairs are read.
-
-    Returns
-    -------
-    Dataset
-        Over ``pair``, 1 - correlation: ``plain``; ``centred``, of embeddings less their mean over emotions.
+    ``embedding`` (emotion, dimension): from :func:`emonb.model.reading.embed_emotions`; of ``humans`` only the names of
+    the pairs are read. Gives, over ``pair``, 1 - correlation: ``plain``; ``centred``, of embeddings less their mean over
+    emotions.
     """
     names = pair_labels(humans)
     rows = embedding.sel(emotion=names).transpose("emotion", "dimension").to_numpy()

@@ -39,27 +39,11 @@ def lesion_prompts(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under every mask, on the plan's split.
 
-    Parameters
-    ----------
-    live : Live
-    prompts : Dataset
-        ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`.
-    masks : Dataset
-        ``silenced`` (mask, layer, neuron), bool, from :func:`emonb.analysis.masks.plan_masks`.
-    seeds : sequence of int
-        Seeds whose prompts are lesioned.
-    attributes, sizes : sequence
-        Order of the result.
-    lesions : LesionPlan
-        Ablation, split, examples, seed.
-    work : Work, optional
-        Where groups of masks are read and kept; here and in memory if not given.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        As :func:`emonb.data.tables.arrange` puts it.
+    ``prompts``: ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`; ``masks``:
+    ``silenced`` (mask, layer, neuron), bool, from :func:`emonb.analysis.masks.plan_masks`; ``seeds``: those whose prompts
+    are lesioned; ``attributes``, ``sizes``: order of the result, which is as :func:`emonb.data.tables.arrange` puts it;
+    ``lesions``: ablation, split, examples, seed; ``work``: where groups of masks are read and kept, here and in memory if
+    not given.
     """
     work = work or InTurn()
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
@@ -90,19 +74,7 @@ def lesion_wordless(
 
     Is it the emotion that prompts recognise, or the word? Emotions of which no comment is left are left out.
 
-    Parameters
-    ----------
-    words : mapping of str to sequence of str
-        Words of each emotion; a comment with a word of any emotion goes.
-    size : int
-        Of the masks.
-    live, prompts, masks, seeds, attributes, lesions, work, progress
-        As of :func:`lesion_prompts`.
-
-    Returns
-    -------
-    Dataset
-        As of :func:`lesion_prompts`.
+    ``words``: of each emotion; a comment with a word of any goes. ``size``: of the masks. Else as :func:`lesion_prompts`.
     """
     held = hold_words(list(live.comments["text"]), chain.from_iterable(words.values()))
     left = live.comments[~held].reset_index(drop=True)
@@ -181,13 +153,8 @@ def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataA
 def draw_replacement(ablation: str, activations: xr.DataArray, seed: int) -> torch.Tensor:
     """Values put in place of silenced ones, [prompts, layers, neurons].
 
-    Parameters
-    ----------
-    ablation : {'mean', 'resample'}
-        The mean of the activations over prompts; or the activations of a random other prompt.
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    seed : int
-        Of the resampling.
+    ``ablation``: 'mean', the mean of the activations (seed, emotion, layer, neuron) over prompts, or 'resample', the
+    activations of a random other prompt.
     """
     values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
     n = values.shape[0] * values.shape[1]
@@ -319,13 +286,8 @@ def dose_prompts(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts with a mask's neurons at every dose, and with all other FFN neurons silenced.
 
-    Parameters
-    ----------
-    live, prompts, masks, seeds, lesions, work, progress
-        As of :func:`emonb.model.silencing.lesion_prompts`; the first selective mask and the first of the plan's comparison
-        for every attribute. Other values are never put in place: the plan's ablation is not asked for.
-    size : int
-        Of the masks.
+    As :func:`lesion_prompts`, of the first selective mask of one ``size`` and the first of the plan's comparison for every
+    attribute. Other values are never put in place: the plan's ablation is not asked for.
 
     Returns
     -------
@@ -379,21 +341,10 @@ def lesion_moved(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under attributes' masks of one size, moved together by random bijections of neurons.
 
-    Parameters
-    ----------
-    live, prompts, masks, seeds, lesions, work, progress
-        As of :func:`emonb.model.silencing.lesion_prompts`. A unit is a bijection with the masks of all attributes.
-    size : int
-        Of the masks.
-    bijections : int
-        How many; 0 for none. Each depends on its own number and the plan's seed, so that more hold fewer.
-    within_layers : bool
-        Every neuron stays in its layer.
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (bijection, attribute, seed, emotion); NaN for an attribute without a mask.
+    As :func:`lesion_prompts`; a unit is a bijection with the masks of all attributes. ``bijections``: how many, 0 for
+    none; each depends on its own number and the plan's seed, so that more hold fewer. ``within_layers``: every neuron
+    stays in its layer. Gives ``accuracy`` and ``auc`` (bijection, attribute, seed, emotion); NaN for an attribute without
+    a mask.
     """
     work = work or InTurn()
     chosen = (masks.kind == "selective") & (masks["size"] == size)
@@ -418,16 +369,10 @@ def lesion_moved(
 
 
 def move_masks(masks: xr.DataArray, number: int, within_layers: bool, seed: int) -> xr.DataArray:
-    """Move masks together by one random bijection of neurons; they keep their sizes and overlaps.
+    """Move masks (mask, layer, neuron) together by one random bijection of neurons; they keep their sizes and overlaps.
 
-    Parameters
-    ----------
-    masks : DataArray of bool, dims (mask, layer, neuron)
-    number : int
-        Of the bijection; it and the seed draw it.
-    within_layers : bool
-        Every neuron stays in its layer, and so each mask keeps its number of neurons a layer.
-    seed : int
+    ``number`` and ``seed`` draw the bijection; ``within_layers``: every neuron stays in its layer, and so each mask keeps
+    its number of neurons a layer.
     """
     rng = np.random.default_rng([seed, number, *b"moved"])
     values = masks.transpose("mask", "layer", "neuron").to_numpy()

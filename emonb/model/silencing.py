@@ -49,9 +49,12 @@ def lesion_prompts(
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
 
     with limit_threads(live.threads):
-        begin = partial(_begin_sweep, live, lesioned, silenced, lesions, work.halve)
+
+        def begin() -> Make:
+            return _open_sweep(live, lesioned, silenced, lesions, work.halve).make
+
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
-    swept = _label_sweep(parts, lesioned, silenced)
+    swept = label_sweep(parts, lesioned, silenced)
     silences = xr.DataArray(silenced.any(("layer", "neuron")).values, dims="mask")
     for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
         swept[name] = swept[name].where(silences)
@@ -84,62 +87,20 @@ def lesion_wordless(
     return lesion_prompts(live._replace(comments=left), prompts, masks, seeds, attributes, [size], lesions, work, progress)
 
 
-def _begin_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> Make:
+def _open_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> "Sweep":
     """Open the network, read the comments of a plan's split for prompts (seed, emotion, ...), and what silence is."""
     opened = live.open(lesioned.sizes["position"])
     budget = Budget(2 * live.tuning.tokens_per_batch, halve)  # nothing is kept for a backward pass
     replacement = None
     if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
         rows = encode_comments(live, opened, lesioned, "dev", lesions.examples)
-        replacement = draw_replacement(
-            lesions.ablation, read_comments(opened, lesioned, rows, budget.positions), lesions.seed
-        )
+        does = read_comments(opened, lesioned, rows, budget.positions)
+        replacement = draw_replacement(lesions.ablation, does, lesions.seed)
     rows = encode_comments(live, opened, lesioned, lesions.split, lesions.examples)
-    return Sweep(opened, lesioned, silenced, rows, budget, replacement).make
+    return Sweep(opened, lesioned, silenced, rows, budget, replacement)
 
 
-def sweep_lesions(
-    backbone: Backbone,
-    prompts: xr.DataArray,
-    masks: xr.DataArray,
-    rows: Rows,
-    budget: int,
-    replacement: torch.Tensor | None = None,
-    work: Work | None = None,
-    group: int = MASKS_A_PART,
-    progress: bool = True,
-) -> xr.Dataset:
-    """Accuracy and AUC of every prompt under every mask (Li et al., manipulation; FFN neurons silenced at every position).
-
-    Parameters
-    ----------
-    backbone : Backbone
-    prompts : DataArray, dims (seed, emotion, position, dimension)
-    masks : DataArray of bool, dims (mask, layer, neuron)
-        True where a neuron is silenced.
-    rows : Rows
-        Comments of each prompt, in the order of :func:`emonb.model.reading.prompt_keys`.
-    budget : int
-        Positions that go through the model at once (halved when memory runs out).
-    replacement : Tensor, [prompts, layers, neurons], optional
-        Values in place of the silenced ones, from :func:`draw_replacement`; 0 if not given.
-    work : Work, optional
-        As of :func:`lesion_prompts`.
-    group : int
-        Masks a unit.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion) without a mask.
-    """
-    sweep = Sweep(backbone, prompts, masks, rows, Budget(budget), replacement)
-    units = name_groups(masks.sizes["mask"], group)
-    return _label_sweep((work or InTurn()).each(units, lambda: sweep.make, progress), prompts, masks)
-
-
-def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataArray) -> xr.Dataset:
+def label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataArray) -> xr.Dataset:
     """Join units [masks of the unit, prompt]; the first is without a mask."""
     shape = (prompts.sizes["seed"], prompts.sizes["emotion"])  # [prompt] -> [seed, emotion]
     arrays: dict[str, Any] = {}
@@ -179,7 +140,22 @@ class _Batch(NamedTuple):
 
 
 class Sweep:
-    """Everything that does not change between masks: prompts and padded comments on the device, which row is whose."""
+    """Accuracy and AUC of every prompt under every mask (Li et al., manipulation; neurons silenced at every position).
+
+    Here is what does not change between masks: prompts and padded comments on the device, which row is whose.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    prompts : DataArray, dims (seed, emotion, position, dimension)
+    masks : DataArray of bool, dims (mask, layer, neuron)
+        True where a neuron is silenced.
+    rows : Rows
+        Comments of each prompt, in the order of :func:`emonb.model.reading.prompt_keys`.
+    budget : Budget
+    replacement : Tensor, [prompts, layers, neurons], optional
+        Values in place of the silenced ones, from :func:`draw_replacement`; 0 if not given.
+    """
 
     def __init__(
         self,
@@ -188,7 +164,7 @@ class Sweep:
         masks: xr.DataArray,
         rows: Rows,
         budget: Budget,
-        replacement: torch.Tensor | None,
+        replacement: torch.Tensor | None = None,
     ) -> None:
         self.backbone, self.rows, self.budget = backbone, rows, budget
         self.prompts = flatten_prompts(prompts).to(backbone.device, backbone.dtype)  # [prompt, position, d]
@@ -197,20 +173,19 @@ class Sweep:
 
     def make(self, group: slice | None, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
         """Accuracy and AUC [n_masks, n_prompts] of one unit, and how it was made; a unit is too short for a checkpoint."""
-        silenced = None if group is None else self.masks[group].to(self.backbone.device)
         about = describe(self.backbone.device, self.budget, self.backbone.dtype)
-        return self.run(silenced, self.replacement), about
+        return self.run(group), about
 
-    def run(self, silenced: torch.Tensor | None, replacement: torch.Tensor | None) -> dict[str, np.ndarray]:
-        """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network.
+    @torch.no_grad()
+    def run(self, group: slice | None) -> Arrays:
+        """Accuracy and AUC [n_masks, n_prompts] under a group of the masks, or of the intact network.
 
         A mask's silenced neurons are cut out of the network before its comments are read.
         """
-        margin = np.empty((1 if silenced is None else len(silenced), len(self.rows)), np.float32)
-        for m in range(len(margin)):
-            with torch.no_grad():
-                margin[m] = self.read(None if silenced is None else self.backbone.cut(silenced[m], replacement))
-        return self.score(margin)
+        if group is None:
+            return self.score(self.read(None)[None])
+        masks = self.masks[group].to(self.backbone.device)
+        return self.score(np.stack([self.read(self.backbone.cut(mask, self.replacement)) for mask in masks]))
 
     @cached_property
     def _batches(self) -> list[_Batch]:
@@ -300,17 +275,16 @@ def dose_prompts(
     picked, tested = masks.silenced[(masks.draw == 0).values], prompts.prompt.sel(seed=list(seeds))
 
     def begin() -> Make:
-        opened, budget = live.open(prompts.sizes["position"]), Budget(2 * live.tuning.tokens_per_batch, work.halve)
-        rows = encode_comments(live, opened, tested, lesions.split, lesions.examples)
-        sweep = Sweep(opened, tested, picked, rows, budget, None)
+        sweep = _open_sweep(live, tested, picked, lesions.model_copy(update={"ablation": "zero"}), work.halve)
+        opened = sweep.backbone
 
+        @torch.no_grad()
         def make(group: slice, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
             margins = []
-            with torch.no_grad():
-                for mask in sweep.masks[group].to(opened.device):
-                    margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
-                    margins.append(sweep.read(opened.cut(~mask)))
-            return sweep.score(np.stack(margins)), describe(opened.device, budget, opened.dtype)
+            for mask in sweep.masks[group].to(opened.device):
+                margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
+                margins.append(sweep.read(opened.cut(~mask)))
+            return sweep.score(np.stack(margins)), describe(opened.device, sweep.budget, opened.dtype)
 
         return make
 
@@ -353,7 +327,7 @@ def lesion_moved(
 
     def begin() -> Make:
         moved = [move_masks(own, number, within_layers, lesions.seed) for number in range(bijections)]
-        return _begin_sweep(live, tested, xr.concat(moved, "mask"), lesions, work.halve)
+        return _open_sweep(live, tested, xr.concat(moved, "mask"), lesions, work.halve).make
 
     with limit_threads(live.threads):
         parts = work.each(name_blocks(bijections * n, n), begin, progress) if bijections else []

@@ -98,7 +98,7 @@ class Truth(NamedTuple):
 
 
 class World:
-    """A world drawn from a seed, with the study's labels; StudyError for an attribute that ``data/world.yml`` has no words for."""
+    """A world drawn from a seed, with the study's labels; StudyError for an attribute without words in `data/world.yml`."""
 
     def __init__(self, plan: WorldPlan, emotions: Sequence[str], attributes: Sequence[str]) -> None:
         self.plan, self.lexicon = plan, read_lexicon()

@@ -24,8 +24,8 @@ from shape import (
 from transformers import RobertaForMaskedLM
 
 from emonb.data.comments import Task
-from emonb.model.batches import Rows
-from emonb.model.silencing import sweep_lesions
+from emonb.model.batches import Budget, Rows
+from emonb.model.silencing import Sweep
 
 given = arguments()
 gpu = given.device.startswith("cuda")
@@ -49,7 +49,8 @@ comments = backbone.tokenizer.encode(texts, 256)
 
 def ours() -> None:
     rows = Rows(list(tasks.values()), texts, backbone.tokenizer, 256)
-    sweep_lesions(backbone, prompts, masks, rows, BUDGET[given.device.split(":")[0]], progress=False)
+    sweep = Sweep(backbone, prompts, masks, rows, Budget(BUDGET[given.device.split(":")[0]]))
+    sweep.run(None), sweep.run(slice(None))
     synchronise(given.device)
 
 

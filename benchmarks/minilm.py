@@ -17,8 +17,8 @@ from transformers import BertConfig, BertModel
 
 from emonb.data.comments import Task
 from emonb.model.backbone import Backbone, WordsHead
-from emonb.model.batches import Rows
-from emonb.model.silencing import sweep_lesions
+from emonb.model.batches import Budget, Rows
+from emonb.model.silencing import Sweep
 from emonb.model.tuning import tune_tasks
 from emonb.study import Tuning
 
@@ -96,7 +96,8 @@ def measure_lesions() -> None:
 
     def ours() -> None:
         rows = Rows(list(tasks.values()), texts, backbone.tokenizer, LONGEST)
-        sweep_lesions(backbone, prompts, masks, rows, 2 * BUDGET, progress=False)
+        sweep = Sweep(backbone, prompts, masks, rows, Budget(2 * BUDGET))
+        sweep.run(None), sweep.run(slice(None))
 
     def peer() -> None:
         hooks = [

@@ -16,8 +16,8 @@ from emonb.analysis.tau import tau_b
 from emonb.book import figures
 from emonb.data.comments import Task
 from emonb.model.backbone import open_backbone
-from emonb.model.batches import Rows
-from emonb.model.silencing import sweep_lesions
+from emonb.model.batches import Budget, Rows
+from emonb.model.silencing import Sweep
 from emonb.model.tuning import tune_tasks
 from emonb.study import BackboneConfig, Tuning
 from emonb.world.network import SPECIAL, make_tokenizer
@@ -59,7 +59,8 @@ def sweep(n: int) -> object:
     prompts = xr.DataArray(values, dims=("seed", "emotion", "position", "dimension"), coords=coords)
     masks = xr.DataArray(rng.random((n, 2, 256)) < 0.1, dims=("mask", "layer", "neuron"))
     rows = Rows(list(these.values()), texts, backbone.tokenizer, 20)
-    return sweep_lesions(backbone, prompts, masks, rows, 16_384, progress=False)
+    lesioned = Sweep(backbone, prompts, masks, rows, Budget(16_384))
+    return lesioned.run(None), lesioned.run(slice(None))
 
 
 ROWS = {

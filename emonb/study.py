@@ -412,10 +412,7 @@ def list_studies() -> list[str]:
 def write_example(folder: Path) -> Path:
     """Write the small complete study of ``data/example`` to a new folder, whose name it takes; return its study file.
 
-    Raises
-    ------
-    StudyError
-        The folder is there, or its name is none for a study.
+    StudyError where the folder is there, or its name is none for a study.
     """
     folder = folder.expanduser().absolute()
     if folder.exists():
@@ -433,22 +430,10 @@ def write_example(folder: Path) -> Path:
 def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     """Load a study by name or YAML path, with parameters changed.
 
-    Parameters
-    ----------
-    name : str, Path or Study
-        A name from :func:`list_studies`, the path of a YAML file, or a study to change.
-    **parameters
-        Fields to replace; ``None`` leaves the study's own value. Nested fields are written with a dot or a double
-        underscore: ``inference.permutations`` or ``inference__permutations``.
-
-    Returns
-    -------
-    Study
-
-    Raises
-    ------
-    StudyError
-        Unknown study, unknown parameter or wrong type, in one line that says what would have been right.
+    ``name``: from :func:`list_studies`, the path of a YAML file, or a study to change; ``parameters``: fields to replace,
+    of which ``None`` leaves the study's own value. Nested ones are written with a dot or a double underscore:
+    ``inference.permutations`` or ``inference__permutations``. StudyError for an unknown study, an unknown parameter or a
+    wrong type, in one line that says what would have been right.
     """
     fields = name.model_dump(mode="json") if isinstance(name, Study) else _read(str(name))
     label = name.name if isinstance(name, Study) else str(name)
@@ -503,13 +488,7 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -> None:
-    """Refuse files of one's own that would be read by another study's list of labels, or in another study's order.
-
-    Raises
-    ------
-    StudyError
-        Names the field that has to be given with the files.
-    """
+    """Refuse files of one's own that would be read by another study's list of labels, or in another study's order."""
     before = _flatten(base)
     changed = {field for field, value in changes.items() if value != before.get(field)}
     for field, files, remedy in TOGETHER:

@@ -121,7 +121,7 @@ def simulate_structure(cell: Cell, seed: np.random.SeedSequence, permutations: i
     left = estimate_given(trained, people.human, words, np.array(halves)[:, None])
     alike = compare_profiles(network, people.human, people.attribute_rdm, permutations, number)
     return {
-        "structure": both._replace(p=fit.p_two_sided),
+        "structure": both._replace(p=fit.p),
         "words": left,
         "reliance": alike,
     }

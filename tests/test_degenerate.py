@@ -158,7 +158,7 @@ def test_nothing_undefined_is_ever_significant() -> None:
     rng = np.random.default_rng(0)
     kappa, accuracy = rng.random(6), 1 - 1e-16 * rng.integers(0, 2, 6)
     assert np.isnan(list(statistics.correlation_test(kappa, accuracy).values())[:4]).all()
-    assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9), "prompt").p)
+    assert np.isnan(reported._t_test(np.full(9, 0.1) + 1e-17 * rng.random(9)).p)
     x = rng.random(28)
     for pair in ((np.ones(28), x), (x, np.ones(28))):
         assert np.isnan(words.estimate_given(*pair, rng.random(28))).all()
@@ -243,7 +243,7 @@ def test_partial_comparisons_leave_out_emotions_without_a_covariate() -> None:
     i, j = np.triu_indices(8, 1)
     gaps = [square[i, j] for square in (model, human, known)]
     assert words.estimate_given(*gaps) == expected
-    assert words.permute_residuals(*gaps, 99, 0).rho == pytest.approx(expected.value)
+    assert words.permute_residuals(*gaps, 99, 0).value == pytest.approx(expected.value)
     known[:] = np.nan
     nothing = [square[i, j] for square in (model, human, known)]
     assert np.isnan(words.permute_residuals(*nothing, 99, 0)[:3]).all()
@@ -255,7 +255,7 @@ def test_an_attribute_that_never_varies_has_no_mask_and_no_test() -> None:
     mask = neurons.select_neurons(ranks, 2)
     assert mask.sum(("layer", "neuron")).values.tolist() == [2, 0]
     assert np.isnan(neurons.overlap(mask).sel(attribute="b")).all()
-    assert np.isnan(reported.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
+    assert np.isnan(neurons.layer_profile(mask.assign_coords(layer=[1])).sel(attribute="b")).all()
     accuracy = np.full((2, 2, 1, 2, 3), 0.7)
     accuracy[:, 1] = np.nan
     labels = {"kind": ["selective", "random"], "attribute": ["a", "b"], "size": [2], "seed": [1, 3], "emotion": list("xyz")}

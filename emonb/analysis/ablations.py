@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from emonb.analysis.lesions import compare_masks, is_matched, mask_means, relate_masks, take_masks
-from emonb.analysis.statistics import Estimate, from_t
+from emonb.analysis.statistics import from_sample, from_t
 
 MEASURES = ("accuracy", "auc")
 CHANCE = 0.01
@@ -18,16 +18,8 @@ CHANCE = 0.01
 def tabulate_masks(lesions: Mapping[str, xr.Dataset], size: int) -> pd.DataFrame:
     """Performance under every mask of a size, mean over seeds and emotions; one row a mask.
 
-    Parameters
-    ----------
-    lesions : dict of ablation to Dataset
-        With ``mask_accuracy`` and ``mask_auc``.
-    size : int
-
-    Returns
-    -------
-    DataFrame
-        Columns ``ablation``, ``measure``, ``kind``, ``attribute``, ``draw``, ``value``.
+    ``lesions``: Dataset by ablation, with ``mask_accuracy`` and ``mask_auc``. Gives columns ``ablation``, ``measure``,
+    ``kind``, ``attribute``, ``draw``, ``value``.
     """
     rows = []
     for (ablation, data), measure in product(lesions.items(), MEASURES):
@@ -48,15 +40,8 @@ def compare_ablations(
 ) -> pd.DataFrame:
     """Compare selective masks of a size with sets of the same structure, by ablation and measure.
 
-    Parameters
-    ----------
-    lesions
-        As of :func:`tabulate_masks`.
-    masks : Dataset
-        What was silenced (:func:`emonb.analysis.masks.plan_masks`).
-    size : int
-    comparisons : sequence of str
-        Kinds of random masks.
+    ``lesions``: as of :func:`tabulate_masks`; ``masks``: what was silenced (:func:`emonb.analysis.masks.plan_masks`);
+    ``comparisons``: kinds of random masks.
 
     Returns
     -------
@@ -82,52 +67,35 @@ def compare_ablations(
     return pd.DataFrame(rows).T.rename_axis(["ablation", "measure", "comparison"])
 
 
-def summarise_doses(dose: xr.Dataset, measure: str = "accuracy") -> pd.DataFrame:
+def summarise_doses(dose: xr.Dataset) -> pd.DataFrame:
     """Performance at each dose of a mask's neurons, and with these neurons only, by kind of mask.
 
-    Parameters
-    ----------
-    dose : Dataset
-        ``accuracy`` and ``auc`` (mask, dose, seed, emotion), ``only_accuracy`` and ``only_auc`` (mask, seed, emotion).
-    measure : {'accuracy', 'auc'}
-
-    Returns
-    -------
-    DataFrame
-        Index (kind, dose), dose ``only`` last; mean over masks (the unit: one mask an attribute) with its 95 % t interval:
-        ``value``, ``low``, ``high``.
+    ``dose``: ``accuracy`` (mask, dose, seed, emotion) and ``only_accuracy`` (mask, seed, emotion). Gives an index (kind,
+    dose), dose ``only`` last; mean over masks (the unit: one mask an attribute) with its 95 % t interval: ``value``,
+    ``low``, ``high``.
     """
     rows = {}
     for kind in dict.fromkeys(dose.kind.values.tolist()):
         mine = dose.isel(mask=(dose.kind == kind).values)
-        by_dose = {f"{d:g}": mine[measure].sel(dose=d) for d in dose.dose.values} | {"only": mine[f"only_{measure}"]}
+        by_dose = {f"{d:g}": mine.accuracy.sel(dose=d) for d in dose.dose.values} | {"only": mine.only_accuracy}
         for name, values in by_dose.items():
-            rows[kind, name] = _mean(values.mean(("seed", "emotion")).values)[:3]
+            rows[kind, name] = from_sample(values.mean(("seed", "emotion")))[:3]
     columns = ["value", "low", "high"]
     return pd.DataFrame(rows, index=columns).T.rename_axis(["kind", "dose"])
 
 
-def compare_doses(dose: xr.Dataset, comparison: str, measure: str = "accuracy") -> pd.DataFrame:
+def compare_doses(dose: xr.Dataset, comparison: str) -> pd.DataFrame:
     """Compare masks of the other kind with selective ones attribute by attribute, at each dose and alone.
 
-    Returns
-    -------
-    DataFrame
-        Index dose; ``value`` (comparison - selective, mean over attributes, the unit), ``low``, ``high``, ``p`` of the
-        paired t test.
+    By dose: ``value`` (comparison - selective, mean over attributes, the unit), ``low``, ``high``, ``p`` (paired t test).
     """
     rows = {}
     kinds = [dose.isel(mask=(dose.kind == kind).values) for kind in (comparison, "selective")]
     if kinds[0].attribute.values.tolist() != kinds[1].attribute.values.tolist():
         raise ValueError(f"{comparison} and selective masks are not of the same attributes")
     for name in (*dose.dose.values.tolist(), "only"):
-        each = [one[f"only_{measure}"] if name == "only" else one[measure].sel(dose=name) for one in kinds]
+        each = [one.only_accuracy if name == "only" else one.accuracy.sel(dose=name) for one in kinds]
         gap = np.subtract(*(values.mean(("seed", "emotion")).values for values in each))
         label = name if name == "only" else f"{name:g}"
-        rows[label] = _mean(gap)._asdict()
+        rows[label] = from_sample(gap)._asdict()
     return pd.DataFrame(rows).T[["value", "low", "high", "p"]].rename_axis("dose")
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    values = values[np.isfinite(values)]
-    return from_t(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), len(values) - 1)

@@ -39,23 +39,9 @@ def specify(choices: Mapping[str, Sequence[Any]], analyse: Callable[..., Estimat
     has it. It is no sample: nothing is inferred from how many pass, and they are far from independent. Unit of
     inference, population and assumptions are those of ``analyse`` under each choice.
 
-    Parameters
-    ----------
-    choices : mapping of str to sequence
-        The options of every choice, by name.
-    analyse : function
-        Called with one option of every choice by name; None where these options make no sense together.
-
-    Returns
-    -------
-    DataFrame
-        One row a specification, by ascending ``value``: the options, the fields of
-        :class:`~emonb.analysis.statistics.Estimate`, ``passes``.
-
-    Raises
-    ------
-    ValueError
-        No combination makes sense.
+    ``choices``: the options of every choice, by name; ``analyse``: called with one option of every choice by name, and
+    None where these options make no sense together (ValueError where none do). Gives one row a specification, by ascending
+    ``value``: the options, the fields of :class:`~emonb.analysis.statistics.Estimate`, ``passes``.
 
     >>> from emonb.analysis.statistics import from_t
     >>> choices = {"sign": [1, -1], "error": [1.0, 0.25]}
@@ -103,16 +89,8 @@ def plan_lesions(
 ) -> dict[str, Plan]:
     """Choices and analysis of *lesions*, *profile* and *importance*.
 
-    Parameters
-    ----------
-    lesions : Dataset
-    sets : DataArray of bool, dims (attribute, size, layer, neuron)
-        The neurons silenced (:func:`emonb.analysis.lesions.rank_masks`).
-    rdms : Dataset
-        ``human`` (pair), ``attribute_rdm`` (attribute, pair).
-    score : DataArray, dims (emotion, attribute)
-    sizes : sequence of int
-    seed : int
+    ``sets``: bool (attribute, size, layer, neuron), the neurons silenced (:func:`emonb.analysis.lesions.rank_masks`);
+    ``rdms``: ``human`` (pair), ``attribute_rdm`` (attribute, pair); ``score`` (emotion, attribute).
     """
     masks = _Masks(lesions, sizes)
     return {
@@ -228,15 +206,9 @@ def plan_maps(
 ) -> dict[str, Plan]:
     """Choices and analysis of *structure*, *words* and *reliance*.
 
-    Parameters
-    ----------
-    activation : DataArray, dims (seed, emotion, layer, neuron)
-    rdms : Dataset
-        ``human`` (pair), ``attribute_rdm`` (attribute, pair).
-    words, halves : Dataset
-        RDMs (pair) of the comments' words and labels, and (half, pair) of those of half of the comments.
-    score : DataArray, dims (emotion, attribute)
-    seed : int
+    ``activation`` (seed, emotion, layer, neuron); ``rdms``: ``human`` (pair), ``attribute_rdm`` (attribute, pair);
+    ``words``, ``halves``: RDMs (pair) of the comments' words and labels, and (half, pair) of those of half of the
+    comments; ``score`` (emotion, attribute).
     """
     choices, read = _read_maps(activation, rdms.human)
     covariates = {name: [str(name)] for name in words.data_vars} | {EVERY: [str(name) for name in words.data_vars]}
@@ -246,8 +218,7 @@ def plan_maps(
         model = read(distance, centred, layers, seeds)
         if model is None:
             return None
-        fit = fit_rdms(model, rdms.human, MAP_PERMUTATIONS, seed)
-        return known(Estimate(fit.rho, fit.low, fit.high, np.nan, np.nan, fit.p_two_sided))
+        return known(fit_rdms(model, rdms.human, MAP_PERMUTATIONS, seed))
 
     def beyond_words(distance: str, centred: str, layers: str, seeds: str, given: str) -> Estimate | None:
         model = read(distance, centred, layers, seeds)
@@ -307,15 +278,8 @@ def plan_neurons(ranks: xr.DataArray, humans: xr.Dataset, own_null: xr.Dataset, 
     The test is :func:`emonb.analysis.own.find_own_neurons` with few rotations and the moments of the claim's own test:
     these say how a verdict hangs on choices, and not what it is.
 
-    Parameters
-    ----------
-    ranks : DataArray, dims (seeds, layer, neuron, pair)
-        From :func:`emonb.analysis.rdm.rank_halves`.
-    humans : Dataset
-        ``attribute_rdm`` (attribute, pair), ``score`` (emotion, attribute).
-    own_null : Dataset
-        The claim's own test, of all seeds and layers.
-    seed : int
+    ``ranks`` (seeds, layer, neuron, pair): from :func:`emonb.analysis.rdm.rank_halves`; ``humans``: ``attribute_rdm``
+    (attribute, pair), ``score`` (emotion, attribute); ``own_null``: the claim's own test, of all seeds and layers.
     """
     depths = thirds(ranks.layer.values)
 
@@ -357,16 +321,9 @@ def specify_claims(
 ) -> xr.Dataset:
     """Run each claim's analysis under every combination of its choices (:func:`emonb.analysis.choices.specify`).
 
-    Parameters
-    ----------
-    activations, light, humans, rdms, words, halves, own, lesions : Dataset
-        Results of a study.
-    ranks : DataArray, dims (seeds, layer, neuron, pair)
-        Of all seeds and of both halves (:func:`emonb.analysis.rdm.rank_halves`).
-    choosing_seeds : sequence of int
-        Seeds whose prompts chose the neurons to silence.
-    sizes : sequence of int
-    seed : int
+    All but ``ranks`` (seeds, layer, neuron, pair), which are of all seeds and of both halves
+    (:func:`emonb.analysis.rdm.rank_halves`), are results of a study; ``choosing_seeds``: seeds whose prompts chose the
+    neurons to silence.
 
     Returns
     -------

@@ -13,9 +13,8 @@ import xarray as xr
 from emonb.analysis.lesions import ALL
 from emonb.analysis.people import assess_reliability, disattenuate
 from emonb.analysis.rdm import pair_index, pair_values, to_square, varies
-from emonb.analysis.statistics import TIE, bayes_r, correlate, draw_permutations, from_r, permute_rdm
+from emonb.analysis.statistics import bayes_r, correlate, draw_permutations, from_r, permutation_p, relabelled_tau
 from emonb.analysis.structure import mean_reliability
-from emonb.analysis.tau import tau_b
 
 SPLITS = 200  # random halves of the judges, as everywhere in the book
 
@@ -26,15 +25,9 @@ def correct_importance(importance: xr.DataArray, people: xr.Dataset, seed: int) 
     See :func:`emonb.analysis.people.disattenuate` for what the correction assumes. In simulations at an ICC of .6 it
     overshoots by about a tenth where the true importance is .5 and a fifth where it is .25 (``test_people.py``).
 
-    Parameters
-    ----------
-    importance : DataArray, dims (attribute,)
-        Rank correlation of each attribute's RDM with the judges' mean RDM.
-    people : Dataset
-        ``rating`` (rater, emotion, attribute) and ``judgment`` (judge, pair) of
-        :func:`emonb.data.people.read_ratings`.
-    seed : int
-        Of the random halves of judges.
+    ``importance`` (attribute,): rank correlation of each attribute's RDM with the judges' mean RDM; ``people``: ``rating``
+    (rater, emotion, attribute) and ``judgment`` (judge, pair) of :func:`emonb.data.people.read_ratings`; ``seed``: of the
+    random halves of judges.
 
     Returns
     -------
@@ -56,21 +49,14 @@ def draw_importance(attribute_rdm: xr.DataArray, human: xr.DataArray, n_permutat
     Importance is Kendall's tau-b of the attribute's RDM with the mean human RDM (Li et al., Methods). Relabelling the
     emotions of the human RDM keeps how the attributes depend on each other.
 
-    Parameters
-    ----------
-    attribute_rdm : DataArray, dims (attribute, pair)
-    human : DataArray, dims (pair,)
-    n_permutations, seed : int
-
-    Returns
-    -------
-    DataArray, dims (draw, attribute)
+    ``attribute_rdm`` (attribute, pair); ``human`` (pair,). Gives (draw, attribute).
     """
     rdms, target = pair_values(attribute_rdm.transpose("attribute", "pair"), human)
     n_items = len(to_square(target))
     orders = np.vstack([np.arange(n_items), draw_permutations(n_items, n_permutations, seed)])
-    drawn = [tau_b(permute_rdm(target, part), rdms) for part in np.array_split(orders, 1 + len(orders) // 1000)]
-    return xr.DataArray(np.vstack(drawn), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute"))
+    return xr.DataArray(
+        relabelled_tau(target, orders, rdms), {"attribute": attribute_rdm.attribute.values}, ("draw", "attribute")
+    )
 
 
 def loss_test(loss: xr.DataArray, drawn: xr.DataArray, seed: int) -> pd.DataFrame:
@@ -122,12 +108,7 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
 
     Unit: the attribute; a description, not a test.
 
-    Parameters
-    ----------
-    loss : DataArray, dims (attribute, size)
-    importance : DataArray, dims (attribute,)
-    names : sequence of str
-        Near duplicates, say, on which a correlation may rest.
+    ``loss`` (attribute, size); ``importance`` (attribute,); ``names``: near duplicates, say, on which r may rest.
     """
     kept = [name for name in loss.attribute.values if name not in names]
     loss, importance = loss.sel(attribute=kept), importance.sel(attribute=kept)
@@ -137,26 +118,17 @@ def leave_out(loss: xr.DataArray, importance: xr.DataArray, names: Sequence[str]
     )
 
 
-def find_duplicates(level: xr.DataArray, above: float = 0.9) -> list[tuple[str, str, float]]:
-    """Pairs of attributes whose scores correlate more than this in absolute value, the closest first.
-
-    Parameters
-    ----------
-    level : DataArray, dims (attribute, emotion)
-    above : float
-    """
+def find_duplicates(level: xr.DataArray) -> list[tuple[str, str, float]]:
+    """Pairs of attributes whose scores (attribute, emotion) correlate by more than .9 in size, the closest first."""
     with np.errstate(invalid="ignore"):  # an attribute that is the same for every emotion resembles none
         r = np.corrcoef(level.transpose("attribute", "emotion").to_numpy())
     names = level.attribute.values.astype(str)
     pairs = [(str(names[i]), str(names[j]), float(r[i, j])) for i, j in zip(*pair_index(len(names)), strict=True)]
-    return sorted((pair for pair in pairs if abs(pair[2]) > above), key=lambda pair: -abs(pair[2]))
+    return sorted((pair for pair in pairs if abs(pair[2]) > 0.9), key=lambda pair: -abs(pair[2]))
 
 
 def name_subsets(score: xr.DataArray) -> dict[str, list[str]]:
-    """All attributes, and all but the two whose scores are most alike, where there are such.
-
-    ``score`` (attribute, emotion).
-    """
+    """All attributes, and all but the two whose scores (attribute, emotion) are most alike, where there are such."""
     names, alike = [str(name) for name in score.attribute.values], next(iter(find_duplicates(score)), None)
     without = {f"without {alike[0]}, {alike[1]}": [name for name in names if name not in alike[:2]]} if alike else {}
     return {"all": names} | without
@@ -173,7 +145,5 @@ def _correlate(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _permuted(values: np.ndarray, importance: np.ndarray) -> tuple[float, float]:
     """Two-sided and one-sided (greater) p of the first row's correlation among the other rows'."""
     r = _correlate(values, importance)
-    if np.isnan(r[0]):
-        return np.nan, np.nan
-    n = len(r)
-    return float(1 + (np.abs(r[1:]) >= abs(r[0]) - TIE).sum()) / n, float(1 + (r[1:] >= r[0] - TIE).sum()) / n
+    p_greater, p = (np.nan, np.nan) if np.isnan(r[0]) else permutation_p(r[1:], r[0])
+    return p, p_greater

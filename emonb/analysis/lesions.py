@@ -17,11 +17,12 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.neurons import select_neurons
+from emonb.analysis.neurons import layer_profile, select_neurons
 from emonb.analysis.rdm import ROUNDING, varies
 from emonb.analysis.statistics import Estimate, from_t, pool_errors, to_table
 
 ALL = "all"  # the row that speaks for all sizes N together
+_LABELS = ("attribute", "size", "draw")
 COLUMNS = [*Estimate._fields, "difference", "error", "own", "cost"]
 _NO_COST = "random masks cost no more than chance, so that nothing can be a share of it"
 MOST = 2_000_000
@@ -33,30 +34,16 @@ def mask_means(
 ) -> xr.DataArray:
     """Mean accuracy (or ``auc``) over seeds and emotions of every mask of a kind; dims (attribute, size, draw).
 
-    Parameters
-    ----------
-    data : Dataset
-        Released lesions, with one mask a cell, or live ones, with many random draws.
-    kind : str
-    sizes : sequence of int
-    measure : {'accuracy', 'auc'}
-    by_emotion : bool
-        Keep the emotions, as a fourth dimension.
-
-    Returns
-    -------
-    DataArray
-        Without the attributes that have no mask.
+    ``data``: released lesions, with one mask a cell, or live ones, with many random draws; attributes that have no mask
+    are left out. ``by_emotion`` keeps the emotions, as a fourth dimension.
     """
     over = ["seed"] if by_emotion else ["seed", "emotion"]
     if f"mask_{measure}" not in data:
         mean = data[measure].sel(kind=kind, size=list(sizes)).mean(over).drop_vars("kind").expand_dims(draw=[0])
     else:
         mine = data[f"mask_{measure}"].isel(mask=(data.mask_kind == kind).values).mean(over)
-        names = ("attribute", "size", "draw")
-        index = pd.MultiIndex.from_arrays([mine[f"mask_{name}"].values for name in names], names=names)
-        mine = mine.drop_vars([f"mask_{name}" for name in ("kind", *names) if f"mask_{name}" in mine.coords])
-        mean = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+        labels = {f"mask_{name}": name for name in ("kind", *_LABELS) if f"mask_{name}" in mine.coords}
+        mean = _unstack(mine.rename(labels))
         mean = mean.sel(attribute=data.attribute.values, size=list(sizes))
     return mean.transpose("attribute", "size", "draw", ...).dropna("attribute", how="any")
 
@@ -66,13 +53,26 @@ def rank_masks(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
     return xr.concat([select_neurons(rank, size) for size in sizes], pd.Index(sizes, name="size"))
 
 
-def take_masks(masks: xr.Dataset, sizes: Sequence[int]) -> xr.DataArray:
-    """Attributes' own masks of a plan (:func:`emonb.analysis.masks.plan_masks`); bool (attribute, size, layer, neuron)."""
-    mine = masks.silenced.isel(mask=((masks.kind == "selective") & masks["size"].isin(list(sizes))).values)
-    index = pd.MultiIndex.from_arrays([mine.attribute.values, mine["size"].values], names=["attribute", "size"])
-    mine = mine.drop_vars(["kind", "attribute", "size", "draw"], errors="ignore")
-    mine = mine.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
-    return mine.sel(size=list(sizes)).transpose("attribute", "size", "layer", "neuron")
+def take_masks(masks: xr.Dataset, sizes: Sequence[int], kind: str = "selective") -> xr.DataArray:
+    """Masks of one kind of a plan (:func:`emonb.analysis.masks.plan_masks`); bool (attribute, size, [draw,] layer, neuron).
+
+    ``draw`` is there for random masks, of which an attribute has several.
+    """
+    mine = _unstack(masks.silenced.isel(mask=((masks.kind == kind) & masks["size"].isin(list(sizes))).values))
+    mine = mine.sel(size=list(sizes)).transpose("attribute", "size", "draw", "layer", "neuron")
+    return mine.isel(draw=0, drop=True) if kind == "selective" else mine
+
+
+def _unstack(masks: xr.DataArray) -> xr.DataArray:
+    """Put masks, or what is known of each, that carry their labels along ``mask`` into (attribute, size, draw, ...)."""
+    index = pd.MultiIndex.from_arrays([masks[name].values for name in _LABELS], names=_LABELS)
+    masks = masks.drop_vars(["kind", *_LABELS], errors="ignore")
+    return masks.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "mask")).unstack("mask")
+
+
+def mean_layer(masks: xr.DataArray) -> xr.DataArray:
+    """Mean layer (1 = first) of masks [..., layer, neuron]; NaN for an empty one."""
+    return (layer_profile(masks) * masks.layer).sum("layer", skipna=False)
 
 
 def relate_masks(masks: xr.DataArray, within_layers: bool = False) -> xr.DataArray:
@@ -82,17 +82,9 @@ def relate_masks(masks: xr.DataArray, within_layers: bool = False) -> xr.DataArr
     (k - n m / T) sigma^2 T / (T - 1): for a mask within a larger one the correlation is
     sqrt(n (T - m) / (m (T - n))), for two of one size (k / n - n / T) / (1 - n / T).
 
-    Parameters
-    ----------
-    masks : DataArray of bool, dims (attribute, size, layer, neuron)
-        From :func:`rank_masks` or :func:`take_masks`.
-    within_layers : bool
-        Bijections keep every neuron in its layer; layers are taken to vary alike.
-
-    Returns
-    -------
-    DataArray, dims (attribute, size, other, other_size)
-        NaN for a mask that is empty or full.
+    ``masks``: bool (attribute, size, layer, neuron), from :func:`rank_masks` or :func:`take_masks`; ``within_layers``:
+    bijections keep every neuron in its layer, and layers are taken to vary alike. Gives (attribute, size, other,
+    other_size); NaN for a mask that is empty or full.
     """
     values = masks.transpose("layer", "attribute", "size", "neuron").to_numpy().astype(np.float32)
     n_layers, n_attributes, n_sizes, n_neurons = values.shape
@@ -159,15 +151,7 @@ def compare_attributes(
     correlated by as much, so that the variance of their mean is larger and has fewer degrees of freedom (by the
     eigenvalues of their correlation; Satterthwaite 1946).
 
-    Parameters
-    ----------
-    selective, random, related, intact, matched
-        As of :func:`compare_masks`.
-
-    Returns
-    -------
-    Series
-        As a row of :func:`compare_masks`.
+    Parameters are those of :func:`compare_masks`, and the result is a row of its.
     """
     own, drawn, shared = _arrange(selective, random, related, selective["size"].values.tolist())
     values = own.mean(0) - (drawn.mean((0, 2)) if matched else 0.0)  # [attribute]
@@ -193,14 +177,8 @@ def permute_masks(
     the mask. Exchangeability assumed: any of the masks of this size (matched: any of an attribute's) might have been the
     attributes' own. Masks that share neurons are exchangeable with ones that do not only as far as overlaps are few.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, draw)
-        One selective mask an attribute.
-    matched : bool
-        As of :func:`compare_masks`.
-    n_permutations, seed : int
-        Used where selections are drawn.
+    ``selective``, ``random`` (attribute, draw): one selective mask an attribute; ``matched``: as of :func:`compare_masks`;
+    ``n_permutations``, ``seed``: used where selections are drawn.
     """
     own = selective.mean("draw").values
     masks = np.column_stack([own, random.sel(attribute=selective.attribute).transpose("attribute", "draw").values])
@@ -243,18 +221,9 @@ def count_emotions(
     most are better. Profiles of random masks over emotions, as far as they differ from their mean, are drawn again, put
     together so that they correlate as the attributes' masks do, and set against as many of random masks.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw, emotion)
-        From :func:`mask_means`, by emotion.
-    related, matched
-        As of :func:`compare_masks`.
-    n_draws, seed : int
-
-    Returns
-    -------
-    share, p : float
-        p is two-sided, (b + 1) / (n + 1), b counting shares at least as far from one half; NaN without two masks.
+    ``selective``, ``random`` (attribute, size, draw, emotion): from :func:`mask_means`, by emotion; ``related``,
+    ``matched``: as of :func:`compare_masks`. The p is two-sided, (b + 1) / (n + 1), b counting shares at least as far from
+    one half; NaN without two masks.
     """
     rng = np.random.default_rng(seed)
     random = random.sel({name: selective[name] for name in ("attribute", "size", "emotion")})
@@ -291,17 +260,9 @@ def bijection_test(own: xr.DataArray, moved: xr.DataArray) -> dict[str, float]:
 
     Exact for any network and any number of bijections: under the null the masks are one more draw of the moved ones.
 
-    Parameters
-    ----------
-    own : DataArray, dims (attribute,)
-        Accuracy (or another measure) under attributes' masks.
-    moved : DataArray, dims (bijection, attribute)
-
-    Returns
-    -------
-    dict
-        ``difference``: mean under moved masks - mean under attributes' own; ``sd`` of the mean of moved ones;
-        ``n`` bijections; two-sided ``p`` = (b + 1) / (n + 1).
+    ``own`` (attribute,): accuracy (or another measure) under attributes' masks; ``moved`` (bijection, attribute). Gives
+    ``difference`` (mean under moved masks - mean under attributes' own), ``sd`` of the mean of moved ones, ``n``
+    bijections, and two-sided ``p`` = (b + 1) / (n + 1).
     """
     means = moved.sel(attribute=own.attribute).mean("attribute").values
     every = np.r_[float(own.mean()), means]
@@ -319,16 +280,10 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
     emotions, seeds. Assumed: random masks' means are normal with one variance; where an attribute has several draws, it is
     compared with its own, and only the variance is common to all.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw)
-
-    Returns
-    -------
-    DataFrame
-        Index (N, attribute): ``value`` (random - selective), ``t``, one-sided ``p`` and ``p_holm``, corrected over the
-        attributes of a row's N (Holm 1979). Never over all N: an attribute's masks share neurons over N and random ones
-        do not, so that by chance, too, a mean of the former lies farther out than means of the latter.
+    ``selective``, ``random`` (attribute, size, draw). Gives an index (N, attribute): ``value`` (random - selective),
+    ``t``, one-sided ``p`` and ``p_holm``, corrected over the attributes of a row's N (Holm 1979). Never over all N: an
+    attribute's masks share neurons over N and random ones do not, so that by chance, too, a mean of the former lies
+    farther out than means of the latter.
     """
     random = random.sel(attribute=selective.attribute, size=selective["size"])
     rows = {}
@@ -350,18 +305,9 @@ def find_outlying(selective: xr.DataArray, random: xr.DataArray) -> pd.DataFrame
 def compare_kinds(data: xr.Dataset, masks: xr.DataArray, sizes: Sequence[int]) -> pd.DataFrame:
     """Compare attributes' masks with every kind of random mask, by every measure there is, over all N.
 
-    Parameters
-    ----------
-    data : Dataset
-        Released lesions have one kind, and no AUC.
-    masks : DataArray of bool, dims (attribute, size, layer, neuron)
-        The attributes' own.
-    sizes : sequence of int
-
-    Returns
-    -------
-    DataFrame
-        Index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of :func:`compare_masks`.
+    ``data``: released lesions have one kind, and no AUC; ``masks``: bool (attribute, size, layer, neuron), the attributes'
+    own. Gives an index (comparison, measure); ``value``, ``low``, ``high``, ``p`` (two-sided), ``error`` of
+    :func:`compare_masks`.
     """
     kinds, rows = [str(name) for name in data.kind.values if name != "selective"], {}
     for kind, measure in product(kinds, [name for name in ("accuracy", "auc") if name in data]):
@@ -427,7 +373,7 @@ def _divide(loss: float, cost: float, of_loss: float, of_cost: float, df: float)
         bound = scipy.stats.t.isf((1 - level) / 2, df) ** 2
         a, b, c = cost**2 - bound * of_cost, loss * cost, loss**2 - bound * of_loss
         if not (np.isfinite(test.p) and a > 0 and cost > 0):  # random masks may cost nothing
-            return Estimate(float(value), *[float("nan")] * 8)
+            return Estimate(float(value))
         half = np.sqrt(b**2 - a * c)
         ends += [float((b - half) / a - 1), float((b + half) / a - 1)]
     return Estimate(*(float(number) for number in (value, *ends, *test[5:])))
@@ -471,26 +417,8 @@ def _holm(p: np.ndarray) -> np.ndarray:
     return np.minimum(stepped, 1)[np.argsort(order)]
 
 
-def mask_depth(masks: xr.Dataset, kind: str, sizes: Sequence[int]) -> xr.DataArray:
-    """Mean layer (1 = first) of every mask of a kind that a plan holds; dims (attribute, size, draw).
-
-    Parameters
-    ----------
-    masks : Dataset
-        From :func:`emonb.analysis.masks.plan_masks`.
-    kind : str
-    sizes : sequence of int
-    """
-    mine = masks.silenced.isel(mask=(masks.kind == kind).values)
-    share = mine.sum("neuron") / mine.sum(("layer", "neuron"))
-    along = [mine[name].values for name in ("attribute", "size", "draw")]
-    index = pd.MultiIndex.from_arrays(along, names=["attribute", "size", "draw"])
-    cells = pd.Series((share * share.layer).sum("layer").values, index).to_xarray()
-    return cells.sel(attribute=list(dict.fromkeys(along[0])), size=list(sizes))
-
-
 def adjust_for_depth(
-    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: float | xr.DataArray
+    selective: xr.DataArray, depth: xr.DataArray, random: xr.DataArray, random_depth: xr.DataArray
 ) -> pd.DataFrame:
     """Compare random and selective masks at one mean layer (analysis of covariance, masks of unequal variance).
 
@@ -498,14 +426,9 @@ def adjust_for_depth(
     accuracy is linear in the mean layer; around the line selective masks are independent and normal, and so are random
     masks. For all N together accuracy and layer are averaged over the sizes first, as an attribute's masks are nested.
 
-    Parameters
-    ----------
-    selective, random : DataArray, dims (attribute, size, draw)
-        From :func:`emonb.analysis.lesions.mask_means`.
-    depth : DataArray, dims (attribute, size)
-        Mean layer of the selective masks (:func:`emonb.analysis.reported.mean_depth`, :func:`mask_depth`).
-    random_depth : float or DataArray
-        Mean layer of the random masks; the middle one where they are spread evenly over the layers.
+    ``selective``, ``random`` (attribute, size, draw): from :func:`mask_means`; ``depth`` (attribute, size): mean layer of
+    the selective masks (:func:`mean_layer`); ``random_depth`` (attribute, size, draw): of the random ones, the middle
+    layer where they are spread evenly.
 
     Returns
     -------
@@ -516,8 +439,8 @@ def adjust_for_depth(
         ``depth`` of the selective masks. NaN where all masks are equally deep.
     """
     attributes = selective.attribute.values
-    random, depth = random.sel(attribute=attributes), depth.sel(attribute=attributes, size=selective["size"].values)
-    place = random_depth if isinstance(random_depth, xr.DataArray) else xr.full_like(random, random_depth)
+    random, place = random.sel(attribute=attributes), random_depth.sel(attribute=attributes)
+    depth = depth.sel(attribute=attributes, size=selective["size"].values)
     tests, more = {}, []
     for name in [*selective["size"].values.tolist(), ALL]:
         y, x, other, at = (

@@ -14,7 +14,6 @@ Spearman's correlations of ranked RDMs are products of matrices. In float32 thes
 surrogate; how high each of those is comes from sums of whole numbers, which no processor rounds.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -44,15 +43,8 @@ class Sums(NamedTuple):
 def relabelling_moments(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard deviation and skewness of ``x @ y.T`` over all relabellings of the items of ``y``; the mean is 0.
 
-    Parameters
-    ----------
-    x, y : array, shape (n_x, n_pairs) and (n_y, n_pairs)
-        RDM vectors whose entries have mean 0; if their length is 1 as well, ``x @ y.T`` is a correlation.
-
-    Returns
-    -------
-    sd, skew : array, shape (n_x, n_y)
-        0 where an RDM does not vary.
+    ``x``, ``y`` (n_x, n_pairs) and (n_y, n_pairs): RDM vectors whose entries have mean 0; if their length is 1 as well,
+    ``x @ y.T`` is a correlation. Gives ``sd``, ``skew`` (n_x, n_y); 0 where an RDM does not vary.
     """
     first, second = sum_kinds(x), sum_kinds(y)
     counts = count_kinds(to_square(y[:1]).shape[-1])
@@ -146,7 +138,7 @@ class Side(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Result of :func:`search_ranks`; p is one-sided (greater)."""
+    """Result of a search of all x for each y; p is one-sided (greater)."""
 
     rho: np.ndarray
     """Spearman's correlation [n_x, n_y]; NaN where a side does not vary."""
@@ -156,33 +148,6 @@ class Found(NamedTuple):
     """[n_x, n_y], over all x within one y."""
     peak: np.ndarray
     """[n_surrogates, n_y]: highest normal score of each surrogate, over x."""
-
-
-def search_ranks(
-    x: np.ndarray, y: np.ndarray, surrogates: Iterable[np.ndarray], tail: Tail, progress: bool = False
-) -> Found:
-    """Correlate every x with every y, and find the best of all x in each surrogate of y.
-
-    Parameters
-    ----------
-    x : array of int16, shape (n_x, n_pairs)
-        From :func:`emonb.analysis.rdm.centred_ranks`.
-    y : array of int16, shape (n_y, n_pairs)
-        The same.
-    surrogates : iterable of array of int16, shape (n, n_y, n_pairs)
-        The same of surrogates of y, some at a time; these bound the memory.
-    tail : Tail
-    progress : bool
-
-    Returns
-    -------
-    Found
-    """
-    rho = correlate_ranks(x, y)
-    score = normal_scores(rho, *tail)
-    side = take_side(x)
-    peak = np.concatenate([find_peaks(side, some, tail) for some in tqdm(surrogates, unit="part", disable=not progress)])
-    return Found(rho, score, count_higher(peak, score), peak)
 
 
 def count_higher(peak: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -236,20 +201,7 @@ def undo_score(score: float, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray)
 
 
 def find_peaks(x: Side, surrogates: np.ndarray, tail: Tail) -> np.ndarray:
-    """Highest normal score over x of each surrogate.
-
-    Parameters
-    ----------
-    x : Side
-    surrogates : array of int16, shape (n, n_y, n_pairs)
-        Centred ranks.
-    tail : Tail
-
-    Returns
-    -------
-    array, shape (n, n_y)
-        Minus infinity where no score is defined.
-    """
+    """Highest normal score over x [n, n_y] of each surrogate, centred ranks (n, n_y, n_pairs); minus infinity for none."""
     n, kinds, pairs = surrogates.shape
     flat, kind = surrogates.reshape(-1, pairs), np.tile(np.arange(kinds), n)
     best = _find_highest(x, flat, kind, tail, undo_score(_HIGH, *tail))
@@ -338,14 +290,8 @@ def find_neurons(
     attribute that no neuron carries but that correlates with one that is carried is not under this null: see
     :func:`emonb.analysis.own.find_own_neurons`.
 
-    Parameters
-    ----------
-    ranks : DataArray, dims (layer, neuron, pair)
-        From :func:`emonb.analysis.rdm.rank_neuron_rdms`.
-    humans : Dataset
-        ``attribute_rdm`` (attribute, pair).
-    permutations, seed : int
-    progress : bool
+    ``ranks`` (layer, neuron, pair): from :func:`emonb.analysis.rdm.rank_neuron_rdms`; ``humans``: ``attribute_rdm``
+    (attribute, pair); LabelError where they are about different emotions.
 
     Returns
     -------
@@ -355,19 +301,19 @@ def find_neurons(
         Hochberg 1995 within the attribute, of the normal scores' tails) and ``q_pooled`` (the same over all attributes
         together). Over (permutation, attribute): ``peak``, the highest normal score. What is not defined (a neuron or
         attribute that never varies) has a rho of NaN and a score of minus infinity, and its p and q are 1.
-
-    Raises
-    ------
-    LabelError
-        The two are about different emotions.
     """
     attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
     pair_values(ranks, attribute_rdm)
     x, y = flatten(ranks), centred_ranks(attribute_rdm.to_numpy())
     sd, skew = relabelling_moments(unit_rows(x), unit_rows(y))
     orders = draw_permutations(len(pair_labels(attribute_rdm)), permutations, seed)
-    tail = Tail(np.zeros_like(sd), sd, skew)
-    found = search_ranks(x, y, _relabel(y, orders), tail, progress)
+    tail, side, rho = Tail(np.zeros_like(sd), sd, skew), take_side(x), correlate_ranks(x, y)
+    parts = tqdm(
+        [orders[start : start + CHUNK] for start in range(0, permutations, CHUNK)], unit="part", disable=not progress
+    )
+    peak = np.concatenate([find_peaks(side, permute_rdm(y, part), tail) for part in parts])
+    score = normal_scores(rho, *tail)
+    found = Found(rho, score, count_higher(peak, score), peak)
     return label_neurons(found, tail, ranks, attribute_rdm.attribute).assign_attrs(n_permutations=permutations)
 
 
@@ -391,21 +337,11 @@ def label_neurons(found: Found, tail: Tail, ranks: xr.DataArray, attribute: xr.D
     return xr.Dataset({**named, "peak": (("permutation", "attribute"), found.peak)}, coords)
 
 
-def _relabel(ranks: np.ndarray, orders: np.ndarray) -> Iterator[np.ndarray]:
-    """Ranks [n_y, n_pairs] under relabellings [n, n_items], some at a time."""
-    for start in range(0, len(orders), CHUNK):
-        yield permute_rdm(ranks, orders[start : start + CHUNK])
-
-
 def search_neurons(ranks: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     """Kendall tau-b of every neuron with every attribute, the neurons' ranks, and the paper's p.
 
-    Parameters
-    ----------
-    ranks : DataArray, dims (layer, neuron, pair)
-        From :func:`emonb.analysis.rdm.rank_neuron_rdms`; tau-b of ranks is that of the distances.
-    humans : Dataset
-        ``attribute_rdm`` (attribute, pair).
+    ``ranks`` (layer, neuron, pair): from :func:`emonb.analysis.rdm.rank_neuron_rdms`, as tau-b of ranks is that of the
+    distances; ``humans``: ``attribute_rdm`` (attribute, pair); LabelError where they are about different emotions.
 
     Returns
     -------
@@ -413,11 +349,6 @@ def search_neurons(ranks: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
         Over (attribute, layer, neuron). ``tau``; ``rank``: 1 is the highest tau of an attribute, ties share their mean
         rank, and a neuron that never varies has tau NaN and ranks last; ``p_parametric`` (one-sided normal approximation,
         pairs as independent) and ``q_paper`` (p * N / rank over all tests), as the study has them.
-
-    Raises
-    ------
-    LabelError
-        The two are about different emotions.
     """
     attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
     neurons, attributes = pair_values(ranks.stack(unit=("layer", "neuron")).transpose("unit", "pair"), attribute_rdm)
@@ -439,13 +370,7 @@ def rank_neurons(tau: np.ndarray) -> np.ndarray:
 
 
 def rank_agreement(rank: xr.DataArray, published: xr.DataArray) -> dict[str, float]:
-    """Share of ranks equal to the published ones, and the largest difference.
-
-    Returns
-    -------
-    dict
-        ``equal`` (fraction), ``largest`` (ranks), ``n`` (ranks compared).
-    """
+    """Share of ranks ``equal`` to the published ones, the ``largest`` difference, and how many (``n``) were compared."""
     difference = np.abs(np.subtract(*xr.align(rank, published, join="exact")))
     return {"equal": float((difference == 0).mean()), "largest": float(difference.max()), "n": int(difference.size)}
 
@@ -468,6 +393,12 @@ def select_neurons(rank: xr.DataArray, size: int) -> xr.DataArray:
     mask = np.zeros(flat.shape, bool)
     np.put_along_axis(mask, top, np.ptp(flat, axis=1, keepdims=True) > 0, axis=1)
     return rank.copy(data=mask.reshape(rank.shape)).rename("mask")
+
+
+def layer_profile(mask: xr.DataArray) -> xr.DataArray:
+    """Share of each mask [..., layer, neuron] that lies in each layer; NaN for an empty mask."""
+    total = mask.sum(("layer", "neuron"))
+    return mask.sum("neuron") / total.where(total > 0)
 
 
 def overlap(mask: xr.DataArray) -> xr.DataArray:

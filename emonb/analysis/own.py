@@ -220,19 +220,9 @@ def draw_p(found: xr.Dataset) -> np.ndarray:
 def find_again(ranks: xr.DataArray, humans: xr.Dataset, size: int) -> xr.DataArray:
     """Share of each attribute's best neurons by one half of the seeds that are among its best by the other half.
 
-    Parameters
-    ----------
-    ranks : DataArray, dims (seeds, layer, neuron, pair)
-        From :func:`emonb.analysis.rdm.rank_halves`.
-    humans : Dataset
-        ``attribute_rdm`` (attribute, pair).
-    size : int
-        How many are the best.
-
-    Returns
-    -------
-    DataArray, dims (attribute,)
-        NaN where there is one seed only, or an attribute does not vary. By chance: ``size`` of all neurons.
+    ``ranks`` (seeds, layer, neuron, pair): from :func:`emonb.analysis.rdm.rank_halves`; ``humans``: ``attribute_rdm``
+    (attribute, pair); ``size``: how many are the best. Gives (attribute,); NaN where there is one seed only, or an
+    attribute does not vary. By chance: ``size`` of all neurons.
     """
     attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
     y, shares = centred_ranks(attribute_rdm.to_numpy()), np.full(attribute_rdm.sizes["attribute"], np.nan)
@@ -257,20 +247,9 @@ def rotate_scores(
 ) -> tuple[np.ndarray, float]:
     """Surrogates of scores to which other scores relate in the same way.
 
-    Parameters
-    ----------
-    score : array, shape (n_emotions,)
-    others : array, shape (n_others, n_emotions)
-    n : int
-    seed : int or SeedSequence
-
-    Returns
-    -------
-    surrogates : array, shape (n, n_emotions)
-        With the same mean, variance and linear regression on the others.
-    predicted : float
-        Share of the variance that the others account for; where it is 1, or the scores do not vary (NaN), all surrogates
-        are the scores themselves.
+    ``score`` (n_emotions,); ``others`` (n_others, n_emotions). Gives ``surrogates`` (n, n_emotions), with the same mean,
+    variance and linear regression on the others, and the share of the variance that the others account for; where it is 1,
+    or the scores do not vary (NaN), all surrogates are the scores themselves.
     """
     design = np.vstack([np.ones(len(score)), others]).T
     basis, size, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(0), 1e-300), full_matrices=True)

@@ -60,17 +60,9 @@ def find_components(answers: np.ndarray, n: int, stop: float = VARIMAX_STOP) -> 
 def add_components(people: xr.Dataset, names: Sequence[str], missing: float, n_simulations: int, seed: int) -> xr.Dataset:
     """Turn answers about events into attributes: one rater an event, who rates its emotion on every component.
 
-    Parameters
-    ----------
-    people : Dataset
-        ``rating``, ``panel_of``, ``answer`` (event, statement) and ``emotion_of`` (event) of
-        :func:`emonb.data.people.read_ratings`.
-    names : sequence of str
-        The components' names, largest first.
-    missing : float
-        What a missing answer counts as (the study: the middle of the scale).
-    n_simulations, seed : int
-        Of the parallel analysis.
+    ``people``: ``rating``, ``panel_of``, ``answer`` (event, statement) and ``emotion_of`` (event) of
+    :func:`emonb.data.people.read_ratings`; ``names``: the components', largest first; ``missing``: what a missing answer
+    counts as (the study: the middle of the scale); ``n_simulations``, ``seed``: of the parallel analysis.
 
     Returns
     -------
@@ -92,9 +84,9 @@ def add_components(people: xr.Dataset, names: Sequence[str], missing: float, n_s
     return whole.assign_attrs(components=n, missing=missing)
 
 
-def rotate_further(people: xr.Dataset, stop: float = 1e-12) -> xr.DataArray:
+def rotate_further(people: xr.Dataset) -> xr.DataArray:
     """Ratings on the components (rater, emotion, attribute) had their rotation gone on until it gained nothing more."""
-    return _rate(people, list(people.component.values), people.attrs["missing"], stop)[1]
+    return _rate(people, list(people.component.values), people.attrs["missing"], stop=1e-12)[1]
 
 
 def describe_components(people: xr.Dataset, n: int) -> pd.DataFrame:
@@ -142,13 +134,13 @@ class Icc(NamedTuple):
     """Of F, one-sided: chance that emotions which do not differ give so large a ratio."""
 
 
-def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
+def icc_crossed(ratings: np.ndarray) -> Icc:
     """ICC(2,k): reliability of the mean of k raters who all scored every emotion, raters and emotions random.
 
     The raters' own levels count as error (absolute agreement). Interval by Satterthwaite's degrees of freedom; McGraw &
     Wong 1996, Psychol Methods 1:30, as in R's ``psych`` and in ``pingouin``.
 
-    ``ratings`` (..., n_raters, n_emotions); ``level``: of the interval.
+    ``ratings`` (..., n_raters, n_emotions).
 
     >>> round(float(icc_crossed(np.array([[1, 2, 4], [2, 3, 5], [1, 3, 6]])).icc), 3)
     0.947
@@ -163,7 +155,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
     a, b = k * single / n / (1 - single), 1 + k * single * (n - 1) / n / (1 - single)
     df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
-    tail, noise = (1 - level) / 2, k * columns + (k * n - k - n) * error
+    tail, noise = 0.025, k * columns + (k * n - k - n) * error
     upper, lower = scipy.stats.f.isf(tail, n - 1, df), scipy.stats.f.isf(tail, df, n - 1)
     low = n * (rows - upper * error) / (upper * noise + n * rows)
     high = n * (lower * rows - error) / (noise + n * lower * rows)
@@ -173,7 +165,7 @@ def icc_crossed(ratings: np.ndarray, level: float = 0.95) -> Icc:
     return Icc(icc, low, high, f, p)
 
 
-def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
+def icc_nested(ratings: np.ndarray) -> Icc:
     """ICC(1,k): reliability of mean ratings where other people rated each emotion (one-way, exact F interval).
 
     ``ratings`` (..., n_raters, n_emotions): NaN where a rater did not rate; emotions may have different numbers of raters.
@@ -187,7 +179,7 @@ def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
     between, within = count.shape[-1] - 1, count.sum(-1) - count.shape[-1]
     rows = (count * (emotion - grand[..., None]) ** 2).sum(-1) / between
     error = np.nansum((y - emotion[..., None, :]) ** 2, (-2, -1)) / within
-    f, tail = rows / error, (1 - level) / 2
+    f, tail = rows / error, 0.025
     low = 1 - scipy.stats.f.isf(tail, between, within) / f
     high = 1 - 1 / (f * scipy.stats.f.isf(tail, within, between))
     return Icc(1 - 1 / f, low, high, f, scipy.stats.f.sf(f, between, within))
@@ -196,18 +188,8 @@ def icc_nested(ratings: np.ndarray, level: float = 0.95) -> Icc:
 def score_emotions(rating: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean rating of every emotion, and the same rescaled so that the lowest emotion is 0 and the highest 1.
 
-    Parameters
-    ----------
-    rating : DataArray, dims (rater, emotion, attribute)
-
-    Returns
-    -------
-    mean, score : DataArray, dims (emotion, attribute)
-
-    Raises
-    ------
-    LabelError
-        All emotions have the same mean on an attribute.
+    ``rating`` (rater, emotion, attribute); both are (emotion, attribute). LabelError where all emotions have the same mean
+    on an attribute.
     """
     mean = rating.mean("rater").transpose("emotion", "attribute")
     low, high = mean.min("emotion"), mean.max("emotion")
@@ -228,15 +210,8 @@ def compare_scores(rating: xr.DataArray, score: xr.DataArray) -> pd.DataFrame:
 def assess_reliability(rating: xr.DataArray) -> pd.DataFrame:
     """Reliability of every attribute's scores: ICC(2,k) where raters are crossed with emotions, else ICC(1,k).
 
-    Parameters
-    ----------
-    rating : DataArray, dims (rater, emotion, attribute)
-
-    Returns
-    -------
-    DataFrame
-        One row an attribute: ``kind``, ``raters`` (of an emotion, mean), ``icc``, ``low``, ``high``, ``p``, and
-        ``validity`` of the attribute's RDM (:func:`rdm_validity`).
+    ``rating`` (rater, emotion, attribute). Gives one row an attribute: ``kind``, ``raters`` (of an emotion, mean),
+    ``icc``, ``low``, ``high``, ``p``, and ``validity`` of the attribute's RDM (:func:`rdm_validity`).
     """
     rows = {}
     for attribute in rating.attribute.values:
@@ -306,15 +281,8 @@ def compare_judges(judgment: xr.DataArray) -> pd.DataFrame:
 
     The means over judges are the lower and the upper end of the noise ceiling (Nili et al. 2014).
 
-    Parameters
-    ----------
-    judgment : DataArray, dims (judge, pair)
-        NaN where missing.
-
-    Returns
-    -------
-    DataFrame
-        One row a judge: ``judged`` (pairs), ``with_others`` (the mean of the other judges), ``with_all``.
+    ``judgment`` (judge, pair): NaN where missing. Gives one row a judge: ``judged`` (pairs), ``with_others`` (the mean of
+    the other judges), ``with_all``.
     """
     table = judgment.transpose("pair", "judge").to_pandas()
     total, n = table.sum(axis=1), table.count(axis=1)

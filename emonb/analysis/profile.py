@@ -13,7 +13,7 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.rdm import varies
-from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_t
+from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permutation_p
 
 
 class Profile(NamedTuple):
@@ -34,14 +34,8 @@ class Profile(NamedTuple):
 def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
     """Mean distance of each emotion from all others in each attribute's RDM.
 
-    Parameters
-    ----------
-    attribute_rdm : DataArray, dims (attribute, pair)
-        With the emotions of each pair as coordinates ``first`` and ``second``.
-
-    Returns
-    -------
-    DataArray, dims (attribute, emotion)
+    ``attribute_rdm`` (attribute, pair), with the emotions of each pair as coordinates ``first`` and ``second``. Gives
+    (attribute, emotion).
 
     >>> pairs = {"first": ("pair", ["x", "x", "y"]), "second": ("pair", ["y", "z", "z"])}
     >>> rdm = xr.DataArray([[1.0, 3.0, 2.0]], {"attribute": ["a"], **pairs}, ("attribute", "pair"))
@@ -59,19 +53,7 @@ def stand_out(attribute_rdm: xr.DataArray) -> xr.DataArray:
 def pair_tables(loss: xr.DataArray, standing: xr.DataArray, cost: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """How emotions stand out (SD) and what they lose, both without margins: what :func:`profile_test` relates.
 
-    Parameters
-    ----------
-    loss, standing, cost
-        As of :func:`profile_test`.
-
-    Returns
-    -------
-    standing, loss : array [attribute, emotion]
-
-    Raises
-    ------
-    ValueError
-        Different attributes or emotions in the two tables.
+    Arrays [attribute, emotion]; ValueError where the two tables have different attributes or emotions.
     """
     for dim in ("attribute", "emotion"):
         if set(loss[dim].values.tolist()) != set(standing[dim].values.tolist()):
@@ -148,7 +130,7 @@ def profile_test(
         for k in range(size)
     ]
     variance = (n - 1) * np.var(left[:n]) + (m - 1) * np.var(left[n:])
-    p, p_greater = _two_sided(by_attribute, slope)
+    p_greater, p = permutation_p(by_attribute, slope)
     if not y.any() or not x.any():  # nothing that is lost, or nothing it could go with
         nothing = float("nan")
         return Profile(from_t(slope, 0.0, n - 1), nothing, nothing, nothing, 0)
@@ -157,9 +139,9 @@ def profile_test(
     p_random = np.nan
     if random is not None:
         lost = random.sel(emotion=loss.emotion) / cost
-        p_random = _two_sided(_slopes_of_random(x, lost, n_permutations, seed), slope)[0]
+        p_random = permutation_p(_slopes_of_random(x, lost, n_permutations, seed), slope)[1]
     positive = int(((x * y).sum(1) > 0).sum())
-    return Profile(estimate, r, _two_sided(by_emotion, slope)[0], float(p_random), positive)
+    return Profile(estimate, r, permutation_p(by_emotion, slope)[1], float(p_random), positive)
 
 
 def _slopes_of_random(x: np.ndarray, random: xr.DataArray, n_permutations: int, seed: int) -> np.ndarray:
@@ -184,10 +166,3 @@ def _interaction(table: np.ndarray) -> np.ndarray:
 def _slope(loss: np.ndarray, level: np.ndarray) -> float:
     x = _interaction(scipy.stats.zscore(level, axis=1))
     return float((x * loss).sum() / (x**2).sum()) if len(x) > 1 else float("nan")
-
-
-def _two_sided(null: np.ndarray, observed: float) -> tuple[float, float]:
-    """Two-sided p (both tails of the absolute value) and one-sided (greater), each (b + 1) / (n + 1)."""
-    tails = (np.abs(null) >= abs(observed) - TIE).sum(), (null >= observed - TIE).sum()
-    p, p_greater = ((int(tail) + 1) / (len(null) + 1) for tail in tails)
-    return p, p_greater

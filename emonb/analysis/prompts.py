@@ -1,7 +1,6 @@
 """Tuned prompts: how well they learned their task, and what the activations they give are like."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,33 +9,18 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from emonb.analysis.rdm import ROUNDING
-from emonb.analysis.statistics import Estimate, from_t
+from emonb.analysis.statistics import Estimate, from_sample
 
 CHANCE = 0.5
 
 
 def mean_accuracy(accuracy: xr.DataArray) -> Estimate:
-    """Mean accuracy with intervals over emotions (t); seeds share comments and are averaged first.
-
-    Parameters
-    ----------
-    accuracy : DataArray, dims (seed, emotion)
-    """
-    by_emotion = accuracy.mean("seed")
-    n = by_emotion.sizes["emotion"]
-    return from_t(float(by_emotion.mean()), float(by_emotion.std(ddof=1)) / n**0.5, n - 1)
+    """Mean accuracy (seed, emotion) with intervals over emotions (t); seeds share comments and are averaged first."""
+    return from_sample(accuracy.mean("seed"))
 
 
 def not_learned(accuracy: xr.DataArray) -> xr.DataArray:
     """Tell which prompts lie nearer to chance than to the median of their emotion's seeds.
-
-    Parameters
-    ----------
-    accuracy : DataArray, dims (seed, emotion)
-
-    Returns
-    -------
-    DataArray of bool, dims (seed, emotion)
 
     >>> a = xr.DataArray([[0.9, 0.6], [0.9, 0.6], [0.6, 0.54]], {"seed": [1, 3, 5], "emotion": ["joy", "awe"]})
     >>> not_learned(a).values.tolist()
@@ -49,10 +33,9 @@ GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), me
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
 
 
-def layer_quantiles(
-    activations: xr.DataArray, levels: Sequence[float] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-) -> pd.DataFrame:
+def layer_quantiles(activations: xr.DataArray) -> pd.DataFrame:
     """Quantiles of all activations of a layer; one row a layer, one column a level."""
+    levels = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
     table = activations.quantile(levels, ("seed", "emotion", "neuron")).transpose("layer", "quantile").to_pandas()
     table.columns.name = None
     return table
@@ -72,12 +55,9 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
 
     Each neuron is centred over emotions within its seed first, since most of a pattern is common to all emotions.
 
-    Returns
-    -------
-    Dataset
-        ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds;
-        ``other`` (emotion): the same with every other emotion's vectors of a different seed. Vectors that are the same
-        throughout have no correlation and are left out; NaN where none is left.
+    Gives ``same`` (emotion): mean Pearson r between this emotion's vectors of two different seeds; ``other`` (emotion):
+    the same with every other emotion's vectors of a different seed. Vectors that are the same throughout have no
+    correlation and are left out; NaN where none is left.
     """
     values = activations.transpose("emotion", "seed", "layer", "neuron").to_numpy()
     n_emotions, n_seeds = values.shape[:2]

@@ -29,11 +29,7 @@ def level(rdms: ArrayLike, size: np.ndarray) -> np.ndarray:
     0.3 - 0.1 is not quite 0.4 - 0.2 on a computer, while 3 - 1 is 4 - 2: ranks must not depend on the unit. How far a
     difference may be off depends on what was subtracted, so a small difference of small numbers stays what it is.
 
-    Parameters
-    ----------
-    rdms : array, shape (n_rdms, n_pairs)
-    size : array, shape (n_rdms, n_items)
-        Mean absolute value of what was subtracted, by item.
+    ``rdms`` (n_rdms, n_pairs); ``size`` (n_rdms, n_items): mean absolute value of what was subtracted, by item.
 
     >>> level([[0.3 - 0.1, 0.4 - 0.2, 0.5]], np.array([[0.4, 0.1, 0.4]])).tolist()
     [[0.19999999999999998, 0.19999999999999998, 0.5]]
@@ -54,11 +50,7 @@ def level(rdms: ArrayLike, size: np.ndarray) -> np.ndarray:
 def varies(values: ArrayLike, scale: float | None = None) -> bool:
     """Tell whether numbers differ by more than rounding; what is missing (NaN) does not count.
 
-    Parameters
-    ----------
-    values : array
-    scale : float, optional
-        Size of the numbers that the values were computed from; their own where none is given.
+    ``scale``: size of the numbers that the values were computed from; their own where none is given.
 
     >>> varies([0.1 + 0.2, 0.3]), varies([0.1, 0.3]), varies([1e-17, 0.0], scale=0.7)
     (False, True, False)
@@ -98,10 +90,7 @@ def pair_coords(labels: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
 def pair_labels(rdms: xr.DataArray | xr.Dataset) -> list[str]:
     """Emotions in the order behind a ``pair`` dimension, from the names its pairs carry.
 
-    Raises
-    ------
-    LabelError
-        Pairs without names, or in an order that no list of emotions has.
+    LabelError where pairs have no names, or lie in an order that no list of emotions has.
 
     >>> pair_labels(xr.Dataset(coords=pair_coords(["joy", "fear", "awe"])))
     ['joy', 'fear', 'awe']
@@ -129,13 +118,7 @@ def order_emotions(data: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.Da
 
 
 def pair_values(*rdms: Rdm) -> tuple[np.ndarray, ...]:
-    """Values [..., n_pairs] of RDMs to be compared: labelled ones must name the same pairs in the same order.
-
-    Raises
-    ------
-    LabelError
-        Different pairs, or different numbers of them.
-    """
+    """Values [..., n_pairs] of RDMs to compare; LabelError unless labelled ones name the same pairs in the same order."""
     rows = [rdm.transpose(..., "pair") if isinstance(rdm, xr.DataArray) else np.asarray(rdm) for rdm in rdms]
     named = [list(row["pair"].values) for row in rows if isinstance(row, xr.DataArray) and "pair" in row.coords]
     if len({row.shape[-1] for row in rows}) > 1 or any(names != named[0] for names in named):
@@ -162,20 +145,8 @@ def to_square(vector: np.ndarray) -> np.ndarray:
 def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarray:
     """RDM of activation patterns (:func:`scipy.spatial.distance.pdist`, whose pairs have the same order).
 
-    Parameters
-    ----------
-    patterns : array, shape (n_items, n_features)
-    distance : {'correlation', 'euclidean'}
-        1 - Pearson r, or the Euclidean norm of the difference.
-
-    Returns
-    -------
-    array, shape (n_pairs,)
-
-    Raises
-    ------
-    ValueError
-        Unknown distance, or a constant pattern, for which a correlation is not defined.
+    ``patterns`` (n_items, n_features); ``distance``: 'correlation' (1 - Pearson r; ValueError for a constant pattern,
+    which has none), or 'euclidean'. Gives (n_pairs,).
 
     >>> pattern_rdm([[0.0, 0.0], [3.0, 4.0]], "euclidean").tolist()
     [5.0]
@@ -192,14 +163,8 @@ def pattern_rdm(patterns: np.ndarray, distance: str = "correlation") -> np.ndarr
 def average_neuron_rdms(activations: xr.DataArray) -> np.ndarray:
     """RDM of every single neuron: |a_i - a_j| over pairs, averaged over seeds (Li et al., searchlight).
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-
-    Returns
-    -------
-    array, shape (n_layers * n_neurons, n_pairs), float64
-        Neurons in order layer by layer. Distances that differ only by rounding are equal.
+    ``activations`` (seed, emotion, layer, neuron). Gives (n_layers * n_neurons, n_pairs), float64, layer by layer;
+    distances that differ only by rounding are equal.
     """
     values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
     values = values.reshape(*values.shape[:2], -1)  # [seed, emotion, layer * neuron]
@@ -214,20 +179,8 @@ def rank_neuron_rdms(activations: xr.DataArray, rdms: xr.DataArray | xr.Dataset)
 
     Ranks are all that Kendall's and Spearman's correlations read, and take an eighth of the distances' room.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    rdms : DataArray or Dataset
-        Of which only the names of the pairs are read.
-
-    Returns
-    -------
-    DataArray of int16, dims (layer, neuron, pair)
-
-    Raises
-    ------
-    LabelError
-        The two are about different emotions.
+    ``activations`` (seed, emotion, layer, neuron); of ``rdms`` only the names of the pairs are read. Gives (layer, neuron,
+    pair), int16.
     """
     ordered = order_emotions(activations, rdms)
     ranks = centred_ranks(average_neuron_rdms(ordered))
@@ -241,17 +194,8 @@ def rank_neuron_rdms(activations: xr.DataArray, rdms: xr.DataArray | xr.Dataset)
 def rank_halves(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:
     """Rank the neurons' RDMs of all seeds and, where there are at least two, of either half (:func:`halve`).
 
-    Parameters
-    ----------
-    activations : Dataset
-        ``activation`` (seed, emotion, layer, neuron).
-    humans : Dataset
-        ``attribute_rdm`` (attribute, pair), of which only the names of the pairs are read.
-
-    Returns
-    -------
-    Dataset
-        ``rank`` (seeds, layer, neuron, pair), int16, from :func:`rank_neuron_rdms`.
+    ``activations``: ``activation`` (seed, emotion, layer, neuron); of ``humans``' ``attribute_rdm`` only the names of the
+    pairs are read. Gives ``rank`` (seeds, layer, neuron, pair), int16.
     """
     activation = activations.activation
     parts = {
@@ -300,24 +244,15 @@ def centred_ranks(rows: np.ndarray) -> np.ndarray:
 def compute_rdms(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:
     """All RDMs of a study on one ``pair`` axis.
 
-    Parameters
-    ----------
-    activations : Dataset
-        ``activation`` (seed, emotion, layer, neuron).
-    humans : Dataset
-        ``dissimilarity`` (pair), ``judgment`` (judge, pair), ``attribute_rdm`` (attribute, pair).
+    ``activations``: ``activation`` (seed, emotion, layer, neuron). ``humans``: ``dissimilarity`` (pair), ``judgment``
+    (judge, pair), ``attribute_rdm`` (attribute, pair).
 
     Returns
     -------
     Dataset
-        ``human`` (pair), ``judgment`` (judge, pair), ``attribute_rdm`` (attribute, pair), and of the model, for every
-        distance: ``model`` (seed-mean pattern, all layers), ``model_layer`` (seed-mean pattern, one layer),
-        ``model_seed`` (one seed, all layers), ``model_layer_seed``.
-
-    Raises
-    ------
-    LabelError
-        The two are about different emotions.
+        ``human`` (pair), ``judgment``, ``attribute_rdm``, and of the model, for every distance: ``model`` (seed-mean
+        pattern, all layers), ``model_layer`` (seed-mean pattern, one layer), ``model_seed`` (one seed, all layers),
+        ``model_layer_seed``.
     """
     ordered = order_emotions(activations.activation, humans).transpose("seed", "emotion", "layer", "neuron")
     values = ordered.to_numpy().astype(np.float64)

@@ -6,8 +6,8 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis.rdm import pair_values, stack_dim, to_square
-from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permute_rdm
-from emonb.analysis.structure import jackknife_interval, leave_one_out, permutation_p
+from emonb.analysis.statistics import TIE, Estimate, draw_permutations, from_interval, permutation_p, relabelled_tau
+from emonb.analysis.structure import jackknife_interval, leave_one_out
 from emonb.analysis.tau import tau_b
 
 _LARGEST = 1 - 1e-12  # correlation whose z is still a number
@@ -55,11 +55,10 @@ def draw_profiles(
     both, n = np.stack([x, y]), len(to_square(x))
     kept = [np.ones(len(x), bool), *leave_one_out(n)]
     orders = draw_permutations(n, n_permutations, seed)
-    # so many relabelled RDMs at a time, to bound the memory
-    null = [tau_b(permute_rdm(x, orders[start : start + 500]), rows) for start in range(0, n_permutations, 500)]
+    null = relabelled_tau(x, orders, rows)
     profiles = np.stack([tau_b(both[:, some], rows[:, some]) for some in kept])
     sides = {"profile": (("without", "side", "attribute"), profiles)}
-    drawn = xr.Dataset({**sides, "relabelled": (("permutation", "attribute"), np.concatenate(null))})
+    drawn = xr.Dataset({**sides, "relabelled": (("permutation", "attribute"), null)})
     return drawn.assign_coords(attribute=attributes.attribute.values)
 
 
@@ -68,7 +67,7 @@ def relate_profiles(drawn: xr.Dataset) -> Estimate:
     drawn = drawn.isel(attribute=~drawn.profile[0].isnull().all("side").values)
     profiles, null = drawn.profile.to_numpy(), drawn.relabelled.to_numpy()
     if np.isnan(profiles[0]).any() or drawn.sizes["attribute"] < 2:
-        return Estimate(*[float("nan")] * 7)
+        return Estimate()
     r, *without = (float(_correlate_rows(mine[None], theirs)[0]) for mine, theirs in profiles)
     z, *z_without = np.arctanh(np.clip([r, *without], -_LARGEST, _LARGEST))
 
@@ -88,19 +87,9 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     target's labels carry no information about the RDMs tested; for a family-wise rate with some false nulls, also subset
     pivotality, that is the p values of true nulls are distributed as if all were true.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (label, pair)
-        Such as attributes' RDMs.
-    target : DataArray, dims (pair,)
-        A mean human RDM or a model's.
-    n_permutations, seed : int
-
-    Returns
-    -------
-    DataFrame
-        One row a label: ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels). NaN
-        where an RDM is constant.
+    ``rdms`` (label, pair): such as attributes'; ``target`` (pair,): a mean human RDM or a model's. Gives one row a label:
+    ``tau``, ``p_greater`` and ``p_two_sided`` by itself, ``p_fwe`` (one-sided, over the labels); NaN where an RDM is
+    constant.
     """
     label = stack_dim(rdms)
     names = pd.Index(rdms[label].values, name=label)
@@ -109,9 +98,7 @@ def step_down(rdms: xr.DataArray, target: xr.DataArray, n_permutations: int, see
     if not len(rows):
         return pd.DataFrame(np.nan, names, ["tau", "p_greater", "p_two_sided", "p_fwe"])
     observed = tau_b(rows, y[None])[:, 0]
-    orders = draw_permutations(len(to_square(y)), n_permutations, seed)
-    batches = range(0, n_permutations, 500)
-    null = np.concatenate([tau_b(permute_rdm(y, orders[s : s + 500]), rows) for s in batches])
+    null = relabelled_tau(y, draw_permutations(len(to_square(y)), n_permutations, seed), rows)
     values = np.vstack([observed, null])  # [1 + n_permutations, label]
     p = (len(values) + 1 - scipy.stats.rankdata(values.round(12), "min", axis=0)) / len(values)
     order = np.argsort(p[0], kind="stable")  # most significant first

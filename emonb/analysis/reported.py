@@ -4,29 +4,13 @@ Here are the tests whose unit is the prompt (prompts share a mask) or the emotio
 unit is the mask or the attribute are in :mod:`emonb.analysis.lesions` and :mod:`emonb.analysis.importance`.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
 
-from emonb.analysis.neurons import select_neurons
 from emonb.analysis.rdm import ROUNDING, varies
-from emonb.analysis.statistics import correlate
-
-
-class TestResult(NamedTuple):
-    """A t test's result: effect, t, degrees of freedom, two-sided p and 95 % interval, with its unit named."""
-
-    value: float
-    t: float
-    df: int
-    p: float
-    low: float
-    high: float
-    unit: str
+from emonb.analysis.statistics import Estimate, correlate
 
 
 def measured(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
@@ -37,17 +21,9 @@ def measured(data: xr.Dataset, measure: str) -> tuple[xr.DataArray, float]:
 def selective_drop(accuracy: xr.DataArray, comparison: str = "random") -> xr.DataArray:
     """Random-mask accuracy minus selective-mask accuracy (positive: the attribute's neurons hurt more than others).
 
-    Parameters
-    ----------
-    accuracy : DataArray, dims (kind, attribute, size, seed, emotion)
-        Or the same of another measure.
-    comparison : str
-        Kind of random mask.
-
-    Returns
-    -------
-    DataArray, dims (attribute, size, seed, emotion)
-        Sizes that both kinds have; 0 where the two differ only by rounding, NaN for an attribute without masks.
+    ``accuracy`` (kind, attribute, size, seed, emotion), or the same of another measure; ``comparison``: kind of random
+    mask. Gives (attribute, size, seed, emotion) for sizes that both kinds have; 0 where the two differ only by rounding,
+    NaN for an attribute without masks.
 
     >>> coords = {"kind": ["selective", "random"], "size": [10, 20]}
     >>> selective_drop(xr.DataArray([[0.5, np.nan], [0.75, 0.7]], coords, ["kind", "size"])).to_series().to_dict()
@@ -71,41 +47,20 @@ def prompts_test(drop: xr.DataArray) -> pd.DataFrame:
 
     Prompts that share a mask are not independent; the valid tests are in :mod:`emonb.analysis.lesions`.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, size, seed, emotion)
-
-    Returns
-    -------
-    DataFrame
-        One row an N: ``t``, two-sided ``p`` and ``n``, the number of differences; t and p are NaN where all are the same.
+    ``drop`` (attribute, size, seed, emotion). Gives one row an N: ``t``, two-sided ``p`` and ``n``, the number of
+    differences; t and p are NaN where all are the same.
     """
-    tests = {n: _t_test(drop.sel(size=n).values.ravel(), "prompt") for n in drop["size"].values}
+    tests = {n: _t_test(drop.sel(size=n).values.ravel()) for n in drop["size"].values}
     rows = [(test.t, test.p, test.df + 1) for test in tests.values()]
     return pd.DataFrame(rows, pd.Index(list(tests), name="N"), ["t", "p", "n"])
-
-
-def correlate_with_importance(drop: xr.DataArray, importance: xr.DataArray) -> xr.DataArray:
-    """Pearson r over attributes between drop and importance, for every other label of ``drop``.
-
-    ``importance`` has the same attributes, in the same order.
-    """
-    return correlate(*xr.align(drop, importance, join="exact"))
 
 
 def importance_test(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFrame:
     """The paper's test of drop against importance at every N (:func:`paper_test_importance`); its unit is the emotion.
 
-    Parameters
-    ----------
-    drop : DataArray, dims (attribute, size, seed, emotion)
-    importance : DataArray, dims (attribute,)
-
-    Returns
-    -------
-    DataFrame
-        One row an N: ``mean_r``, ``t``, two-sided ``paper_p``. Attributes whose importance or drop is not defined are left
-        out; NaN where what is left does not vary.
+    ``drop`` (attribute, size, seed, emotion); ``importance`` (attribute,). Gives one row an N: ``mean_r``, ``t``,
+    two-sided ``paper_p``. Attributes whose importance or drop is not defined are left out; NaN where what is left does not
+    vary.
     """
     importance = importance.sel(attribute=drop.attribute)
     known = (importance.notnull() & drop.notnull().all(("size", "seed", "emotion"))).values
@@ -115,48 +70,29 @@ def importance_test(drop: xr.DataArray, importance: xr.DataArray) -> pd.DataFram
     return pd.DataFrame(rows, pd.Index(drop["size"].values, name="N"), ["mean_r", "t", "paper_p"])
 
 
-def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> TestResult:
+def paper_test_importance(drop: xr.DataArray, importance: xr.DataArray) -> Estimate:
     """The paper's test of claim 4 (Li et al., causal contribution against human weight).
 
     For each emotion (averaged over seeds) Pearson r over the attributes between drop and importance; Fisher z; one
     t test over emotions against 0. Its unit is the emotion, although all emotions share the same masks. ``drop`` is
     (attribute, seed, emotion) at one size, ``importance`` (attribute,).
 
-    Returns
-    -------
-    TestResult
-        ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
-        out, and those where it is 1 or -1, as it always is over two attributes.
+    ``value`` is tanh of the mean z; the interval is transformed back likewise. Emotions without a correlation are left
+    out, and those where it is 1 or -1, as it always is over two attributes.
     """
-    r = correlate_with_importance(drop.mean("seed"), importance).values
+    r = correlate(*xr.align(drop.mean("seed"), importance, join="exact")).values
     z = np.arctanh(r[abs(r) < 1 - ROUNDING])
-    z_test = _t_test(z, "emotion")
+    z_test = _t_test(z)
     value, low, high = (float(np.tanh(number)) for number in (z_test.value, z_test.low, z_test.high))
     return z_test._replace(value=value, low=low, high=high)
 
 
-def layer_profile(mask: xr.DataArray) -> xr.DataArray:
-    """Share of each attribute's mask that lies in each layer; dims (attribute, layer). NaN for an empty mask."""
-    total = mask.sum(("layer", "neuron"))
-    return mask.sum("neuron") / total.where(total > 0)
-
-
-def mean_depth(rank: xr.DataArray, sizes: Sequence[int]) -> xr.DataArray:
-    """Mean layer (1 = first) of each attribute's top-N neurons; dims (attribute, size)."""
-    profiles = [layer_profile(select_neurons(rank, size)) for size in sizes]
-    depth = xr.concat(
-        [(profile * profile.layer).sum("layer", skipna=False) for profile in profiles], pd.Index(sizes, name="size")
-    )
-    return depth.transpose("attribute", "size")
-
-
-def _t_test(values: np.ndarray, unit: str) -> TestResult:
-    """Two-sided t test of a mean against 0, of what is defined; NaN but for the mean where the values do not vary."""
+def _t_test(values: np.ndarray) -> Estimate:
+    """Two-sided t test of a mean against 0, of what is defined; but for mean and df NaN if they do not vary."""
     values = values[np.isfinite(values)]
+    mean, df = float(values.mean()) if len(values) else np.nan, len(values) - 1
     if not varies(values):
-        value, none = float(values.mean()) if len(values) else float("nan"), float("nan")
-        return TestResult(value, none, len(values) - 1, none, none, none, unit)
+        return Estimate(mean, df=df)
     result = scipy.stats.ttest_1samp(values, 0)
     low, high = result.confidence_interval()
-    numbers = (float(result.statistic), int(result.df), float(result.pvalue), float(low), float(high))
-    return TestResult(float(values.mean()), *numbers, unit)
+    return Estimate(mean, float(low), float(high), p=float(result.pvalue), t=float(result.statistic), df=df)

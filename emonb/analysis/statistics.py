@@ -22,21 +22,21 @@ from emonb.analysis.tau import tau_b
 
 
 class Estimate(NamedTuple):
-    """An effect with what a verdict is made of; NaN where it cannot be estimated."""
+    """An effect with what a verdict is made of; NaN where it cannot be estimated, or was not."""
 
-    value: float
-    low: float
+    value: float = np.nan
+    low: float = np.nan
     """95 % interval."""
-    high: float
-    low90: float
+    high: float = np.nan
+    low90: float = np.nan
     """90 % interval."""
-    high90: float
-    p: float
+    high90: float = np.nan
+    p: float = np.nan
     """Two-sided."""
-    p_greater: float = float("nan")
+    p_greater: float = np.nan
     """One-sided: the effect is above zero."""
-    t: float = float("nan")
-    df: float = float("nan")
+    t: float = np.nan
+    df: float = np.nan
 
     def evidence(self) -> dict[str, float]:
         """What a verdict is made of (:class:`emonb.book.claims.Evidence`): value, both intervals, and two-sided p."""
@@ -61,29 +61,27 @@ def from_interval(value: float, interval: Callable[[float], tuple[float, float]]
 def from_t(value: float, error: float, df: float) -> Estimate:
     """Estimate with t intervals and t test against zero.
 
-    Parameters
-    ----------
-    value, error : float
-        Effect and its standard error.
-    df : float
-        Degrees of freedom of the standard error.
-
-    Returns
-    -------
-    Estimate
-        All but the value NaN where the standard error is no positive number.
+    ``error``: standard error of the effect, with ``df`` degrees of freedom. All but the value is NaN where it is no
+    positive number.
 
     >>> effect = from_t(2.0, 1.0, 10)
     >>> [round(x, 2) for x in (effect.low, effect.high, effect.p, effect.p_greater)]
     [-0.23, 4.23, 0.07, 0.04]
     """
     if not (error > 0 and df > 0 and np.isfinite([value, error]).all()):
-        return Estimate(float(value), *[float("nan")] * 8)
+        return Estimate(float(value))
     t = value / error
     (low, high), (low90, high90) = (value + error * np.array(scipy.stats.t.interval(c, df)) for c in (0.95, 0.90))
     tail = scipy.stats.t.sf(t, df)
     numbers = (value, low, high, low90, high90, 2 * scipy.stats.t.sf(abs(t), df), tail, t, df)
     return Estimate(*(float(number) for number in numbers))
+
+
+def from_sample(values: ArrayLike) -> Estimate:
+    """Estimate of a mean from independent values: t interval and test against zero; what is not defined is left out."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    return from_t(float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known))), len(known) - 1)
 
 
 def from_r(r: float, n: int) -> Estimate:
@@ -93,7 +91,7 @@ def from_r(r: float, n: int) -> Estimate:
     [0.5, -0.042, 0.815]
     """
     if n < 4 or not abs(r) < 1:
-        return Estimate(float(r), *[float("nan")] * 8)
+        return Estimate(float(r))
     z, error = np.arctanh(r), 1 / np.sqrt(n - 3)
     ends = [np.tanh(z + sign * scipy.stats.norm.isf(tail) * error) for tail in (0.025, 0.05) for sign in (-1, 1)]
     t = r * np.sqrt((n - 2) / (1 - r**2))
@@ -130,10 +128,7 @@ def correlate(a: xr.DataArray, b: xr.DataArray, dim: str = "attribute") -> xr.Da
 def correlation_test(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     """Pearson correlation with its two-sided p and 95 % interval, assuming normal independent units.
 
-    Returns
-    -------
-    dict
-        ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
+    ``r``, ``p``, ``low``, ``high``, ``n``; all but ``n`` NaN where one side does not vary but for rounding.
 
     >>> found = correlation_test([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0])
     >>> round(found["r"], 3), round(found["p"], 3)
@@ -192,21 +187,36 @@ def step_up(reliability: Any, times: float) -> Any:
 
 
 TIE = 1e-12  # two statistics closer than this are equal: the same sums in another order
+AT_ONCE = 500  # relabelled RDMs; bounds the memory
+
+
+def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
+    """One-sided (greater) and two-sided p of a statistic, (b + 1) / (n + 1) (Phipson & Smyth 2010).
+
+    The two-sided p counts permutations at least as far from zero.
+
+    >>> permutation_p(np.array([-0.9, -0.1, 0.2, 0.4]), 0.5)
+    (0.2, 0.4)
+    """
+    greater = (null >= observed - TIE).sum() + 1
+    far = (np.abs(null) >= abs(observed) - TIE).sum() + 1
+    return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
+
+
+def relabelled_tau(rdm: np.ndarray, orders: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Tau-b [permutation, row] of rows [n_rows, n_pairs] with an RDM [n_pairs] whose items are relabelled."""
+    parts = [orders[start : start + AT_ONCE] for start in range(0, len(orders), AT_ONCE)]
+    return np.concatenate([tau_b(permute_rdm(rdm, part), rows) for part in parts])
 
 
 class Mantel(NamedTuple):
-    """Result of :func:`mantel_test`, arrays [n_x, n_y] unless noted.
-
-    ``p``: one comparison by itself. ``p_fwe``: corrected over all x within one y by the maximum statistic.
-    ``p_fwe_all``: corrected over all x and all y. ``null_max`` [n_permutations, n_y]: the maxima over x.
-    """
+    """Result of :func:`mantel_test`, arrays [n_x, n_y]."""
 
     statistic: np.ndarray
     p: np.ndarray
+    """Of one comparison by itself."""
     p_fwe: np.ndarray
-    p_fwe_all: np.ndarray
-    null_max: np.ndarray
-    n_permutations: int
+    """Corrected over all x within one y by the maximum statistic."""
 
 
 def draw_permutations(n_items: int, n_permutations: int, seed: int) -> np.ndarray:
@@ -226,40 +236,16 @@ def permute_rdm(rdm: np.ndarray, permutations: np.ndarray) -> np.ndarray:
     return np.moveaxis(square[..., permutations[:, i], permutations[:, j]], -2, 0)
 
 
-def mantel_test(
-    x: Rdm,
-    y: Rdm,
-    n_permutations: int,
-    seed: int,
-    chunk: int = 500,
-) -> Mantel:
+def mantel_test(x: Rdm, y: Rdm, n_permutations: int, seed: int) -> Mantel:
     """Mantel permutation test (Mantel 1967) of every RDM of ``x`` with every RDM of ``y``, by tau-b, one-sided (greater).
 
-    The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and
-    among those of ``x`` is kept.
+    The same permutation of the emotion labels is applied to all of ``y``, so dependence among the RDMs of ``y`` and among
+    those of ``x`` is kept. Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information
+    about ``x``, so every relabelling is equally likely. Unit of inference: the emotion.
 
-    Exchangeability assumed: under the null, the emotions' labels in ``y`` carry no information about ``x``, so every
-    relabelling is equally likely. Unit of inference: the emotion.
-
-    Parameters
-    ----------
-    x : array or DataArray, shape (n_x, n_pairs) or (n_pairs,)
-    y : array or DataArray, shape (n_y, n_pairs) or (n_pairs,)
-        Labelled RDMs must have the same pairs.
-    n_permutations, seed : int
-    chunk : int
-        Permutations handled at a time; bounds the memory.
-
-    Returns
-    -------
-    Mantel
-        A constant RDM has no correlation: its statistic is NaN, and its p values are 1 so that it never counts among
-        many. Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
-
-    Raises
-    ------
-    LabelError
-        RDMs of different pairs.
+    ``x``, ``y`` (n_x, n_pairs) and (n_y, n_pairs), or of one RDM (n_pairs,); LabelError where labelled ones have different
+    pairs. A constant RDM has no correlation: its statistic is NaN, and its p are 1 so that it never counts among many.
+    Where a single test is reported its p is undefined too (:func:`emonb.analysis.structure.fit_tests`).
 
     >>> x = np.array([1.0, 2, 4, 1, 3, 2])  # |a - b| of four items at 0, 1, 2 and 4
     >>> result = mantel_test(x, x**2, 999, seed=0)
@@ -269,22 +255,14 @@ def mantel_test(
     x, y = (np.atleast_2d(values) for values in pair_values(x, y))
     observed, permutations = tau_b(x, y), draw_permutations(to_square(y[0]).shape[0], n_permutations, seed)
     exceeded, maxima = np.zeros((len(x), len(y)), np.int64), []
-    for start in range(0, n_permutations, chunk):
-        moved = permute_rdm(y, permutations[start : start + chunk])  # [batch, n_y, n_pairs]
+    for start in range(0, n_permutations, AT_ONCE):
+        moved = permute_rdm(y, permutations[start : start + AT_ONCE])  # [batch, n_y, n_pairs]
         null = tau_b(moved.reshape(-1, moved.shape[-1]), x).reshape(*moved.shape[:2], len(x))
         exceeded += (~(null < observed.T - TIE)).sum(0).T  # what is not defined exceeds nothing and counts as if it did
         maxima.append(np.nan_to_num(null, nan=-np.inf).max(2))
-    null_max = np.concatenate(maxima)
-    sorted_max, sorted_all = np.sort(null_max, axis=0), np.sort(null_max.max(1))
-    p_fwe = np.stack([_p_value(sorted_max[:, k], observed[:, k]) for k in range(len(y))], axis=1)
-    return Mantel(
-        observed,
-        (exceeded + 1) / (n_permutations + 1),
-        p_fwe,
-        _p_value(sorted_all, observed),
-        null_max,
-        n_permutations,
-    )
+    reached = [(highest >= observed[:, [k]] - TIE).sum(1) for k, highest in enumerate(np.concatenate(maxima).T)]
+    p_fwe = np.where(np.isnan(observed), 1.0, (np.stack(reached, axis=1) + 1) / (n_permutations + 1))
+    return Mantel(observed, (exceeded + 1) / (n_permutations + 1), p_fwe)
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -320,12 +298,6 @@ def parametric_tau_p(tau: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
     )
     with np.errstate(divide="ignore", invalid="ignore"):  # a constant RDM has no variance; its p is 1
         return np.where(np.isnan(tau), 1.0, scipy.stats.norm.sf(np.nan_to_num(scores) / np.sqrt(variance)))
-
-
-def _p_value(sorted_null: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """(b + 1) / (n + 1) of observed values against one sorted null distribution; 1 where nothing was observed (NaN)."""
-    b = len(sorted_null) - np.searchsorted(sorted_null, observed - TIE, side="left")
-    return np.where(np.isnan(observed), 1.0, (b + 1) / (len(sorted_null) + 1))
 
 
 def _tie_sums(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -368,16 +340,19 @@ def resample_factors(
     Returns
     -------
     dict
-        ``emonb.analysis.statistics.Estimate`` by population: emotions, judges, both. NaN where an RDM does not vary, or
-        too few draws have enough different emotions.
+        Estimate by population: emotions, judges, both. NaN where an RDM does not vary, or too few draws have enough
+        different emotions.
     """
     *models, rows = (np.atleast_2d(r) for r in pair_values(model, *([] if minus is None else [minus]), judgments))
     weights = np.concatenate([sign / len(some) * np.ones(len(some)) for some, sign in zip(models, (1, -1), strict=False)])
     stack, n_judges = np.vstack(models), len(rows)
     n, rng = to_square(stack).shape[-1], np.random.default_rng(seed)
-    draws = {over: _draw(stack, weights, rows, over, n_bootstraps, rng) for over in ("emotions", "judges", "both")}
+    draws = {}
+    for over in ("emotions", "judges", "both"):
+        fits = np.array([weights @ fit for fit in draw_fits(stack, rows, over, n_bootstraps, rng)])
+        draws[over] = fits[np.isfinite(fits)]
     variance = {over: float(np.var(some, ddof=1)) if len(some) > 1 else np.nan for over, some in draws.items()}
-    value, most = _fit(stack, weights, np.nanmean(rows, 0)), float(len(models))
+    value, most = float(weights @ correlate_rows(stack, np.nanmean(rows, 0), "rho")), float(len(models))
     error = {
         "emotions": np.sqrt(variance["emotions"] * n / (n - 1)),
         "both": np.sqrt(two_factor_variance(variance["both"], variance["judges"], variance["emotions"], n_judges, n)),
@@ -387,7 +362,7 @@ def resample_factors(
     }
     nothing = (np.nan, np.nan)
     wide, narrow = (basic_interval(value, draws["judges"], c) if len(draws["judges"]) else nothing for c in (0.95, 0.9))
-    found["judges"] = Estimate(value, *wide, *narrow, float("nan"))
+    found["judges"] = Estimate(value, *wide, *narrow)
     return {over: estimate.within(most) for over, estimate in found.items()}
 
 
@@ -417,20 +392,21 @@ def basic_interval(value: float, draws: np.ndarray, level: float = 0.95) -> tupl
     return float(2 * value - high), float(2 * value - low)
 
 
-def _fit(rdms: np.ndarray, weights: np.ndarray, human: np.ndarray) -> float:
-    """Weighted sum of the RDMs' Spearman correlations with the human one."""
-    return float(weights @ correlate_rows(rdms, human, "rho"))
-
-
-def _draw(
-    rdms: np.ndarray, weights: np.ndarray, rows: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator
+def draw_fits(
+    rdms: np.ndarray, judgments: np.ndarray, over: str, n_bootstraps: int, rng: np.random.Generator, measure: str = "rho"
 ) -> np.ndarray:
-    """Fits of the draws in which there is one."""
-    n, n_judges = to_square(rdms).shape[-1], len(rows)
+    """Fits [draw, rdm] of RDMs [n_rdms, n_pairs] with the mean of judges [n_judges, n_pairs], drawn with replacement.
+
+    ``over``: what is drawn, 'emotions', 'judges' or 'both'. Pairs of an emotion with itself are left out, as in rsatoolbox.
+    NaN where a draw has too few different emotions.
+    """
+    if over not in ("emotions", "judges", "both"):
+        raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
+    n, n_judges = to_square(rdms).shape[-1], len(judgments)
     first, second = pair_index(n)
-    pair_of = to_square(np.arange(rows.shape[1]))  # [emotion, emotion] -> pair
-    given, judged = np.nan_to_num(rows), (~np.isnan(rows)).astype(np.float64)
-    fits = np.empty(n_bootstraps)
+    pair_of = to_square(np.arange(rdms.shape[1]))  # [emotion, emotion] -> pair
+    given, judged = np.nan_to_num(judgments), (~np.isnan(judgments)).astype(np.float64)
+    fits = np.empty((n_bootstraps, len(rdms)))
     for b in range(n_bootstraps):
         emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
         judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
@@ -439,17 +415,15 @@ def _draw(
         count, total = times @ judged, times @ given
         pairs = pair_of[i[i != j], j[i != j]]
         pairs = pairs[count[pairs] > 0]
-        fits[b] = _fit(rdms[:, pairs], weights, total[pairs] / count[pairs])
-    return fits[np.isfinite(fits)]
+        fits[b] = correlate_rows(rdms[:, pairs], total[pairs] / count[pairs], measure)
+    return fits
 
 
 def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     """Bayes factor of a Pearson correlation, every true value equally likely before (Ly, Verhagen & Wagenmakers 2016).
 
-    J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations; what is
-    assumed is a sample from a bivariate normal.
-
-    ``n``: pairs; ``side`` {'two-sided', 'greater'}.
+    J Math Psychol 72:19, eq. 22 to 25 with a flat prior (kappa = 1). Unit of inference: the pair of observations, of which
+    there are ``n``; what is assumed is a sample from a bivariate normal. ``side`` {'two-sided', 'greater'}.
 
     >>> round(bayes_r(0.6, 20), 2)
     10.63
@@ -457,18 +431,18 @@ def bayes_r(r: float, n: int, side: str = "two-sided") -> float:
     if not abs(r) < 1 or n < 3:
         return float("nan")
 
-    rho, weights = _nodes(side, 1.0)
+    rho, weights = _nodes(side)
     bent = scipy.special.hyp2f1(0.5, 0.5, n - 0.5, (1 + rho * r) / 2) / scipy.special.hyp2f1(0.5, 0.5, n - 0.5, 0.5)
     return float(weights @ ((1 - rho**2) ** ((n - 1) / 2) * (1 - rho * r) ** (1.5 - n) * bent))  # Hotelling 1953
 
 
 @lru_cache
-def _nodes(side: str, end: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes in (0, end), or in (-end, end) split at zero, and weights that average over them."""
+def _nodes(side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes in (0, 1), or in (-1, 1) split at zero, and weights that average over them."""
     if side not in ("two-sided", "greater"):
         raise ValueError(f"a Bayes factor's side is 'two-sided' or 'greater', got '{side}'")
-    x, w = np.polynomial.legendre.leggauss(n)
-    x, w = end * (x + 1) / 2, w / 2
+    x, w = np.polynomial.legendre.leggauss(400)
+    x, w = (x + 1) / 2, w / 2
     return (x, w) if side == "greater" else (np.r_[-x, x], np.r_[w, w] / 2)
 
 
@@ -477,12 +451,7 @@ def detectable_difference(error: float, df: float, power: float = 0.8, alpha: fl
 
     Unit of inference, population and assumptions are those of the test whose standard error is given.
 
-    Parameters
-    ----------
-    error : float
-        Standard error of the difference, in its unit.
-    df : float
-    power, alpha : float
+    ``error``: standard error of the difference, with ``df`` degrees of freedom.
 
     >>> round(detectable_difference(1.0, 1e6), 3)  # 1.960 + 0.842
     2.802
@@ -497,18 +466,18 @@ def detectable_difference(error: float, df: float, power: float = 0.8, alpha: fl
     return float(error * scipy.optimize.brentq(missing, 0, 10 * (bound + 1)))
 
 
-def detectable_r(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Smallest true correlation that a two-sided test of Pearson's r over n pairs finds with this probability.
+def detectable_r(n: int) -> float:
+    """Smallest true correlation that a two-sided test (at .05) of Pearson's r over n pairs finds four times in five.
 
     Unit of inference: the pair (an attribute). Assumed: a bivariate normal sample; Fisher's z with its bias r / 2(n - 1).
 
     >>> round(detectable_r(14), 2)
     0.68
     """
-    t = scipy.stats.t.isf(alpha / 2, n - 2)
+    t = scipy.stats.t.isf(0.025, n - 2)
     bound = np.arctanh(t / np.sqrt(n - 2 + t**2))
 
     def missing(r: float) -> float:
-        return float(scipy.stats.norm.sf((bound - np.arctanh(r) - r / (2 * (n - 1))) * np.sqrt(n - 3)) - power)
+        return float(scipy.stats.norm.sf((bound - np.arctanh(r) - r / (2 * (n - 1))) * np.sqrt(n - 3)) - 0.8)
 
     return float(scipy.optimize.brentq(missing, 0, 1 - 1e-9))

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from emonb.analysis import statistics
 from emonb.analysis.rdm import (
     Rdm,
     order_emotions,
@@ -25,13 +26,14 @@ from emonb.analysis.rdm import (
     varies,
 )
 from emonb.analysis.statistics import (
-    TIE,
     Estimate,
     correlate_rows,
+    draw_fits,
     draw_permutations,
     mantel_test,
     mean_of_defined,
     parametric_tau_p,
+    permutation_p,
     permute_rdm,
     resample_factors,
     standard_ranks,
@@ -40,25 +42,8 @@ from emonb.analysis.statistics import (
 from emonb.analysis.tau import tau_b
 from emonb.errors import LabelError
 
-_NONE: tuple[float, float, float, float, float] = (float("nan"),) * 5
 
-
-class Fit(NamedTuple):
-    """A rank correlation of two RDMs; unit of inference: the emotion."""
-
-    rho: float
-    low: float
-    """95 % interval, jackknife over emotions."""
-    high: float
-    p_greater: float
-    """One-sided, emotions permuted."""
-    p_two_sided: float
-    """Both tails of the same permutations."""
-    n: int
-    """Emotions."""
-
-
-def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
+def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Estimate:
     """Spearman correlation of two RDMs, by permuting emotions, with a jackknife interval.
 
     Unit: the emotion. Population of the interval: emotions of which these are a sample; of the p values: none, they
@@ -74,38 +59,26 @@ def fit_rdms(model: Rdm, human: Rdm, n_permutations: int, seed: int) -> Fit:
 
     Returns
     -------
-    Fit
-        All but ``n`` NaN where a side does not vary, or is not defined for every pair.
+    Estimate
+        Without a 90 % interval. All NaN where a side does not vary, or is not defined for every pair.
     """
     x, y = pair_values(model, human)
     n = len(to_square(x))
     rho = rank_correlation(x, y)
     if np.isnan([rho, *x, *y]).any():
-        return Fit(*_NONE, n)
+        return Estimate()
     without = [rank_correlation(x[kept], y[kept]) for kept in leave_one_out(n)]
     low, high = (float(end) for end in np.clip(jackknife_interval(rho, without), -1, 1))  # a correlation ends there
     ranks = scipy.stats.zscore(scipy.stats.rankdata(x))
     target = scipy.stats.zscore(scipy.stats.rankdata(y)) / len(y)
     null = permute_rdm(ranks, draw_permutations(n, n_permutations, seed)) @ target
-    return Fit(rho, low, high, *permutation_p(null, rho), n)
+    p_greater, p = permutation_p(null, rho)
+    return Estimate(rho, low, high, p=p, p_greater=p_greater)
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman correlation of two vectors where the first is defined; NaN where one of them does not vary there."""
     return float(correlate_rows(x[None], y, "rho")[0])
-
-
-def permutation_p(null: np.ndarray, observed: float) -> tuple[float, float]:
-    """One-sided (greater) and two-sided p of a statistic, (b + 1) / (n + 1) (Phipson & Smyth 2010).
-
-    The two-sided p counts permutations at least as far from zero.
-
-    >>> permutation_p(np.array([-0.9, -0.1, 0.2, 0.4]), 0.5)
-    (0.2, 0.4)
-    """
-    greater = (null >= observed - TIE).sum() + 1
-    far = (np.abs(null) >= abs(observed) - TIE).sum() + 1
-    return float(greater / (len(null) + 1)), float(far / (len(null) + 1))
 
 
 def leave_one_out(n: int) -> list[np.ndarray]:
@@ -132,15 +105,6 @@ def split_at_middle(score: xr.DataArray) -> dict[str, list[str]]:
     A score is rescaled to run from 0 to 1, so the middle of its scale is 0.5. On valence, ``above`` are the pleasant
     emotions.
 
-    Parameters
-    ----------
-    score : DataArray, dims (emotion,)
-
-    Returns
-    -------
-    dict
-        ``above`` and ``below``.
-
     >>> split_at_middle(xr.DataArray([0.0, 0.7, 1.0], {"emotion": ["fear", "awe", "joy"]}, ["emotion"]))
     {'above': ['awe', 'joy'], 'below': ['fear']}
     """
@@ -149,13 +113,7 @@ def split_at_middle(score: xr.DataArray) -> dict[str, list[str]]:
 
 
 def select_pairs(rdm: xr.DataArray, emotions: list[str]) -> xr.DataArray:
-    """Pairs of which both emotions are among those named.
-
-    Raises
-    ------
-    LabelError
-        An emotion the RDM does not have, or fewer than four of them.
-    """
+    """Pairs of which both emotions are among those named; LabelError for one the RDM does not have, or fewer than four."""
     unknown = set(emotions) - set(pair_labels(rdm))
     if unknown or len(emotions) < 4:
         what = f"the RDM has no {min(unknown)}" if unknown else f"{len(emotions)} emotions have too few pairs"
@@ -165,24 +123,23 @@ def select_pairs(rdm: xr.DataArray, emotions: list[str]) -> xr.DataArray:
 
 def fit_within(
     model: xr.DataArray, human: xr.DataArray, groups: dict[str, list[str]], n_permutations: int, seed: int
-) -> dict[str, Fit]:
+) -> dict[str, Estimate]:
     """Fit of two RDMs within each group of emotions, over pairs inside it (:func:`fit_rdms`).
 
     Two RDMs that only share a division of the emotions in two fit over all pairs and within neither group. A group of
     fewer than four emotions has no fit (NaN).
     """
     return {
-        name: Fit(*_NONE, len(some))
+        name: Estimate()
         if len(some) < 4
         else fit_rdms(select_pairs(model, some), select_pairs(human, some), n_permutations, seed)
         for name, some in groups.items()
     }
 
 
-def to_table(found: Mapping[str, Fit], name: str = "way") -> pd.DataFrame:
-    """Fits as a table: one row a fit; columns rho, low, high, and p (two-sided)."""
-    table = pd.DataFrame(found.values(), pd.Index(list(found), name=name), Fit._fields)
-    return table.rename(columns={"p_two_sided": "p"})[["rho", "low", "high", "p"]]
+def to_table(found: Mapping[str, Estimate], name: str = "way") -> pd.DataFrame:
+    """Rank correlations as a table: one row an estimate; columns rho, low, high, and p (two-sided)."""
+    return statistics.to_table(found, name).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
 
 
 def correct_for_noise(rho: float, *reliabilities: float) -> float:
@@ -204,13 +161,8 @@ def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, ce
     A correlation of raw patterns is mostly that of the pattern all emotions share. All NaN where an emotion's neurons are
     all at their mean, as in a network that reads nothing.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    humans : DataArray or Dataset
-        Of which only the names of the pairs are read.
-    centre : bool
-        Neurons as they are if false.
+    ``activations`` (seed, emotion, layer, neuron); of ``humans`` only the names of the pairs are read; ``centre``: neurons
+    as they are if false.
     """
     mean = (_centred if centre else _patterns)(activations, humans).mean(0)
     rdm = pattern_rdm(mean) if np.ptp(mean, axis=1).all() else np.full(len(pair_index(len(mean))[0]), np.nan)
@@ -220,11 +172,7 @@ def centred_rdm(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset, ce
 def crossvalidated_rdms(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> xr.Dataset:
     """RDMs from products of patterns of *different* seeds, in which independent noise of the seeds averages out.
 
-    Parameters
-    ----------
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    humans : DataArray or Dataset
-        Of which only the names of the pairs are read.
+    ``activations`` (seed, emotion, layer, neuron); of ``humans`` only the names of the pairs are read.
 
     Returns
     -------
@@ -256,10 +204,7 @@ def seed_reliability(
     """Reliability of the correlation RDM of seed-mean patterns: Spearman between random halves of the seeds, stepped up.
 
     Stepped up to all seeds (Spearman 1910; Brown 1910), mean of the splits. Unit: the seed; population: seeds. NaN where
-    there is a single seed, or halves have no RDM.
-
-    ``activations`` (seed, emotion, layer, neuron); ``humans`` (DataArray or Dataset): of which only the names of the pairs
-    are read; ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
+    there is a single seed, or halves have no RDM. ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
     """
     values = _centred(activations, humans) if centre else _patterns(activations, humans)
     rng = np.random.default_rng(seed)
@@ -289,21 +234,14 @@ def fit_without_noise(
 
     The correction takes the noise of ranked RDMs to be additive; in simulations it was too strong by .03 to .08.
 
-    Parameters
-    ----------
-    rdms : Dataset
-        ``human`` (pair) and ``model`` (distance, pair).
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    judges : float
-        Reliability of the human RDM.
-    n_splits, seed : int
-        Of the reliability (:func:`seed_reliability`).
+    ``rdms``: ``human`` (pair), ``model`` (distance, pair); ``activations`` (seed, emotion, layer, neuron); ``judges``:
+    reliability of the human RDM; ``n_splits``, ``seed``: of :func:`seed_reliability`.
 
     Returns
     -------
     dict
         ``network`` and ``centred`` (every neuron centred over emotions): reliability; with ``.without_noise``: Spearman
-        with the human RDM, corrected (:func:`emonb.analysis.structure.correct_for_noise`).
+        with the human RDM, corrected (:func:`correct_for_noise`).
     """
     raw, human = rdms.model.sel(distance="correlation"), rdms.human.values
     found = {}
@@ -338,17 +276,8 @@ def _between_seeds(patterns: np.ndarray) -> np.ndarray:
 def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
     """Compare two RDM vectors.
 
-    Parameters
-    ----------
-    a, b : array or DataArray, shape (n_pairs,)
-    measure : {'tau', 'rho'}
-        Kendall's tau-b or Spearman's rho.
-
-    Returns
-    -------
-    float
-        The descriptive statistic only; its p value needs :mod:`emonb.analysis.statistics`, because RDM entries share items.
-        NaN where an RDM does not vary.
+    A description: its p needs :mod:`emonb.analysis.statistics`, because RDM entries share items. ``a``, ``b`` (n_pairs,);
+    ``measure`` {'tau', 'rho'}: Kendall's tau-b or Spearman's rho. NaN where an RDM does not vary.
 
     >>> round(compare([1.0, 2.0, 3.0], [10.0, 30.0, 20.0], "rho"), 9)
     0.5
@@ -358,13 +287,7 @@ def compare(a: Rdm, b: Rdm, measure: str = "tau") -> float:
 
 
 def compare_rdms(rdms: xr.DataArray, human: xr.DataArray) -> xr.Dataset:
-    """Compare every RDM of a labelled stack [..., pair] with one human RDM (pair), by tau-b and Spearman.
-
-    Returns
-    -------
-    Dataset
-        ``tau`` and ``rho`` over the other dimensions of ``rdms``.
-    """
+    """Compare every RDM of a stack (..., pair) with one human RDM (pair), by tau-b and Spearman: ``tau``, ``rho`` (...)."""
     rows, target = pair_values(rdms, human)
     flat = rows.reshape(-1, rows.shape[-1])
     return xr.Dataset({name: _like(rdms, correlate_rows(flat, target, name)) for name in ("tau", "rho")})
@@ -381,12 +304,7 @@ def compare_all(rdms: xr.DataArray) -> xr.DataArray:
 def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: int) -> pd.DataFrame:
     """Kendall tau-b of RDMs with the human one, tested by permuting emotions.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (label, pair)
-        RDMs tested together.
-    human : DataArray, dims (pair,)
-    permutations, seed : int
+    ``rdms`` (label, pair): tested together; ``human`` (pair,).
 
     Returns
     -------
@@ -411,10 +329,7 @@ def fit_tests(rdms: xr.DataArray, human: xr.DataArray, permutations: int, seed: 
 def noise_ceiling(judgments: Rdm) -> tuple[float, float]:
     """Noise ceiling of a human RDM (Nili et al. 2014, PLoS Comput Biol 10:e1003553), Spearman.
 
-    Parameters
-    ----------
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing: each judge is compared over the pairs that this judge judged.
+    ``judgments`` (n_judges, n_pairs): NaN where missing; each judge is compared over the pairs that this judge judged.
 
     Returns
     -------
@@ -436,16 +351,8 @@ def fit_judges(rdms: xr.DataArray, judgments: Rdm) -> xr.DataArray:
     A correlation with the mean of all judges is higher, because averaging removes the judges' noise; it must not be read
     against the ceiling.
 
-    Parameters
-    ----------
-    rdms : DataArray, dims (..., pair)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing.
-
-    Returns
-    -------
-    DataArray
-        Over the other dimensions of ``rdms``. Judges who gave the same judgment throughout are left out.
+    ``rdms`` (..., pair); ``judgments`` (n_judges, n_pairs): NaN where missing; judges who gave the same judgment
+    throughout are left out. Gives the mean over the other dimensions of ``rdms``.
     """
     rows, judges = pair_values(rdms, judgments)
     flat, judges = rows.reshape(-1, rows.shape[-1]), judges[[varies(judge) for judge in judges]]
@@ -483,41 +390,18 @@ def bootstrap_fit(
     serves all models. Exchangeability assumed: the emotions (judges) are independent draws from a population of emotions
     (judges).
 
-    Parameters
-    ----------
-    models : array or DataArray, shape (n_models, n_pairs)
-    judgments : array or DataArray, shape (n_judges, n_pairs)
-        NaN where missing.
-    n_bootstraps, seed : int
-    over : {'emotions', 'judges', 'both'}
-    measure : {'rho', 'tau'}
+    ``models`` (n_models, n_pairs); ``judgments`` (n_judges, n_pairs): NaN where missing; ``over`` {'emotions', 'judges',
+    'both'}; ``measure`` {'rho', 'tau'}. Intervals of :func:`emonb.analysis.statistics.resample_factors` are not too wide
+    where both are resampled.
 
     Returns
     -------
     DataFrame
         A row a model: ``value``, ``low``, ``high``, and ``draws``, how many count: with few emotions, some have too few
         different ones for a correlation.
-
-    See Also
-    --------
-    emonb.analysis.statistics.resample_factors : intervals that are not too wide where both are resampled.
     """
-    if over not in ("emotions", "judges", "both"):
-        raise ValueError(f"over must be 'emotions', 'judges' or 'both', got '{over}'")
-    rng = np.random.default_rng(seed)
     models, judgments = (np.atleast_2d(rows) for rows in pair_values(models, judgments))
-    squares, judge_squares = to_square(models), to_square(judgments)
-    n, n_judges = squares.shape[-1], len(judgments)
-    first, second = pair_index(n)
-    fits = np.empty((n_bootstraps, len(models)))
-    for b in range(n_bootstraps):
-        emotions = np.array(rng.integers(n, size=n) if over != "judges" else range(n))
-        judges = np.array(rng.integers(n_judges, size=n_judges) if over != "emotions" else range(n_judges))
-        i, j = emotions[first], emotions[second]
-        i, j = i[i != j], j[i != j]
-        human = judge_squares[judges][:, i, j]
-        judged = ~np.isnan(human).all(0)  # by any judge of this draw
-        fits[b] = correlate_rows(squares[:, i[judged], j[judged]], np.nanmean(human[:, judged], 0), measure)
+    fits = draw_fits(models, judgments, over, n_bootstraps, np.random.default_rng(seed), measure)
     table = pd.DataFrame({"value": correlate_rows(models, np.nanmean(judgments, 0), measure)})
     drawn = pd.DataFrame(fits)  # whose quantiles leave out what is not defined
     ends = drawn.quantile([0.025, 0.975]).to_numpy()
@@ -555,16 +439,8 @@ def compare_networks(
     Units: the emotion, the judge; interval and p for others of both, every draw serving both networks
     (:func:`emonb.analysis.statistics.resample_factors`). The seeds are kept.
 
-    Parameters
-    ----------
-    trained, other : DataArray, dims (seed, emotion, layer, neuron)
-        Activations.
-    judgments : DataArray, dims (judge, pair)
-    distance : {'correlation', 'euclidean'}
-    n_bootstraps, seed : int
-        The seed draws the sets too.
-    n_sets : int
-        Of seeds.
+    ``trained``, ``other`` (seed, emotion, layer, neuron): activations; ``judgments`` (judge, pair); ``distance``
+    {'correlation', 'euclidean'}; ``seed``: of the bootstraps and of the ``n_sets`` sets of seeds.
     """
     n = min(trained.sizes["seed"], other.sizes["seed"])
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ that all or none of them have, is at no defined distance (NaN) from any other.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,8 @@ from emonb.analysis.rdm import (
     to_square,
     varies,
 )
-from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permute_rdm, step_up, to_table
-from emonb.analysis.structure import leave_one_out, permutation_p, rank_correlation
+from emonb.analysis.statistics import Estimate, draw_permutations, from_t, permutation_p, permute_rdm, step_up
+from emonb.analysis.structure import leave_one_out, rank_correlation, to_table
 
 _DEGREE = 3  # a line leaves what is curved in the relation of two rank-transformed RDMs, and finds it on both sides
 
@@ -76,7 +76,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     model, human, covariates = _defined(model, human, covariates)
     n = to_square(model).shape[0]
     if n < 4 or not varies(model) or not varies(human) or (halves is not None and not noisier):
-        return Estimate(*[float("nan")] * 9)
+        return Estimate()
 
     def measure(some: np.ndarray) -> float:
         sides = np.vstack([_ranks(model[some]), _ranks(human[some])])
@@ -87,17 +87,7 @@ def estimate_given(model: Rdm, human: Rdm, covariates: Rdm, halves: Rdm | None =
     return from_t(measure(np.ones(len(model), bool)), float(np.sqrt((n - 1) * np.var(without))), n - 1).within()
 
 
-class SemiPartial(NamedTuple):
-    """Partial rank correlation of two RDMs, tested by double semi-partialing; unit of inference: the emotion."""
-
-    rho: float
-    p_greater: float
-    """One-sided, residuals of the model's RDM permuted by emotion."""
-    p_two_sided: float
-    n_permutations: int
-
-
-def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> SemiPartial:
+def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: int, seed: int) -> Estimate:
     """Partial rank RSA tested by double semi-partialing (MRQAP; Dekker, Krackhardt & Snijders 2007, Psychometrika 72:563).
 
     What covariates leave of the *model* RDM is relabelled, and the covariates are taken out of both sides anew (of
@@ -108,45 +98,30 @@ def permute_residuals(model: Rdm, human: Rdm, covariates: Rdm, n_permutations: i
     model's residuals, once the covariates' ranks, squares and cubes are taken out; this holds approximately, and
     simulations find the test between .05 and .09 at a nominal .05, the higher the closer covariates are to both sides.
 
-    Parameters
-    ----------
-    model, human : array or DataArray, shape (n_pairs,)
-    covariates : array or DataArray, shape (n_covariates, n_pairs) or (n_pairs,)
-    n_permutations, seed : int
-
-    Returns
-    -------
-    SemiPartial
-        A correlation of 0 with p = 1 where the covariates leave nothing of a side; all NaN where a side does not vary, or
-        fewer than four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
+    ``model``, ``human`` (n_pairs,); ``covariates`` (n_covariates, n_pairs) or (n_pairs,). Gives no interval; a correlation
+    of 0 with p = 1 where the covariates leave nothing of a side, and all NaN where a side does not vary, or fewer than
+    four emotions are left. Emotions on which a covariate is not defined (NaN) are left out.
     """
     model, human, covariates = _defined(model, human, covariates)
     if to_square(model).shape[0] < 4 or not varies(model) or not varies(human):
-        return SemiPartial(float("nan"), float("nan"), float("nan"), n_permutations)
+        return Estimate()
     given = _powers(covariates)
     ranks, target = _ranks(model), _ranks(human)
     rho = float(_correlate_given(ranks[None], target, given)[0])
     left = _residuals(ranks[None], given)[0]
     if np.linalg.norm(left) <= 1e-9 * np.linalg.norm(ranks - ranks.mean()):
-        return SemiPartial(0.0, 1.0, 1.0, n_permutations)
+        return Estimate(0.0, p=1.0, p_greater=1.0)
     orders = draw_permutations(len(to_square(model)), n_permutations, seed)
     null = _correlate_given(permute_rdm(left, orders), target, given)
-    return SemiPartial(rho, *permutation_p(null, rho), n_permutations)
+    p_greater, p = permutation_p(null, rho)
+    return Estimate(rho, p=p, p_greater=p_greater)
 
 
 def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.DataArray | None = None) -> pd.DataFrame:
     """Compare model and human given each covariate by itself, and given all of them (:func:`estimate_given`).
 
-    Parameters
-    ----------
-    model, human : array or DataArray, shape (n_pairs,)
-    covariates : DataArray, dims (label, pair)
-    halves : DataArray, dims (half, label, pair), optional
-
-    Returns
-    -------
-    DataFrame
-        One row a covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
+    ``model``, ``human`` (n_pairs,); ``covariates`` (label, pair); ``halves`` (half, label, pair). Gives one row a
+    covariate, and ``all``; columns ``rho``, ``low``, ``high``, ``p`` (two-sided).
     """
     label = stack_dim(covariates)
     names = covariates[label].values.tolist()
@@ -154,24 +129,15 @@ def estimate_each(model: Rdm, human: Rdm, covariates: xr.DataArray, halves: xr.D
     for row, chosen in [*((str(name), [name]) for name in names), ("all", names)]:
         noisier = None if halves is None else halves.sel({label: chosen})
         found[row] = estimate_given(model, human, covariates.sel({label: chosen}), noisier)
-    return to_table(found, label).rename(columns={"value": "rho"})[["rho", "low", "high", "p"]]
+    return to_table(found, label)
 
 
 def unique_variance(model: Rdm, human: Rdm, covariates: Rdm, explainable: float) -> dict[str, float]:
     """Variance of the ranked human RDM: with covariates, with the model added, and the model's unique share.
 
-    Parameters
-    ----------
-    model, human, covariates
-        As in :func:`estimate_given`.
-    explainable : float
-        Share of the human RDM's variance that is not noise (:func:`emonb.analysis.structure.mean_reliability`).
-
-    Returns
-    -------
-    dict
-        ``covariates``, ``both``: R squared; ``unique``: their difference as a share of ``explainable``. NaN where the
-        human RDM does not vary, or nothing of it is explainable.
+    ``explainable``: share of the human RDM's variance that is not noise
+    (:func:`emonb.analysis.structure.mean_reliability`). Gives ``covariates``, ``both``: R squared; ``unique``: their
+    difference as a share of ``explainable``. NaN where the human RDM does not vary, or nothing of it is explainable.
     """
     model, human, covariates = _defined(model, human, covariates)
     if not varies(human) or not explainable > 0:
@@ -261,16 +227,8 @@ HALVINGS = 3
 def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
     """RDMs made from the training comments alone, on the human RDM's pairs (dims: pair).
 
-    Parameters
-    ----------
-    comments, humans, seed
-        As for :func:`classifier_rdms`.
-
-    Returns
-    -------
-    Dataset
-        ``classifier`` and ``profiles``: weights and scores of :func:`classifier_rdms`; ``tfidf`` and, where comments have
-        several emotions, ``cooccurrence``: of :func:`label_rdms`.
+    Gives ``classifier`` and ``profiles`` (weights and scores of :func:`classifier_rdms`), ``tfidf`` and, where comments
+    have several emotions, ``cooccurrence`` (:func:`label_rdms`).
     """
     trained, counted = classifier_rdms(comments, humans, DRAWS, seed), label_rdms(comments, humans, SPLITS, seed)
     return xr.Dataset({"classifier": trained.weights, "profiles": trained.profiles, **counted.data_vars})
@@ -279,15 +237,7 @@ def word_rdms(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Datas
 def halve_words(comments: pd.DataFrame, humans: xr.Dataset, seed: int) -> xr.Dataset:
     """RDMs as of :func:`word_rdms` from half of the training comments each, which have twice the noise.
 
-    Parameters
-    ----------
-    comments, humans, seed
-        As for :func:`classifier_rdms`.
-
-    Returns
-    -------
-    Dataset
-        As of :func:`word_rdms`, over (half, pair); halves 0 and 1, 2 and 3, ... share no comment.
+    Over (half, pair); halves 0 and 1, 2 and 3, ... share no comment.
     """
     rng, train = np.random.default_rng(seed), comments[comments["split"] == "train"]
     made = []
@@ -323,14 +273,8 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
     For each emotion all its training comments against as many that lack it, drawn anew in every draw (L2 penalty, C = 1;
     tf-idf with logarithmic counts of words in at least two comments).
 
-    Parameters
-    ----------
-    comments : DataFrame
-        Columns ``split``, ``text``, and one boolean column an emotion.
-    humans : Dataset
-        Of which only the names of the pairs are read.
-    draws, seed : int
-        Sets of negatives.
+    ``comments``: columns ``split``, ``text``, and one boolean column an emotion; of ``humans`` only the names of the pairs
+    are read; ``draws``, ``seed``: sets of negatives.
 
     Returns
     -------
@@ -357,21 +301,15 @@ def classifier_rdms(comments: pd.DataFrame, humans: xr.Dataset, draws: int, seed
 def label_rdms(comments: pd.DataFrame, humans: xr.Dataset, splits: int, seed: int) -> xr.Dataset:
     """RDMs of the training comments' words and of their labels, neither of which measures the size of a class.
 
-    Parameters
-    ----------
-    comments, humans
-        As for :func:`classifier_rdms`.
-    splits, seed : int
-        Random halves of the comments.
+    ``comments``, ``humans``: as for :func:`classifier_rdms`; ``splits``, ``seed``: random halves of the comments.
 
     Returns
     -------
     Dataset
         Over ``pair``. ``tfidf``: 1 - correlation of the emotions' mean tf-idf vectors, centred over emotions, from
         products of vectors of different halves, which share no noise; an emotion whose vectors do not agree between halves
-        is at no defined distance. ``cooccurrence``, where comments have several
-        emotions: minus the logarithm of how often two emotions are given to one comment, one added, over how often they
-        would be if labels were independent.
+        is at no defined distance. ``cooccurrence``, where comments have several emotions: minus the logarithm of how often
+        two emotions are given to one comment, one added, over how often they would be if labels were independent.
     """
     emotions, words, labels = _train(comments, humans)
     usable = _have_words(words, labels)
@@ -395,17 +333,9 @@ def label_rdms(comments: pd.DataFrame, humans: xr.Dataset, splits: int, seed: in
 def centroid_rdms(embedding: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
     """RDMs of the emotions' mean sentence embeddings, with no prompt and no tuning.
 
-    Parameters
-    ----------
-    embedding : DataArray, dims (emotion, dimension)
-        From :func:`emonb.model.reading.embed_emotions`.
-    humans : Dataset
-        Of which only the names of the pairs are read.
-
-    Returns
-    -------
-    Dataset
-        Over ``pair``, 1 - correlation: ``plain``; ``centred``, of embeddings less their mean over emotions.
+    ``embedding`` (emotion, dimension): from :func:`emonb.model.reading.embed_emotions`; of ``humans`` only the names of
+    the pairs are read. Gives, over ``pair``, 1 - correlation: ``plain``; ``centred``, of embeddings less their mean over
+    emotions.
     """
     names = pair_labels(humans)
     rows = embedding.sel(emotion=names).transpose("emotion", "dimension").to_numpy()

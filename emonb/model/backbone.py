@@ -31,12 +31,8 @@ from emonb.study import BackboneConfig, Tuning
 class WordsHead:
     """Logits of "no" and "yes" as products with two words' sentence embeddings; made by :func:`make_words_head`.
 
-    Parameters
-    ----------
-    words : Tensor, [2, d], float32
-        Sentence embeddings of the words, each of length 1.
-    temperature : float
-        Factor of the products: 1 / sqrt(d) would make them cosines.
+    ``words`` [2, d], float32: sentence embeddings of the words, each of length 1; ``temperature``: factor of the products,
+    which 1 / sqrt(d) would make cosines.
     """
 
     words: Tensor
@@ -62,10 +58,7 @@ def make_words_head(model: Any, tokenizer: Tokenizer, words: tuple[str, str], te
 def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
     """Model (float32) and tokenizer of a checkpoint; with a words head the encoder alone.
 
-    Raises
-    ------
-    StudyError
-        A checkpoint that cannot be had, or that lacks weights: none is drawn at random unasked.
+    StudyError for one that cannot be had, or that lacks weights: none is drawn at random unasked.
     """
     import transformers  # takes five seconds, and not everybody who asks for a tokenizer's type loads a model
 
@@ -135,10 +128,7 @@ def check_forward(backbone: "Backbone", positions: int) -> None:
     Of a network with a words head the hidden states at `<mask>` are compared.
     One input as long as the study's longest is tried (some networks differ on long ones only), its last token padding.
 
-    Raises
-    ------
-    StudyError
-        They differ, or the network is not built so that it can be run here.
+    StudyError where they differ, or the network is not built so that it can be run here.
     """
     kind, chance = type(backbone.model).__name__, torch.Generator().manual_seed(0)
     words, pad_id = backbone._words, backbone.tokenizer.pad_id
@@ -251,13 +241,8 @@ class Backbone:
     def initial_prompt(self, length: int, start: str = "mask", seed: int = 0) -> Tensor:
         """Prompt to start from, [length, d], float32 (float64 where the network is).
 
-        Parameters
-        ----------
-        length : int
-        start : {'mask', 'words'}
-            The mask token's embedding at every position, or those of different common words (Lester et al. 2021).
-        seed : int
-            Draws the words.
+        ``start``: 'mask', the mask token's embedding at every position, or 'words', those of different common words, drawn
+        with ``seed`` (Lester et al. 2021).
         """
         if start == "mask":
             return widen(self._words[self.tokenizer.mask_id]).expand(length, -1).clone()
@@ -268,18 +253,9 @@ class Backbone:
         return widen(self._words[torch.from_numpy(ids).to(self._words.device)])
 
     def embed(self, prompts: Tensor, tokens: Tensor) -> Tensor:
-        """Embed `<mask>` + prompt + tokens.
+        """Embed `<mask>` + prompt + tokens: [B, T, d], T = 1 + prompt_length + n_tokens, with positions and layer norm.
 
-        Parameters
-        ----------
-        prompts : Tensor, [B, prompt_length, d]
-        tokens : Tensor, [B, n_tokens], int64
-            Padded with the tokenizer's pad id at the end.
-
-        Returns
-        -------
-        Tensor, [B, T, d], T = 1 + prompt_length + n_tokens
-            After position embeddings and layer norm.
+        ``prompts`` [B, prompt_length, d]; ``tokens`` [B, n_tokens], int64: padded with the tokenizer's pad id at the end.
         """
         e = self._base.embeddings
         mask = self._words[self.tokenizer.mask_id].expand(len(prompts), 1, -1)  # [B, 1, d]
@@ -307,16 +283,9 @@ class Backbone:
     def cut(self, silenced: Tensor, replacement: Tensor | None = None) -> list[Remainder]:
         """Cut silenced neurons out of the FFNs: what a lesioned network computes, without computing what is silent.
 
-        Parameters
-        ----------
-        silenced : Tensor of bool, [layers, F]
-        replacement : Tensor, [prompts, layers, F], optional
-            Values in place of the silenced neurons' own, at every position (0 if not given).
-
-        Returns
-        -------
-        list of Remainder
-            One a layer, for :meth:`forward`; up to rounding the same as ``factors`` 0 and 1 and adding ``replacement``.
+        ``silenced`` [layers, F], bool; ``replacement`` [prompts, layers, F]: values in place of the silenced neurons' own,
+        at every position (0 if not given). Gives one remainder a layer, for :meth:`forward`: up to rounding the same as
+        ``factors`` 0 and 1 and adding ``replacement``.
         """
         lesion = []
         for k, layer in enumerate(self.layers):
@@ -528,18 +497,9 @@ def open_backbone(
 ) -> Backbone:
     """Load a backbone and check that it can do what the study asks, before any work is done.
 
-    Parameters
-    ----------
-    config : BackboneConfig
-        Hub name with revision, or local folder.
-    layers, neurons : int
-        The study's layers, and FFN neurons of each.
-    positions : int
-        Longest input the study will give: `<mask>` + prompt + comment.
-    device : str
-        ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-    dtype : str, optional
-        Number format, where it is not the study's.
+    ``layers``, ``neurons``: the study's layers, and FFN neurons of each; ``positions``: longest input the study will give,
+    `<mask>` + prompt + comment; ``device``: ``auto`` (GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...; ``dtype``:
+    number format, where it is not the study's.
 
     Raises
     ------

@@ -24,13 +24,7 @@ def multiplies_bfloat16() -> bool:
 
 
 class Tokenizer:
-    """A tokenizer of `transformers` with mask, start and pad tokens.
-
-    Raises
-    ------
-    StudyError
-        One of these tokens is missing.
-    """
+    """A tokenizer of `transformers` with mask, start and pad tokens; StudyError where one of these is missing."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer, self._vocabulary = tokenizer, tokenizer.get_vocab()
@@ -66,13 +60,7 @@ class Tokenizer:
 
 
 def pick_device(device: str) -> torch.device:
-    """Resolve ``auto`` (a GPU if there is one) and check that the device is there.
-
-    Raises
-    ------
-    StudyError
-        An unknown device, or a GPU that PyTorch does not find.
-    """
+    """Resolve ``auto`` (a GPU if there is one); StudyError for an unknown device, or a GPU that PyTorch does not find."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -172,13 +160,7 @@ class Budget:
         self.positions, self.halve, self.halved = positions, halve, False
 
     def shrink(self, rows: int, longest: int) -> None:
-        """Allow no more than so many rows of so many positions.
-
-        Raises
-        ------
-        OutOfMemoryError
-            Batches must not be halved.
-        """
+        """Allow no more than so many rows of so many positions; OutOfMemoryError where batches must not be halved."""
         if not self.halve:
             raise OutOfMemoryError("memory ran out, and batches must not be halved")
         self.positions, self.halved = max(64, min(self.positions, rows * longest)), True
@@ -187,15 +169,7 @@ class Budget:
 class Rows:
     """All comments of the tasks of many prompts, one row each, every comment encoded once.
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-        One a prompt.
-    texts : sequence of str
-        Comments; tasks point to them by position.
-    tokenizer : Tokenizer
-    max_length : int
-        Tokens of a comment, start and end included.
+    ``tasks``: one a prompt, which point to ``texts`` by position; ``max_length``: tokens of a comment, start and end too.
 
     Attributes
     ----------
@@ -249,17 +223,9 @@ def pad(rows: Sequence[np.ndarray], pad_id: int, device: torch.device) -> torch.
 def split_by_length(lengths: np.ndarray, extra: int, budget: int) -> Iterator[np.ndarray]:
     """Groups of positions of similar length; rows * (longest + extra) stays within the budget (at least one row).
 
-    Parameters
-    ----------
-    lengths : array, shape (n_rows,)
-        Tokens of each row.
-    extra : int
-        Positions every row has besides (`<mask>` and prompt).
-    budget : int
-        Positions that may go through the model at once.
+    ``lengths`` (n_rows,): tokens of each row; ``extra``: positions every row has besides (`<mask>` and prompt);
+    ``budget``: positions that may go through the model at once.
 
-    Examples
-    --------
     >>> [group.tolist() for group in split_by_length(np.array([9, 3, 4, 3]), extra=2, budget=18)]
     [[1, 3, 2], [0]]
     """

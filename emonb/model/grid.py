@@ -58,24 +58,10 @@ def step_adamw(
     decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of AdamW (Loshchilov & Hutter 2019; as torch.optim.AdamW), written out.
+    """One step of AdamW (Loshchilov & Hutter 2019; as torch.optim.AdamW), written out: values, mean and square after it.
 
-    Parameters
-    ----------
-    values, mean, square, gradient : Tensor
-        What is trained, its moments and gradient, all of one shape.
-    t : Tensor or int
-        Number of this step, from 1.
-    rate : Tensor or float
-        Learning rate.
-    decay : float
-        Weight decay.
-    betas : pair of float
-
-    Returns
-    -------
-    values, mean, square : Tensor
-        After the step.
+    ``values``, ``mean``, ``square``, ``gradient``: what is trained, its moments and gradient, all of one shape; ``t``:
+    number of this step, from 1; ``rate``: learning rate; ``decay``: weight decay.
     """
     mean = betas[0] * mean + (1 - betas[0]) * gradient
     square = betas[1] * square + (1 - betas[1]) * gradient**2

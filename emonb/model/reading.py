@@ -26,16 +26,8 @@ def read_activations(
 
     So they are the same on every processor whatever the prompts were tuned in.
 
-    Parameters
-    ----------
-    prompts : Dataset
-        ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`.
-    backbone : BackboneConfig
-    layers, neurons : int
-        The study's layers, and FFN neurons of each.
-    device : str
-    threads : int, optional
-        CPU threads.
+    ``prompts``: ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`; ``layers``,
+    ``neurons``: the study's layers, and FFN neurons of each.
 
     Returns
     -------
@@ -53,18 +45,8 @@ def read_activations(
 def read_over_comments(live: Live, prompts: xr.Dataset, examples: int | None) -> xr.Dataset:
     """Read every prompt's activations while it is used: at `<mask>`, the mean over comments of its dev task.
 
-    Parameters
-    ----------
-    live : Live
-    prompts : Dataset
-        As for :func:`read_activations`.
-    examples : int, optional
-        Comments of each class, as many as lesions use; all if not given.
-
-    Returns
-    -------
-    Dataset
-        ``activation`` (seed, emotion, layer, neuron), float32.
+    ``prompts``: as for :func:`read_activations`; ``examples``: comments of each class, as many as lesions use, all if not
+    given. Gives ``activation`` (seed, emotion, layer, neuron), float32.
     """
     tuned = prompts.prompt
     with limit_threads(live.threads):
@@ -85,17 +67,8 @@ def encode_comments(live: Live, opened: Backbone, prompts: xr.DataArray, split: 
 def read_prompts(backbone: Backbone, prompts: xr.DataArray, rows_at_once: int = 128) -> xr.DataArray:
     """Activations with no comment: `<mask>` + prompt + start token, read at `<mask>` (Li et al., read-out).
 
-    Parameters
-    ----------
-    backbone : Backbone
-    prompts : DataArray, dims (seed, emotion, position, dimension)
-    rows_at_once : int
-        Prompts per pass; halved when the device runs out of memory.
-
-    Returns
-    -------
-    DataArray, dims (seed, emotion, layer, neuron), float32
-        FFN neurons after the activation function.
+    ``prompts`` (seed, emotion, position, dimension); ``rows_at_once``: prompts per pass, halved when the device runs out
+    of memory. Gives (seed, emotion, layer, neuron), float32: FFN neurons after the activation function.
     """
     flat = flatten_prompts(prompts).to(backbone.device)  # [prompt, position, d]
     out = np.empty((len(flat), len(backbone.layers), backbone.n_neurons), np.float32)
@@ -174,23 +147,10 @@ def embed_emotions(
     The comments that prompts are tuned on as examples of the emotion, so that both have read the same. A sentence is the
     mean over its tokens in the last layer, of length 1, as the encoder was trained to be used (Reimers & Gurevych 2019).
 
-    Parameters
-    ----------
-    comments : DataFrame
-        From :func:`emonb.data.comments.read_goemotions`.
-    emotions : sequence of str
-    backbone : BackboneConfig
-        A sentence encoder; of another network the numbers are as well defined, but nobody trained them to mean something.
-    tuning : Tuning
-        Length of comments, examples, positions that go through the model at once.
-    device : str
-    threads : int, optional
-        CPU threads.
-
-    Returns
-    -------
-    Dataset
-        ``embedding`` (emotion, dimension), float32; ``comments`` (emotion): how many.
+    ``comments``: from :func:`emonb.data.comments.read_goemotions`; ``backbone``: a sentence encoder (of another network
+    the numbers are as well defined, but nobody trained them to mean something); ``tuning``: length of comments, examples,
+    positions that go through the model at once. Gives ``embedding`` (emotion, dimension), float32, and how many
+    ``comments`` (emotion).
     """
     most = None if tuning.examples is None else (tuning.examples + 1) // 2
     train = comments["split"] == "train"

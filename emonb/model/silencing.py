@@ -39,35 +39,22 @@ def lesion_prompts(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under every mask, on the plan's split.
 
-    Parameters
-    ----------
-    live : Live
-    prompts : Dataset
-        ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`.
-    masks : Dataset
-        ``silenced`` (mask, layer, neuron), bool, from :func:`emonb.analysis.masks.plan_masks`.
-    seeds : sequence of int
-        Seeds whose prompts are lesioned.
-    attributes, sizes : sequence
-        Order of the result.
-    lesions : LesionPlan
-        Ablation, split, examples, seed.
-    work : Work, optional
-        Where groups of masks are read and kept; here and in memory if not given.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        As :func:`emonb.data.tables.arrange` puts it.
+    ``prompts``: ``prompt`` (seed, emotion, position, dimension), from :func:`emonb.model.tuning.tune_prompts`; ``masks``:
+    ``silenced`` (mask, layer, neuron), bool, from :func:`emonb.analysis.masks.plan_masks`; ``seeds``: those whose prompts
+    are lesioned; ``attributes``, ``sizes``: order of the result, which is as :func:`emonb.data.tables.arrange` puts it;
+    ``lesions``: ablation, split, examples, seed; ``work``: where groups of masks are read and kept, here and in memory if
+    not given.
     """
     work = work or InTurn()
     lesioned, silenced = prompts.prompt.sel(seed=list(seeds)), masks.silenced
 
     with limit_threads(live.threads):
-        begin = partial(_begin_sweep, live, lesioned, silenced, lesions, work.halve)
+
+        def begin() -> Make:
+            return _open_sweep(live, lesioned, silenced, lesions, work.halve).make
+
         parts = work.each(name_groups(silenced.sizes["mask"]), begin, progress)
-    swept = _label_sweep(parts, lesioned, silenced)
+    swept = label_sweep(parts, lesioned, silenced)
     silences = xr.DataArray(silenced.any(("layer", "neuron")).values, dims="mask")
     for name in ("accuracy", "auc"):  # of an attribute that no neuron follows nothing is silenced: nothing is known
         swept[name] = swept[name].where(silences)
@@ -90,19 +77,7 @@ def lesion_wordless(
 
     Is it the emotion that prompts recognise, or the word? Emotions of which no comment is left are left out.
 
-    Parameters
-    ----------
-    words : mapping of str to sequence of str
-        Words of each emotion; a comment with a word of any emotion goes.
-    size : int
-        Of the masks.
-    live, prompts, masks, seeds, attributes, lesions, work, progress
-        As of :func:`lesion_prompts`.
-
-    Returns
-    -------
-    Dataset
-        As of :func:`lesion_prompts`.
+    ``words``: of each emotion; a comment with a word of any goes. ``size``: of the masks. Else as :func:`lesion_prompts`.
     """
     held = hold_words(list(live.comments["text"]), chain.from_iterable(words.values()))
     left = live.comments[~held].reset_index(drop=True)
@@ -112,62 +87,20 @@ def lesion_wordless(
     return lesion_prompts(live._replace(comments=left), prompts, masks, seeds, attributes, [size], lesions, work, progress)
 
 
-def _begin_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> Make:
+def _open_sweep(live: Live, lesioned: xr.DataArray, silenced: xr.DataArray, lesions: LesionPlan, halve: bool) -> "Sweep":
     """Open the network, read the comments of a plan's split for prompts (seed, emotion, ...), and what silence is."""
     opened = live.open(lesioned.sizes["position"])
     budget = Budget(2 * live.tuning.tokens_per_batch, halve)  # nothing is kept for a backward pass
     replacement = None
     if lesions.ablation != "zero":  # what a neuron does while comments are read; never the comments it is tested on
         rows = encode_comments(live, opened, lesioned, "dev", lesions.examples)
-        replacement = draw_replacement(
-            lesions.ablation, read_comments(opened, lesioned, rows, budget.positions), lesions.seed
-        )
+        does = read_comments(opened, lesioned, rows, budget.positions)
+        replacement = draw_replacement(lesions.ablation, does, lesions.seed)
     rows = encode_comments(live, opened, lesioned, lesions.split, lesions.examples)
-    return Sweep(opened, lesioned, silenced, rows, budget, replacement).make
+    return Sweep(opened, lesioned, silenced, rows, budget, replacement)
 
 
-def sweep_lesions(
-    backbone: Backbone,
-    prompts: xr.DataArray,
-    masks: xr.DataArray,
-    rows: Rows,
-    budget: int,
-    replacement: torch.Tensor | None = None,
-    work: Work | None = None,
-    group: int = MASKS_A_PART,
-    progress: bool = True,
-) -> xr.Dataset:
-    """Accuracy and AUC of every prompt under every mask (Li et al., manipulation; FFN neurons silenced at every position).
-
-    Parameters
-    ----------
-    backbone : Backbone
-    prompts : DataArray, dims (seed, emotion, position, dimension)
-    masks : DataArray of bool, dims (mask, layer, neuron)
-        True where a neuron is silenced.
-    rows : Rows
-        Comments of each prompt, in the order of :func:`emonb.model.reading.prompt_keys`.
-    budget : int
-        Positions that go through the model at once (halved when memory runs out).
-    replacement : Tensor, [prompts, layers, neurons], optional
-        Values in place of the silenced ones, from :func:`draw_replacement`; 0 if not given.
-    work : Work, optional
-        As of :func:`lesion_prompts`.
-    group : int
-        Masks a unit.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion) without a mask.
-    """
-    sweep = Sweep(backbone, prompts, masks, rows, Budget(budget), replacement)
-    units = name_groups(masks.sizes["mask"], group)
-    return _label_sweep((work or InTurn()).each(units, lambda: sweep.make, progress), prompts, masks)
-
-
-def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataArray) -> xr.Dataset:
+def label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataArray) -> xr.Dataset:
     """Join units [masks of the unit, prompt]; the first is without a mask."""
     shape = (prompts.sizes["seed"], prompts.sizes["emotion"])  # [prompt] -> [seed, emotion]
     arrays: dict[str, Any] = {}
@@ -181,13 +114,8 @@ def _label_sweep(parts: Sequence[Arrays], prompts: xr.DataArray, masks: xr.DataA
 def draw_replacement(ablation: str, activations: xr.DataArray, seed: int) -> torch.Tensor:
     """Values put in place of silenced ones, [prompts, layers, neurons].
 
-    Parameters
-    ----------
-    ablation : {'mean', 'resample'}
-        The mean of the activations over prompts; or the activations of a random other prompt.
-    activations : DataArray, dims (seed, emotion, layer, neuron)
-    seed : int
-        Of the resampling.
+    ``ablation``: 'mean', the mean of the activations (seed, emotion, layer, neuron) over prompts, or 'resample', the
+    activations of a random other prompt.
     """
     values = activations.transpose("seed", "emotion", "layer", "neuron").to_numpy()
     n = values.shape[0] * values.shape[1]
@@ -212,7 +140,22 @@ class _Batch(NamedTuple):
 
 
 class Sweep:
-    """Everything that does not change between masks: prompts and padded comments on the device, which row is whose."""
+    """Accuracy and AUC of every prompt under every mask (Li et al., manipulation; neurons silenced at every position).
+
+    Here is what does not change between masks: prompts and padded comments on the device, which row is whose.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    prompts : DataArray, dims (seed, emotion, position, dimension)
+    masks : DataArray of bool, dims (mask, layer, neuron)
+        True where a neuron is silenced.
+    rows : Rows
+        Comments of each prompt, in the order of :func:`emonb.model.reading.prompt_keys`.
+    budget : Budget
+    replacement : Tensor, [prompts, layers, neurons], optional
+        Values in place of the silenced ones, from :func:`draw_replacement`; 0 if not given.
+    """
 
     def __init__(
         self,
@@ -221,7 +164,7 @@ class Sweep:
         masks: xr.DataArray,
         rows: Rows,
         budget: Budget,
-        replacement: torch.Tensor | None,
+        replacement: torch.Tensor | None = None,
     ) -> None:
         self.backbone, self.rows, self.budget = backbone, rows, budget
         self.prompts = flatten_prompts(prompts).to(backbone.device, backbone.dtype)  # [prompt, position, d]
@@ -230,20 +173,19 @@ class Sweep:
 
     def make(self, group: slice | None, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
         """Accuracy and AUC [n_masks, n_prompts] of one unit, and how it was made; a unit is too short for a checkpoint."""
-        silenced = None if group is None else self.masks[group].to(self.backbone.device)
         about = describe(self.backbone.device, self.budget, self.backbone.dtype)
-        return self.run(silenced, self.replacement), about
+        return self.run(group), about
 
-    def run(self, silenced: torch.Tensor | None, replacement: torch.Tensor | None) -> dict[str, np.ndarray]:
-        """Accuracy and AUC [n_masks, n_prompts] under these masks, or of the intact network.
+    @torch.no_grad()
+    def run(self, group: slice | None) -> Arrays:
+        """Accuracy and AUC [n_masks, n_prompts] under a group of the masks, or of the intact network.
 
         A mask's silenced neurons are cut out of the network before its comments are read.
         """
-        margin = np.empty((1 if silenced is None else len(silenced), len(self.rows)), np.float32)
-        for m in range(len(margin)):
-            with torch.no_grad():
-                margin[m] = self.read(None if silenced is None else self.backbone.cut(silenced[m], replacement))
-        return self.score(margin)
+        if group is None:
+            return self.score(self.read(None)[None])
+        masks = self.masks[group].to(self.backbone.device)
+        return self.score(np.stack([self.read(self.backbone.cut(mask, self.replacement)) for mask in masks]))
 
     @cached_property
     def _batches(self) -> list[_Batch]:
@@ -319,13 +261,8 @@ def dose_prompts(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts with a mask's neurons at every dose, and with all other FFN neurons silenced.
 
-    Parameters
-    ----------
-    live, prompts, masks, seeds, lesions, work, progress
-        As of :func:`emonb.model.silencing.lesion_prompts`; the first selective mask and the first of the plan's comparison
-        for every attribute. Other values are never put in place: the plan's ablation is not asked for.
-    size : int
-        Of the masks.
+    As :func:`lesion_prompts`, of the first selective mask of one ``size`` and the first of the plan's comparison for every
+    attribute. Other values are never put in place: the plan's ablation is not asked for.
 
     Returns
     -------
@@ -338,17 +275,16 @@ def dose_prompts(
     picked, tested = masks.silenced[(masks.draw == 0).values], prompts.prompt.sel(seed=list(seeds))
 
     def begin() -> Make:
-        opened, budget = live.open(prompts.sizes["position"]), Budget(2 * live.tuning.tokens_per_batch, work.halve)
-        rows = encode_comments(live, opened, tested, lesions.split, lesions.examples)
-        sweep = Sweep(opened, tested, picked, rows, budget, None)
+        sweep = _open_sweep(live, tested, picked, lesions.model_copy(update={"ablation": "zero"}), work.halve)
+        opened = sweep.backbone
 
+        @torch.no_grad()
         def make(group: slice, checkpoint: Path | None = None) -> tuple[Arrays, dict[str, str]]:
             margins = []
-            with torch.no_grad():
-                for mask in sweep.masks[group].to(opened.device):
-                    margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
-                    margins.append(sweep.read(opened.cut(~mask)))
-            return sweep.score(np.stack(margins)), describe(opened.device, budget, opened.dtype)
+            for mask in sweep.masks[group].to(opened.device):
+                margins += [sweep.read(opened.scale(mask, dose) if dose else opened.cut(mask)) for dose in DOSES]
+                margins.append(sweep.read(opened.cut(~mask)))
+            return sweep.score(np.stack(margins)), describe(opened.device, sweep.budget, opened.dtype)
 
         return make
 
@@ -379,21 +315,10 @@ def lesion_moved(
 ) -> xr.Dataset:
     """Accuracy and AUC of prompts under attributes' masks of one size, moved together by random bijections of neurons.
 
-    Parameters
-    ----------
-    live, prompts, masks, seeds, lesions, work, progress
-        As of :func:`emonb.model.silencing.lesion_prompts`. A unit is a bijection with the masks of all attributes.
-    size : int
-        Of the masks.
-    bijections : int
-        How many; 0 for none. Each depends on its own number and the plan's seed, so that more hold fewer.
-    within_layers : bool
-        Every neuron stays in its layer.
-
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (bijection, attribute, seed, emotion); NaN for an attribute without a mask.
+    As :func:`lesion_prompts`; a unit is a bijection with the masks of all attributes. ``bijections``: how many, 0 for
+    none; each depends on its own number and the plan's seed, so that more hold fewer. ``within_layers``: every neuron
+    stays in its layer. Gives ``accuracy`` and ``auc`` (bijection, attribute, seed, emotion); NaN for an attribute without
+    a mask.
     """
     work = work or InTurn()
     chosen = (masks.kind == "selective") & (masks["size"] == size)
@@ -402,7 +327,7 @@ def lesion_moved(
 
     def begin() -> Make:
         moved = [move_masks(own, number, within_layers, lesions.seed) for number in range(bijections)]
-        return _begin_sweep(live, tested, xr.concat(moved, "mask"), lesions, work.halve)
+        return _open_sweep(live, tested, xr.concat(moved, "mask"), lesions, work.halve).make
 
     with limit_threads(live.threads):
         parts = work.each(name_blocks(bijections * n, n), begin, progress) if bijections else []
@@ -418,16 +343,10 @@ def lesion_moved(
 
 
 def move_masks(masks: xr.DataArray, number: int, within_layers: bool, seed: int) -> xr.DataArray:
-    """Move masks together by one random bijection of neurons; they keep their sizes and overlaps.
+    """Move masks (mask, layer, neuron) together by one random bijection of neurons; they keep their sizes and overlaps.
 
-    Parameters
-    ----------
-    masks : DataArray of bool, dims (mask, layer, neuron)
-    number : int
-        Of the bijection; it and the seed draw it.
-    within_layers : bool
-        Every neuron stays in its layer, and so each mask keeps its number of neurons a layer.
-    seed : int
+    ``number`` and ``seed`` draw the bijection; ``within_layers``: every neuron stays in its layer, and so each mask keeps
+    its number of neurons a layer.
     """
     rng = np.random.default_rng([seed, number, *b"moved"])
     values = masks.transpose("mask", "layer", "neuron").to_numpy()

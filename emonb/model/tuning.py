@@ -46,21 +46,8 @@ def tune_prompts(
 ) -> xr.Dataset:
     """Tune every prompt of a study on the train split, and choose its epoch on the dev split.
 
-    Parameters
-    ----------
-    live : Live
-    emotions, seeds : sequence
-        One prompt for each of both.
-    prompt_length : int
-        Soft-prompt vectors.
-    work : Work, optional
-        Where seeds are tuned and kept; here and in memory if not given.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        As of :func:`tune_tasks`; an attribute says how fast.
+    One prompt for each of ``emotions`` and ``seeds``, of ``prompt_length`` vectors; ``work``: where seeds are tuned and
+    kept, here and in memory if not given. The result is that of :func:`tune_tasks`; an attribute says how fast.
     """
     work, comments, tuning = work or InTurn(), live.comments, live.tuning
 
@@ -112,22 +99,9 @@ def tune_tasks(
 ) -> xr.Dataset:
     """Tune one prompt for every task (Li et al., prompt tuning; Lester et al. 2021).
 
-    Parameters
-    ----------
-    backbone : Backbone
-        Frozen; dropout is off.
-    texts : sequence of str
-        Comments; tasks point to them by row.
-    train, dev : dict of (emotion, seed) to Task
-        The same keys in both.
-    length : int
-        Soft-prompt vectors.
-    tuning : Tuning
-    checkpoint : Path, optional
-        File to save progress to and to resume from; removed by the caller when the result is stored.
-    progress : bool
-    budget : Budget, optional
-        Positions that go through the model at once; the tuning's if not given.
+    ``backbone``: frozen, dropout is off; ``train``, ``dev``: tasks, which point to ``texts`` by row, of the same keys;
+    ``length``: soft-prompt vectors; ``checkpoint``: file to save progress to and to resume from, removed by the caller
+    when the result is stored; ``budget``: positions that go through the model at once, the tuning's if not given.
 
     Returns
     -------

@@ -188,11 +188,15 @@ class Stage:
         return artifacts.make_key(make=self.make, code=artifacts.code_digest(self.module), given=keyed)
 
 
+Names = Callable[[Study], Mapping[Any, str]]
+"""Names of files by any label."""
+
+
 def _corpus(study: Study) -> dict[str, str]:
     return {split: getattr(study.corpus, split) for split in SPLITS}
 
 
-def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
+def _prompt_files(kind: str) -> Names:
     def names(study: Study) -> Mapping[Any, str]:
         from emonb.data.released import name_files
 
@@ -202,7 +206,7 @@ def _prompt_files(kind: str) -> Callable[[Study], Mapping[Any, str]]:
     return names
 
 
-def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
+def _committed(stage: str) -> Names:
     def names(study: Study) -> Mapping[Any, str]:
         from emonb.data.committed import name_files
 
@@ -211,7 +215,7 @@ def _committed(stage: str) -> Callable[[Study], Mapping[Any, str]]:
     return names
 
 
-def _committed_if_made(stage: str) -> Callable[[Study], Mapping[Any, str]]:
+def _committed_if_made(stage: str) -> Names:
     """The file of a result that is committed as it comes: there may be none yet."""
 
     def names(study: Study) -> Mapping[Any, str]:
@@ -230,291 +234,206 @@ def _groups(study: Study) -> list[str]:
     return list(name_groups(len(study.sizes) * len(study.attributes) * (1 + len(plan.comparisons) * plan.draws)))
 
 
-EMOTIONS, ATTRIBUTES, SEEDS, SIZES = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes"))
+EMOTIONS, ATTRIBUTES, SEEDS, SIZES, SIZE = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes", "size"))
+SEED, COMPARISON, DRAWS = (Field(name) for name in ("inference.seed", "lesions.comparison", "lesions.draws"))
+KINDS, SCALE, CHOOSING = (Field(name) for name in ("lesions.comparisons", "humans.scale", "choosing_seeds"))
+ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
+MASKS, PROGRESS, TUNING = Need("masks"), Unkeyed("progress"), Field("tuning")
 NETWORK: dict[str, Given] = {"layers": Field("layers"), "neurons": Field("neurons")}
 OPENED: dict[str, Given] = {"backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
-LIVE_NETWORK: dict[str, Given] = {**NETWORK, **OPENED}
-ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
-TUNING = Field("tuning")
-READING: dict[str, Given] = {**LIVE_NETWORK, "comments": COMMENTS, "tuning": TUNING}
+READING: dict[str, Given] = {**NETWORK, **OPENED, "comments": COMMENTS, "tuning": TUNING}
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
 RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
-PROGRESS = Unkeyed("progress")
+WORDS: dict[str, Given] = {"comments": COMMENTS, "humans": HUMANS, "seed": SEED}
 SILENCING: dict[str, Given] = {
-    "prompts": PROMPTS,
-    "masks": Need("masks"),
     **READING,
+    "prompts": PROMPTS,
+    "masks": MASKS,
     "seeds": Field("lesioned_seeds"),
     "lesions": Field("lesions"),
     "progress": PROGRESS,
 }
+MOVES: dict[str, Given] = {"bijections": Field("inference.bijections"), "within_layers": Field("keeps_layers")}
+
+
+def _make(function: str, **given: Given) -> Stage:
+    """A stage whose function gets its arguments as they are."""
+    return Stage(function, given)
+
+
+def _run(function: str, units: Callable[[Study], list[str]] | None, **given: Given) -> Stage:
+    """A stage that runs the network, in units if there are any."""
+    return Stage(function, given, units=units, live=True)
+
+
+def _read(function: str, stage: str, files: Callable[[str], Names] = _committed, **given: Given) -> Stage:
+    """A stage that reads what was computed once and committed: its files, made by the settings that the study has."""
+    return Stage(f"data.committed.{function}", {**given, "files": Files(files(stage)), "recipe": Recipe(stage)})
+
 
 STAGES: dict[str, Stage] = {
-    "humans": Stage(
+    "humans": _make(
         "data.people.read_humans",
-        {
-            "emotions": EMOTIONS,
-            "attributes": ATTRIBUTES,
-            "files": Files(lambda study: study.humans.files()),
-            "scale": Field("humans.scale"),
-        },
+        emotions=EMOTIONS,
+        attributes=ATTRIBUTES,
+        files=Files(lambda study: study.humans.files()),
+        scale=SCALE,
     ),
-    "people": Stage(
+    "people": _make(
         "data.people.read_ratings",
-        {
-            "humans": HUMANS,
-            "files": Files(lambda study: study.humans.rating_files()),
-            "scale": Field("humans.scale"),
-            "seed": Field("inference.seed"),
-        },
+        humans=HUMANS,
+        files=Files(lambda study: study.humans.rating_files()),
+        scale=SCALE,
+        seed=SEED,
     ),
     "comments": Stage(
         "data.comments.read_goemotions",
         {"emotions": EMOTIONS, "labels": Field("corpus.labels"), "files": Files(_corpus)},
         stored=False,  # other people's texts stay where they were fetched to
     ),
-    "prompts": Stage(
-        "data.released.read_accuracy", {"emotions": EMOTIONS, "seeds": SEEDS, "file": File(_released("accuracy"))}
-    ),
-    "activations": Stage(
+    "prompts": _make("data.released.read_accuracy", emotions=EMOTIONS, seeds=SEEDS, file=File(_released("accuracy"))),
+    "activations": _make(
         "data.released.read_activations",
-        {
-            "emotions": EMOTIONS,
-            "seeds": SEEDS,
-            **NETWORK,
-            "files": Files(_prompt_files("activations")),
-            "progress": PROGRESS,
-        },
+        emotions=EMOTIONS,
+        seeds=SEEDS,
+        **NETWORK,
+        files=Files(_prompt_files("activations")),
+        progress=PROGRESS,
     ),
-    "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
-    "neuron_rdms": Stage("analysis.rdm.rank_halves", BOTH),
-    "searchlight": Stage("analysis.neurons.search_neurons", RANKS),
-    "searchlight_null": Stage(
+    "rdms": _make("analysis.rdm.compute_rdms", **BOTH),
+    "neuron_rdms": _make("analysis.rdm.rank_halves", **BOTH),
+    "searchlight": _make("analysis.neurons.search_neurons", **RANKS),
+    "searchlight_null": _make(
         "analysis.neurons.find_neurons",
-        {
-            **RANKS,
-            "permutations": Field("inference.searchlight_permutations"),
-            "seed": Field("inference.seed"),
-            "progress": PROGRESS,
-        },
+        **RANKS,
+        permutations=Field("inference.searchlight_permutations"),
+        seed=SEED,
+        progress=PROGRESS,
     ),
-    "rotations": Stage(
-        "analysis.own.describe_rotations",
-        {"humans": HUMANS, "rotations": Field("inference.rotations"), "seed": Field("inference.seed")},
-    ),
-    "own_neurons": Stage(
+    "rotations": _make("analysis.own.describe_rotations", humans=HUMANS, rotations=Field("inference.rotations"), seed=SEED),
+    "own_neurons": _make(
         "analysis.own.find_own_neurons",
-        {
-            **RANKS,
-            "rotations": Field("inference.rotations"),
-            "rotated": Need("rotations"),
-            "seed": Field("inference.seed"),
-            "progress": PROGRESS,
-        },
+        **RANKS,
+        rotations=Field("inference.rotations"),
+        rotated=Need("rotations"),
+        seed=SEED,
+        progress=PROGRESS,
     ),
-    "word_rdms": Stage(
-        "analysis.words.word_rdms", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
-    ),
-    "word_halves": Stage(
-        "analysis.words.halve_words", {"comments": COMMENTS, "humans": HUMANS, "seed": Field("inference.seed")}
-    ),
-    "published_ranks": Stage(
-        "data.released.read_ranks", {"attributes": ATTRIBUTES, **NETWORK, "file": File(_released("ranks"))}
-    ),
-    "lesions": Stage(
+    "word_rdms": _make("analysis.words.word_rdms", **WORDS),
+    "word_halves": _make("analysis.words.halve_words", **WORDS),
+    "published_ranks": _make("data.released.read_ranks", attributes=ATTRIBUTES, **NETWORK, file=File(_released("ranks"))),
+    "lesions": _make(
         "data.released.read_lesions",
-        {
-            "attributes": ATTRIBUTES,
-            "emotions": EMOTIONS,
-            "seeds": SEEDS,
-            "sizes": SIZES,
-            "released": Field("released"),
-            "selective": Files(_prompt_files("lesions_selective")),
-            "random": Files(_prompt_files("lesions_random")),
-        },
+        attributes=ATTRIBUTES,
+        emotions=EMOTIONS,
+        seeds=SEEDS,
+        sizes=SIZES,
+        released=Field("released"),
+        selective=Files(_prompt_files("lesions_selective")),
+        random=Files(_prompt_files("lesions_random")),
     ),
-    "specifications": Stage(
+    "specifications": _make(
         "analysis.choices.specify_claims",
-        {
-            **BOTH,
-            **{name: Need(name) for name in ("rdms", "lesions")},
-            "light": Need("searchlight"),
-            "ranks": Part("neuron_rdms", "rank", {}),
-            **{"words": Need("word_rdms"), "halves": Need("word_halves"), "own": Need("own_neurons")},
-            "choosing_seeds": Field("choosing_seeds"),
-            "sizes": SIZES,
-            "seed": Field("inference.seed"),
-        },
+        **BOTH,
+        rdms=Need("rdms"),
+        lesions=Need("lesions"),
+        light=Need("searchlight"),
+        ranks=Part("neuron_rdms", "rank", {}),
+        words=Need("word_rdms"),
+        halves=Need("word_halves"),
+        own=Need("own_neurons"),
+        choosing_seeds=CHOOSING,
+        sizes=SIZES,
+        seed=SEED,
     ),
 }
 """Stages of a study; prompts, activations and lesions as read from released files."""
 
 LIVE: dict[str, Stage] = {
-    "prompts": Stage(
+    "prompts": _run(
         "model.tuning.tune_prompts",
-        {
-            **READING,
-            "emotions": EMOTIONS,
-            "seeds": SEEDS,
-            "prompt_length": Field("prompt_length"),
-            "work": Work("prompts"),
-            "progress": PROGRESS,
-        },
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
-        live=True,
+        **READING,
+        emotions=EMOTIONS,
+        seeds=SEEDS,
+        prompt_length=Field("prompt_length"),
+        work=Work("prompts"),
+        progress=PROGRESS,
     ),
-    "activations": Stage("model.reading.read_activations", {"prompts": PROMPTS, **LIVE_NETWORK}),
-    "activations_in_use": Stage(
-        "model.reading.read_over_comments",
-        {**READING, "prompts": PROMPTS, "examples": Field("lesions.examples")},
-        live=True,
+    "activations": _make("model.reading.read_activations", prompts=PROMPTS, **NETWORK, **OPENED),
+    "activations_in_use": _run(
+        "model.reading.read_over_comments", units=None, **READING, prompts=PROMPTS, examples=Field("lesions.examples")
     ),
-    "centroids": Stage(
-        "model.reading.embed_emotions",
-        {"comments": COMMENTS, "emotions": EMOTIONS, "tuning": TUNING, **OPENED},
-    ),
-    "masks": Stage(
+    "centroids": _make("model.reading.embed_emotions", comments=COMMENTS, emotions=EMOTIONS, tuning=TUNING, **OPENED),
+    "masks": _make(
         "analysis.masks.plan_masks",
-        {
-            **BOTH,
-            "seeds": Field("choosing_seeds"),
-            "sizes": SIZES,
-            "comparisons": Field("lesions.comparisons"),
-            "draws": Field("lesions.draws"),
-            "seed": Field("lesions.seed"),
-        },
+        **BOTH,
+        seeds=CHOOSING,
+        sizes=SIZES,
+        comparisons=KINDS,
+        draws=DRAWS,
+        seed=Field("lesions.seed"),
     ),
-    "lesions": Stage(
+    "lesions": _run(
         "model.silencing.lesion_prompts",
-        {
-            **SILENCING,
-            "attributes": ATTRIBUTES,
-            "sizes": SIZES,
-            "work": Work("lesions"),
-        },
         units=_groups,
-        live=True,
+        **SILENCING,
+        attributes=ATTRIBUTES,
+        sizes=SIZES,
+        work=Work("lesions"),
     ),
-    "wordless": Stage(
+    "wordless": _run(
         "model.silencing.lesion_wordless",
-        {
-            **SILENCING,
-            "words": Field("emotion_words"),
-            "attributes": ATTRIBUTES,
-            "size": Field("size"),
-            "work": Work("wordless"),
-        },
         units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
-        live=True,
+        **SILENCING,
+        words=Field("emotion_words"),
+        attributes=ATTRIBUTES,
+        size=SIZE,
+        work=Work("wordless"),
     ),
-    "bijections": Stage(
+    "bijections": _run(
         "model.silencing.lesion_moved",
-        {
-            **SILENCING,
-            "size": Field("size"),
-            "bijections": Field("inference.bijections"),
-            "within_layers": Field("keeps_layers"),
-            "work": Work("bijections"),
-        },
         units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
-        live=True,
+        **SILENCING,
+        **MOVES,
+        size=SIZE,
+        work=Work("bijections"),
     ),
-    "dose": Stage(
+    "dose": _run(
         "model.silencing.dose_prompts",
-        {
-            **SILENCING,
-            "size": Field("size"),
-            "work": Work("dose"),
-        },
         units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
-        live=True,
+        **SILENCING,
+        size=SIZE,
+        work=Work("dose"),
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
 
 COMMITTED: dict[str, Stage] = {
-    "prompts": Stage(
-        "data.committed.read_prompts",
-        {"emotions": EMOTIONS, "seeds": SEEDS, "files": Files(_committed("prompts")), "recipe": Recipe("prompts")},
+    "prompts": _read("read_prompts", "prompts", emotions=EMOTIONS, seeds=SEEDS),
+    "masks": _read("read_masks", "masks", attributes=ATTRIBUTES, sizes=SIZES, comparisons=KINDS, draws=DRAWS),
+    "lesions": _read("read_lesions", "lesions", masks=MASKS, attributes=ATTRIBUTES, sizes=SIZES),
+    "activations_in_use": _read("read_activations_in_use", "activations_in_use", emotions=EMOTIONS, seeds=SEEDS),
+    "centroids": _read("read_centroids", "centroids", emotions=EMOTIONS),
+    "wordless": _read(
+        "read_wordless",
+        "wordless",
+        _committed_if_made,
+        masks=MASKS,
+        attributes=ATTRIBUTES,
+        size=SIZE,
+        comparison=COMPARISON,
     ),
-    "masks": Stage(
-        "data.committed.read_masks",
-        {
-            "attributes": ATTRIBUTES,
-            "sizes": SIZES,
-            "comparisons": Field("lesions.comparisons"),
-            "draws": Field("lesions.draws"),
-            "files": Files(_committed("masks")),
-            "recipe": Recipe("masks"),
-        },
+    "bijections": _read(
+        "read_moved", "bijections", _committed_if_made, masks=MASKS, attributes=ATTRIBUTES, size=SIZE, **MOVES
     ),
-    "lesions": Stage(
-        "data.committed.read_lesions",
-        {
-            "masks": Need("masks"),
-            "attributes": ATTRIBUTES,
-            "sizes": SIZES,
-            "files": Files(_committed("lesions")),
-            "recipe": Recipe("lesions"),
-        },
-    ),
-    "activations_in_use": Stage(
-        "data.committed.read_activations_in_use",
-        {
-            "emotions": EMOTIONS,
-            "seeds": SEEDS,
-            "files": Files(_committed("activations_in_use")),
-            "recipe": Recipe("activations_in_use"),
-        },
-    ),
-    "centroids": Stage(
-        "data.committed.read_centroids",
-        {"emotions": EMOTIONS, "files": Files(_committed("centroids")), "recipe": Recipe("centroids")},
-    ),
-    "wordless": Stage(
-        "data.committed.read_wordless",
-        {
-            "masks": Need("masks"),
-            "attributes": ATTRIBUTES,
-            "size": Field("size"),
-            "comparison": Field("lesions.comparison"),
-            "files": Files(_committed_if_made("wordless")),
-            "recipe": Recipe("wordless"),
-        },
-    ),
-    "bijections": Stage(
-        "data.committed.read_moved",
-        {
-            "masks": Need("masks"),
-            "attributes": ATTRIBUTES,
-            "size": Field("size"),
-            "bijections": Field("inference.bijections"),
-            "within_layers": Field("keeps_layers"),
-            "files": Files(_committed_if_made("bijections")),
-            "recipe": Recipe("bijections"),
-        },
-    ),
-    "dose": Stage(
-        "data.committed.read_dose",
-        {
-            "attributes": ATTRIBUTES,
-            "comparison": Field("lesions.comparison"),
-            "files": Files(_committed("dose")),
-            "recipe": Recipe("dose"),
-        },
-    ),
+    "dose": _read("read_dose", "dose", attributes=ATTRIBUTES, comparison=COMPARISON),
 }
 """The same stages as they were computed once and committed under ``data``."""
 
 
 def stage_of(name: str, study: Study) -> Stage:
-    """The stage that makes a study's result of this name.
-
-    Raises
-    ------
-    StudyError
-        No such result, or none in this study.
-    """
+    """The stage that makes a study's result of this name; StudyError if there is no such result, or none in this study."""
     if name not in STAGES and name not in LIVE:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
     origin = getattr(study.stages, name, "released") or study.stages.lesions

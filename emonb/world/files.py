@@ -26,13 +26,7 @@ def is_planted(name: str) -> bool:
 
 
 def fingerprint(study: Study, name: str) -> str:
-    """Hash of all that makes a planted file: the world's plan, the labels it lives on, the code.
-
-    Raises
-    ------
-    StudyError
-        The world has no file of that name.
-    """
+    """Hash of all that makes a planted file: the world's plan, its labels, the code; StudyError for an unknown file."""
     assert study.world is not None
     if name != BACKBONE and name.removeprefix(PREFIX) not in FILES:
         raise StudyError(f"the planted world has no file '{name}'; known: {PREFIX}{f', {PREFIX}'.join(FILES)}, {BACKBONE}")

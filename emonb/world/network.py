@@ -36,20 +36,9 @@ _ECHO = 0.3  # how much of what surrounds a word the first of two layers hears
 def wire(world: World, model: Any, ids: dict[str, int], rng: np.random.Generator) -> Connections:
     """Plant the wiring in a fresh model.
 
-    Parameters
-    ----------
-    world : World
-    model : RobertaForMaskedLM
-        Changed in place: starting scales, and constants that are never trained.
-    ids : dict of str to int
-        Token ids.
-    rng : Generator
-        Draws what the first of two layers mixes.
-
-    Returns
-    -------
-    Connections
-        A parameter is multiplied by its connections now and after every training step (:func:`hold_connections`).
+    ``model`` is changed in place: starting scales, and constants that are never trained; ``ids``: token ids; ``rng`` draws
+    what the first of two layers mixes. A parameter is multiplied by its connections now and after every training step
+    (:func:`hold_connections`).
     """
     n, width, layer = len(world.attributes), model.config.hidden_size, model.base_model.encoder.layer[-1]
     block = torch.arange(width) // HEAD
@@ -190,13 +179,8 @@ def train_backbone(world: World, folder: Path, progress: bool = True, checkpoint
     world two systems learn side by side, attributes' neurons and neurons of no attribute; then the former are disconnected.
     The same world gives the same bits on every processor (:mod:`emonb.model.grid`).
 
-    Parameters
-    ----------
-    world : World
-    folder : Path
-    progress : bool
-    checkpoint : Path, optional
-        File to save progress to and to resume from, to the same bits; removed by the caller when the result is stored.
+    ``checkpoint``: file to save progress to and to resume from, to the same bits; removed by the caller when the result is
+    stored.
     """
     plan, ids = world.plan, number_words(world)
     backbone = make_backbone(world)

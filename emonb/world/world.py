@@ -55,13 +55,7 @@ class Lexicon(BaseModel):
         return self
 
     def cues(self, attribute: str) -> tuple[Words, Words]:
-        """Low and high cue words of an attribute.
-
-        Raises
-        ------
-        StudyError
-            The attribute has no cue words.
-        """
+        """Low and high cue words of an attribute; StudyError if it has none."""
         if attribute not in self.attributes:
             known = ", ".join(self.attributes)
             raise StudyError(f"the planted world has no words for the attribute '{attribute}'; known: {known}")
@@ -104,19 +98,7 @@ class Truth(NamedTuple):
 
 
 class World:
-    """A world drawn from a seed.
-
-    Parameters
-    ----------
-    plan : WorldPlan
-    emotions, attributes : sequence of str
-        The study's labels; attributes must have words in ``data/world.yml``.
-
-    Raises
-    ------
-    StudyError
-        An attribute without words.
-    """
+    """A world drawn from a seed, with the study's labels; StudyError for an attribute without words in `data/world.yml`."""
 
     def __init__(self, plan: WorldPlan, emotions: Sequence[str], attributes: Sequence[str]) -> None:
         self.plan, self.lexicon = plan, read_lexicon()
@@ -174,12 +156,8 @@ class World:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Write one comment for each row of attribute levels [n, attribute].
 
-        Parameters
-        ----------
-        rng : Generator
-        level : array, shape (n, attribute)
-        emotion : array of int, shape (n,), optional
-            Emotion of each comment, in a world where comments name them; any emotions' names if left out.
+        ``level`` (n, attribute); ``emotion`` (n,): of each comment, in a world where comments name them, and any emotions'
+        names if left out.
 
         Returns
         -------

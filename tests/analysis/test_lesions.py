@@ -305,15 +305,17 @@ def test_depth_is_taken_out_exactly_and_agrees_with_a_regression() -> None:
     rng = np.random.default_rng(10)
     layer = xr.DataArray(rng.uniform(6, 9, (14, 2)), {"attribute": ATTRIBUTES, "size": [10, 20]}, ("attribute", "size"))
     selective, random = _draw(rng)
-    deep = selective + 0.05 * (layer - 6.5) - 0.04
-    table = lesions.adjust_for_depth(deep, layer, random, 6.5)
+    deep, middle = selective + 0.05 * (layer - 6.5) - 0.04, xr.full_like(random, 6.5)
+    table = lesions.adjust_for_depth(deep, layer, random, middle)
     line = scipy.stats.linregress(layer.sel(size=10), deep.sel(size=10).squeeze())
     at = random.sel(size=10).mean().item() - line.intercept - 6.5 * line.slope
     assert table.loc[10, "value"] == pytest.approx(at) and table.loc[10, "slope"] == pytest.approx(line.slope)
     assert table.loc[10, "raw"] == pytest.approx(table.loc[10, "value"] + table.loc[10, "explained"])
-    exact = lesions.adjust_for_depth(0.05 * (layer - 6.5).expand_dims(draw=[0]) - 0.04, layer, random, 6.5)
+    exact = lesions.adjust_for_depth(
+        0.05 * (layer - 6.5).expand_dims(draw=[0]) - 0.04, layer, random, xr.full_like(random, 6.5)
+    )
     assert exact.loc["all", "value"] == pytest.approx(random.mean().item() + 0.04) and exact.loc["all", "explained"] < 0
-    flat = lesions.adjust_for_depth(selective, xr.full_like(layer, 1.0), random, 1.0)
+    flat = lesions.adjust_for_depth(selective, xr.full_like(layer, 1.0), random, xr.full_like(random, 1.0))
     assert flat[["value", "p", "low", "high90"]].isna().all(axis=None) and flat.raw.notna().all()
 
 
@@ -326,7 +328,8 @@ def test_depth_adjusted_test_is_calibrated() -> None:
             ("attribute", "size"),
         )
         selective, random = _draw(rng)
-        found.append(lesions.adjust_for_depth(selective + 0.05 * (layer - 6.5), layer, random, 6.5).loc["all", "p"])
+        middle = xr.full_like(random, 6.5)
+        found.append(lesions.adjust_for_depth(selective + 0.05 * (layer - 6.5), layer, random, middle).loc["all", "p"])
     _rejects(found)
 
 
@@ -340,4 +343,4 @@ def test_depth_of_planned_masks_is_their_mean_layer() -> None:
         "draw": ("mask", [0, 1]),
     }
     masks = xr.Dataset({"silenced": (("mask", "layer", "neuron"), silenced)}, {**labels, "layer": [1, 2, 3]})
-    assert lesions.mask_depth(masks, "random", [2]).values.tolist() == [[[1.0, 3.0]]]
+    assert lesions.mean_layer(lesions.take_masks(masks, [2], "random")).values.tolist() == [[[1.0, 3.0]]]

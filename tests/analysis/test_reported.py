@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy.stats import pearsonr, ttest_1samp, ttest_rel
 
-from emonb.analysis import neurons, reported
+from emonb.analysis import lesions, neurons, reported
 
 
 def _lesions(seed: int = 0) -> tuple[xr.Dataset, xr.DataArray]:
@@ -46,7 +46,7 @@ def test_importance_is_tested_by_emotion_whatever_the_order_of_attributes() -> N
 
 def test_depth_is_the_mean_layer_and_is_held_constant() -> None:
     _, rank = _light()
-    depth = reported.mean_depth(rank, [1, 5, 12])
+    depth = lesions.mean_layer(lesions.rank_masks(rank, [1, 5, 12]))
     for name in "ab":
         layers = np.repeat([1, 2], 6)[np.argsort(rank.sel(attribute=name).values.ravel())]
         np.testing.assert_allclose(depth.sel(attribute=name), [layers[:n].mean() for n in (1, 5, 12)])
@@ -68,6 +68,6 @@ def test_masks_hold_the_highest_taus() -> None:
         mine, chosen = tau.sel(attribute=a), mask.sel(attribute=a)
         assert float(mine.where(chosen).min()) > float(mine.where(~chosen).max())
     assert float(neurons.overlap(mask).sel(attribute="a", other="a")) == 1
-    assert float(reported.layer_profile(mask).sum("layer").mean()) == pytest.approx(1)
+    assert float(neurons.layer_profile(mask).sum("layer").mean()) == pytest.approx(1)
     with pytest.raises(ValueError, match="size must be"):
         neurons.select_neurons(rank, 13)

@@ -35,7 +35,7 @@ from emonb.model.backbone import Backbone, find_attention, open_backbone
 from emonb.model.batches import limit_threads
 from emonb.run.parts import Parts
 from emonb.study import BackboneConfig, Tuning
-from emonb.units import name_groups
+from emonb.units import InTurn, name_groups
 
 WORDS = tuple(f"w{k}" for k in range(40)) + ("positive", "negative")
 FOLDERS = Path(tempfile.mkdtemp(prefix="emonb-tests-"))
@@ -339,6 +339,12 @@ def _rank(layers: int = 3, neurons: int = 48) -> xr.DataArray:
     return xr.DataArray(rank, dims=("attribute", "layer", "neuron"), coords=coords)
 
 
+def _sweep(b, p, masks, rows, replacement=None, work=None, group=4):
+    made = silencing.Sweep(b, p, masks, rows, batches.Budget(200), replacement)
+    parts = (work or InTurn()).each(name_groups(masks.sizes["mask"], group), lambda: made.make)
+    return silencing.label_sweep(parts, p, masks)
+
+
 @pytest.mark.parametrize("ablation", ["zero", "mean", "resample"])
 def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: str) -> None:
     b, texts = _backbone(), _texts()
@@ -347,7 +353,7 @@ def test_the_sweep_equals_one_mask_one_prompt_one_comment_at_a_time(ablation: st
     masks = draw_masks(_rank(), [60], ["random"], 2, 0)
     acts = reading.read_prompts(b, p)
     replacement = None if ablation == "zero" else silencing.draw_replacement(ablation, acts, 0)
-    result = silencing.sweep_lesions(b, p, masks, _rows(b, tasks, p), 200, replacement, group=4, progress=False)
+    result = _sweep(b, p, masks, _rows(b, tasks, p), replacement)
     ids = b.tokenizer.encode(texts, 16)
     values = acts.values.reshape(6, 3, 48)
     shift = np.random.default_rng(0).integers(1, 6, size=6)
@@ -374,21 +380,21 @@ def test_a_sweep_resumes_without_repeating_finished_groups(tmp_path: Path, monke
     p = _prompts(b)
     tasks = {(f"e{k}", s): Task(np.arange(k, k + 6), np.arange(6) % 2 == 0) for k in range(3) for s in (1, 3)}
     masks = draw_masks(_rank(), [60], ["random"], 3, 0)
-    arguments = (b, p, masks, _rows(b, tasks, p), 200)
-    whole = silencing.sweep_lesions(*arguments, group=2, progress=False)
+    arguments = (b, p, masks, _rows(b, tasks, p))
+    whole = _sweep(*arguments, group=2)
     run, calls = silencing.Sweep.run, []
 
-    def interrupted(self, silenced, replacement):
+    def interrupted(self, group):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return run(self, silenced, replacement)
+        return run(self, group)
 
     monkeypatch.setattr(silencing.Sweep, "run", interrupted)
     parts = Parts("lesions", list(name_groups(8, 2)), {"key": "k"}, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
-    resumed = silencing.sweep_lesions(*arguments, work=parts, group=2, progress=False)
+        _sweep(*arguments, work=parts, group=2)
+    resumed = _sweep(*arguments, work=parts, group=2)
     assert resumed.identical(whole)
     assert len(calls) == 3 + 3  # the network without a mask and four groups, of which three were left
 

@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emonb.book import saying
 from emonb.book.cards import (
@@ -14,14 +14,13 @@ from emonb.book.cards import (
     describe_estimate,
     describe_truth,
     kind_of,
-    read_evidence,
     read_verdict,
     say_alarm,
     say_holds,
     say_sentence,
     write_card,
 )
-from emonb.book.claims import Claim, Declarations, Evidence, Side
+from emonb.book.claims import Claim, Declarations
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
@@ -30,9 +29,6 @@ from emonb.book.saying import read_cell
 from emonb.book.site import name_place, say_paper
 from emonb.book.tables import Html, write_table
 from emonb.errors import ClaimError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Front:
@@ -167,40 +163,6 @@ def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
     entries = [ledger["claims"].get(claim.id, {}) for ledger in ledgers.values()]
     same = {name: {entry.get(name) for entry in entries} for name in ("n", "of")}
     return say_sentence(claim, {name: counts.pop() for name, counts in same.items() if len(counts) == 1})
-
-
-def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
-    """Draw the claims that have one effect, in every edition, each in units of its smallest effect of interest."""
-    from emonb.book import figures
-
-    rows = {
-        claim.title: {
-            NAMES.get(edition, edition): {
-                name: entry[name] / claim.smallest.effect for name in ("estimate", "low", "high", "low90", "high90")
-            }
-            for edition, ledger in ledgers.items()
-            if (entry := ledger["claims"].get(claim.id, {})).get("low") is not None
-        }
-        for claim in declared.claims
-        if not claim.is_count
-    }
-    return figures.draw_effects(
-        {title: effects for title, effects in rows.items() if effects}, [NAMES.get(e, e) for e in ledgers]
-    )
-
-
-def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
-    """Draw every edition's verdicts against their bounds; a count has none."""
-    from emonb.book import figures
-
-    rows: dict[str, dict[str, tuple[Evidence, float, Side]]] = {}
-    for claim in declared.claims:
-        for edition, ledger in ledgers.items():
-            entry = ledger["claims"].get(claim.id, {})
-            if not claim.is_count and entry.get("low") is not None:
-                mine = rows.setdefault(claim.title, {})
-                mine[NAMES.get(edition, edition)] = (read_evidence(entry), claim.smallest.effect, claim.side)
-    return figures.draw_bounds(rows)
 
 
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:

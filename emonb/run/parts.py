@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
-from emonb.run.stages import LIVE, Need, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.units import Arrays, Make
 
 if TYPE_CHECKING:
@@ -194,13 +194,18 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
         divided = ", ".join(name for name, live in LIVE.items() if live.units)
         raise StudyError(f"'{name}' is not made in parts; in parts: {divided}, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
-    for given in stage.given.values():
-        if isinstance(given, Need) and stage_of(given.name, run.study).stored:
-            if need and not run.has(given.name):
-                first = f"emonb artifact {run.study.name} {given.name}"
-                raise PartError(f"{name} is made from {given.name}, which is not there; first: {first}")
-            origin[given.name] = artifacts.checksum(run.load(given.name))
+    for other in _list_needed(name, run):
+        if need and not run.has(other):
+            first = f"emonb artifact {run.study.name} {other}"
+            raise PartError(f"{name} is made from {other}, which is not there; first: {first}")
+        origin[other] = artifacts.checksum(run.load(other))
     return Parts(name, stage.units(run.study), origin, run.work(name), **how)
+
+
+def _list_needed(name: str, run: "Run") -> list[str]:
+    """Stored results that a stage is made from."""
+    needed = (given.need for given in stage_of(name, run.study).given.values() if given.need)
+    return [other for other in needed if stage_of(other, run.study).stored]
 
 
 def make_part(run: "Run", name: str, number: int, of: int) -> list[str]:
@@ -232,8 +237,7 @@ def join_parts(run: "Run", name: str, mixed: bool = False) -> Path:
 def count_parts(run: "Run", name: str) -> dict[str, Any]:
     """State of a stage: ``key``, ``units``, ``done``, ``missing`` (names), ``whole`` (whether the result is there)."""
     stage = stage_of(name, run.study)
-    needed = [g.name for g in stage.given.values() if isinstance(g, Need) and stage_of(g.name, run.study).stored]
-    if stage.units is not None and all(run.has(n) for n in needed):
+    if stage.units is not None and all(map(run.has, _list_needed(name, run))):
         parts = parts_of(run, name)
         names, missing = parts.names, parts.missing()
     else:

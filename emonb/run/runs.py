@@ -19,7 +19,7 @@ from emonb.data import sources, weights
 from emonb.errors import ArtifactError, LabelError, SourceError, StudyError
 from emonb.paths import data_dir, runs_dir
 from emonb.run.parts import Parts, parts_of
-from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
@@ -141,18 +141,14 @@ class Run:
         if stage.stored:
             store.check()
             self.note()
-        if stage.units is not None and parts is None:
-            parts = self.parts(name)
-        given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
+        given = {argument: g.get(self) for argument, g in stage.given.items()}
+        if stage.units is not None:
+            parts = given["work"] = parts or parts_of(self, name)
         try:
             made = stage.function()(**stage.gather(given))
         except LabelError as error:
             raise LabelError(self._name_fields(str(error))) from None
         return made if parts is None else made.assign_attrs(parts.attributes)
-
-    def parts(self, name: str) -> Parts:
-        """Parts of a result, made here where they are missing (:mod:`emonb.run.parts`)."""
-        return parts_of(self, name)
 
     def _name_fields(self, text: str) -> str:
         """A message about a file with the fields of the study that name it."""
@@ -187,8 +183,8 @@ class Run:
     def recipe(self, name: str) -> dict[str, Any]:
         """Settings by which a result is made where it is computed live, those of what it needs included; no code."""
         stage = LIVE.get(name) or stage_of(name, self.study)
-        keyed = {argument: given for argument, given in stage.given.items() if not isinstance(given, Unkeyed | Work)}
-        return {a: self.recipe(g.name) if isinstance(g, Need) else g.key(self) for a, g in keyed.items()}
+        given = stage.given.items()
+        return {a: self.recipe(g.need) if g.need else g.key(self) for a, g in given if g.key is not None}
 
     def untrained(self, baseline: str = "untrained") -> "Run":
         """Return the same study on a network of the same shape with random weights (others, if they are random already).

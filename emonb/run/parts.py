@@ -35,7 +35,6 @@ class Parts:
 
     Parameters
     ----------
-    stage : str
     names : sequence of str
         Names of all units, in order.
     origin : dict
@@ -76,14 +75,9 @@ class Parts:
         return [name for name in self.names if self._about(name).get("unit") != self._hash(name)]
 
     def each(self, units: Mapping[str, Any], begin: Callable[[], Make], progress: bool = False) -> list[Arrays]:
-        """Make what is to be made here; return the arrays of every unit.
+        """Make what is to be made here; return the arrays of every unit, unless only some were to be made (Made).
 
-        Raises
-        ------
-        Made
-            Only some parts were to be made.
-        PartError
-            A part is missing or damaged, parts were made in different ways, memory ran out in a part.
+        A PartError where a part is missing or damaged, parts were made in different ways, or memory ran out in a part.
         """
         from tqdm import tqdm
 
@@ -170,24 +164,9 @@ class Parts:
 
 
 def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
-    """Parts of a stage of a study.
+    """Parts of a stage of a study, in the way that :class:`Parts` is told.
 
-    Parameters
-    ----------
-    run : Run
-    name : str
-        Stage.
-    need : bool
-        Refuse to make the results that the stage needs; they are made first otherwise.
-    **how
-        As of :class:`Parts`.
-
-    Raises
-    ------
-    StudyError
-        A stage that is not made in parts.
-    PartError
-        A result the stage needs is not there.
+    Results that the stage is made from are made first where they are missing; with ``need`` that is a PartError instead.
     """
     stage = stage_of(name, run.study)
     if stage.units is None:

@@ -33,15 +33,8 @@ RECORD = "EMONB_RECORD"
 class Run:
     """One study: loads results by name from the store, computing what is missing.
 
-    Its own folder is that of its chapters, their stamps and records.
-
-    Parameters
-    ----------
-    study : Study
-    chapter : str, optional
-        Name of the chapter that records quantities and claims through :attr:`ledger`.
-    progress : bool
-        Show progress bars.
+    Its own folder is that of its chapters, their stamps and records. A chapter records quantities and claims through
+    :attr:`ledger`.
     """
 
     def __init__(self, study: Study, chapter: str | None = None, progress: bool = True) -> None:
@@ -96,12 +89,7 @@ class Run:
     def load(self, name: str) -> Any:
         """Load a result (a labelled dataset; for ``comments`` a table), made first if it is missing or damaged.
 
-        Raises
-        ------
-        StudyError
-            No such result.
-        SourceError, LabelError
-            Files that cannot be had or do not fit the study.
+        A StudyError where there is no such result; files that cannot be had or do not fit the study are errors, too.
         """
         if name not in self._loaded:
             stage = stage_of(name, self.study)
@@ -187,12 +175,9 @@ class Run:
         return {a: self.recipe(g.need) if g.need else g.key(self) for a, g in given if g.key is not None}
 
     def untrained(self, baseline: str = "untrained") -> "Run":
-        """Return the same study on a network of the same shape with random weights (others, if they are random already).
+        """Return the same study on a network of the same shape with random weights, by one of the study's ``baselines``.
 
-        Parameters
-        ----------
-        baseline : str
-            One of the study's ``baselines``.
+        They are other random weights where the network has some already.
         """
         if self.study.backbone is None:
             raise StudyError(f"'{self.study.name}' has no backbone, so there is none without training to compare with")
@@ -299,19 +284,11 @@ def open_run(
     study : str or Study
         Name, YAML path, or a study.
     chapter : str, optional
-        Chapter that records, and whose cells may begin with ``%%say`` (:mod:`emonb.book.saying`);
-        none for a script.
-    progress : bool
-        Show progress bars.
+        Chapter that records, and whose cells may begin with ``%%say`` (:mod:`emonb.book.saying`); none for a script.
     overrides : mapping or text of one, optional
         Further fields by dotted name, such as ``{"inference.permutations": 999}``.
     **parameters
-        Fields by name.
-
-    Raises
-    ------
-    StudyError
-        Unknown study, unknown parameter (papermill's included) or wrong type.
+        Fields by name; an unknown one (papermill's included), or a wrong type, is a StudyError.
     """
     if chapter is not None:
         check_injected()

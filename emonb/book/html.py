@@ -19,17 +19,9 @@ SOURCES = ("_config.yml", "_toc.yml", "book/**/*", "benchmarks/*.md", "data/*.ym
 
 
 def build_html(clean: bool = False) -> Path:
-    """Build the book from what is committed, unless it is built; return the path of its first page.
+    """Build the book from what is committed, unless it is built (``clean``: in any case); return its first page.
 
-    Parameters
-    ----------
-    clean : bool
-        Build it in any case, from nothing.
-
-    Raises
-    ------
-    EmonbError
-        The build failed; the first complaint is in the message, all it said in ``_build/build.log``.
+    An EmonbError where the build failed: the first complaint in the message, all it said in ``_build/build.log``.
     """
     root = data_dir().parent
     if clean:
@@ -84,21 +76,9 @@ _ARTICLE = re.compile(r'<article class="bd-article">(.*?)</article>', re.DOTALL)
 
 
 def print_book(html_dir: Path, out: Path, only: str | None = None) -> Path:
-    """Print the built book.
+    """Print the built site (``_build/html``), or ``only`` one page such as ``book/paper``, as PDF.
 
-    Parameters
-    ----------
-    html_dir : Path
-        The built site (``_build/html``).
-    out : Path
-        The PDF to write.
-    only : str, optional
-        Print this page alone, such as ``book/paper``.
-
-    Raises
-    ------
-    EmonbError
-        No Chromium, or it did not print.
+    An EmonbError where there is no Chromium, or it did not print.
     """
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:

@@ -60,15 +60,8 @@ def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
 class Interactive:
     """A picture that answers, and the still one it replaces.
 
-    Parameters
-    ----------
-    kind : str
-        Which of the script's pictures: ``map`` or ``count``.
-    data : dict
-        What the script draws from; JSON.
-    still : Figure
-    alt : str
-        What the picture shows, for those who do not see it.
+    ``kind`` is which of the script's pictures, ``map`` or ``count``; ``data``, what the script draws from (JSON); ``alt``,
+    what the picture shows, for those who do not see it.
     """
 
     def __init__(self, kind: str, data: dict[str, Any], still: Figure, alt: str) -> None:
@@ -93,6 +86,9 @@ class Interactive:
 def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray | None, score: xr.DataArray) -> Interactive:
     """Maps of the emotions by people and by the model: neighbours of each, colour by attribute, layer by layer.
 
+    Each map is a classical scaling of rank percentiles, the model's rotated onto the people's; positions lie half way
+    between coordinate and rank, so that outlying emotions do not squeeze all others into a corner.
+
     Parameters
     ----------
     people, model : DataArray
@@ -101,12 +97,6 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
         The model's RDM by layer (layer, pair).
     score : DataArray
         (emotion, attribute). Only the third an emotion is in (low, middle, high) is shown.
-
-    Returns
-    -------
-    Interactive
-        Each map is a classical scaling of rank percentiles, the model's rotated onto the people's; positions lie half way
-        between coordinate and rank, so that outlying emotions do not squeeze all others into a corner.
     """
     score, emotions = order_emotions(score, people), pair_labels(people)
     if pair_labels(model) != emotions:
@@ -132,6 +122,9 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
 def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interactive:
     """What do you count? One difference in prompts, in emotions, in attributes; and studies in which a coin chose the sets.
 
+    Shown are points that own sets cost more than the comparison's, and of each unit: how many, the sum of squares, and the
+    two-sided .05 quantile of Student's t, by which mean and interval follow for every choice of signs.
+
     Parameters
     ----------
     accuracy : DataArray
@@ -139,12 +132,6 @@ def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interacti
         varies over other dimensions (seeds) is another prompt.
     comparison : str
         The kind it is compared with.
-
-    Returns
-    -------
-    Interactive
-        Points that own sets cost more than the comparison's. Of each unit: how many, the sum of squares, and the two-sided
-        .05 quantile of Student's t, by which the mean and its interval follow for every choice of signs.
     """
     more = 100 * (accuracy.sel(kind=comparison) - accuracy.sel(kind="selective", drop=True)).dropna("attribute", how="all")
     cells = more.mean([dim for dim in more.dims if dim not in ("attribute", "emotion")]).transpose("attribute", "emotion")

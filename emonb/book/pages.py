@@ -48,13 +48,7 @@ class Front:
         }
 
     def record(self, values: Mapping[str, float], prefix: str = "") -> None:
-        """Record what the page counted, under ``prefix + name``.
-
-        Raises
-        ------
-        ClaimError
-            A name recorded before with another value.
-        """
+        """Record what the page counted, under ``prefix + name``; a ClaimError where a name has another value already."""
         for name, value in values.items():
             full = f"{prefix}{name}"
             if self.quantities.setdefault(full, float(value)) != float(value):
@@ -87,10 +81,7 @@ class Front:
 def open_front() -> Front:
     """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``.
 
-    Raises
-    ------
-    StudyError
-        Papermill gave the page a parameter: it takes none.
+    A StudyError where papermill gave the page a parameter: it takes none.
     """
     check_injected()
     front = Front()
@@ -99,17 +90,7 @@ def open_front() -> Front:
 
 
 def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str]) -> Html:
-    """Claims of an edition as cards, each linked to where it is judged, there and in other editions.
-
-    Parameters
-    ----------
-    declared : Declarations
-    ledgers : dict of edition to ledger
-        From :func:`emonb.book.ledger.read_ledgers`.
-    edition : str
-    claims : sequence of str
-        Ids, in order.
-    """
+    """Claims of an edition as cards, in this order, each linked to where it is judged, there and in other editions."""
     cards, alarms = [], count_alarms(read_rates(), declared)
     for claim in map(declared.claim, claims):
         entry = ledgers[edition]["claims"][claim.id]
@@ -121,16 +102,16 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
 
 
-def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "published") -> Html:
+def versions_table(declared: Declarations, ledgers: Ledgers) -> Html:
     """What each version of the abstract says, sentence by sentence, and what became of the claims it makes."""
     alarms, rows = count_alarms(read_rates(), declared), []
     for version in declared.versions:
         for number, sentence in enumerate(version.sentences):
             made = [
-                f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: '
+                f'<a class="holds-{kind_of(entry)}" href="{_cell("published", claim)}">{claim.title}</a>: '
                 + say_holds(entry, alarms.get(claim.id))
                 for claim in map(declared.claim, sentence.claims)
-                if (entry := ledgers[edition]["claims"].get(claim.id))
+                if (entry := ledgers["published"]["claims"].get(claim.id))
             ]
             where = html.escape(version.where) if number == 0 else ""
             rows.append((where, html.escape(sentence.text), "; ".join(made)))

@@ -113,13 +113,7 @@ MANIFEST_HEAD = """---
 
 
 def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Write the manifest: each chapter of each edition with the claims it judges, and each edition's ledger.
-
-    Returns
-    -------
-    str
-        YAML, in the order of the editions and of the claims.
-    """
+    """Write the manifest (YAML): each chapter of each edition with the claims it judges, and each edition's ledger."""
     manifest = []
     for edition, ledger in ledgers.items():
         chapters: dict[str, list[str]] = {}
@@ -155,12 +149,7 @@ _NOT_ICONS = {"solid", "regular", "brands", "lg"}
 def write_icons(static: Path, pages: Mapping[Path, str]) -> None:
     """Replace the theme's script of 1.5 MB in every page by the outlines of the icons that pages name.
 
-    Parameters
-    ----------
-    static : Path
-        The site's ``_static``; ``icons.css`` is written into it, and the script removed.
-    pages : mapping of Path to str
-        The site's pages, which are rewritten.
+    ``icons.css`` is written into the site's ``_static``, the script removed, and the pages are rewritten.
     """
     script = static / "scripts" / "fontawesome.js"
     if not script.is_file():
@@ -210,23 +199,11 @@ _CAPTION = re.compile(
 
 
 def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
-    """Fold the code, and tell editions apart.
+    """Fold the code of an executed notebook's JSON, and tell editions apart by its place, ``book/EDITION/CHAPTER``.
 
-    Parameters
-    ----------
-    notebook : dict
-        An executed notebook's JSON.
-    page : str
-        Its place in the book, ``book/EDITION/CHAPTER``.
-
-    Returns
-    -------
-    dict
-        The notebook, changed: the code of cells tagged ``test`` is folded under what it tests
-        (:func:`name_code`), and no other code is shown until a reader asks for it; of a cell of
-        prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
-        published one, figures' names and references to them begin with the edition's name, and the
-        title ends with it.
+    The code of cells tagged ``test`` is folded under what it tests (:func:`name_code`), and no other code is shown until a
+    reader asks for it; of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
+    published one, figures' names and references to them begin with the edition's name, and the title ends with it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
@@ -306,7 +283,7 @@ def mend_labels(text: str) -> str:
 
 
 def wrap_tables(body: str) -> str:
-    """Put every table with its caption into a box that scrolls where it must; name the cells of one that stacks on a phone.
+    """Put every table with its caption into a box that scrolls; one that stacks on a phone gets its cells named.
 
     A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
     its column's heading (``data-label``) before its content.
@@ -370,20 +347,7 @@ _PLACES = {"published": "in the paper's data", "control": "in the control", "min
 
 
 def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledgers, alarms: Mapping[str, Alarm]) -> str:
-    """Write the cards of a chapter anew, with all that only the whole book knows.
-
-    Parameters
-    ----------
-    body : str
-        HTML of the page.
-    page : str
-        Its place in the book, ``book/EDITION/CHAPTER``; other pages are left as they are.
-    declared : Declarations
-    ledgers : dict of edition to ledger
-        From :func:`emonb.book.ledger.read_ledgers`.
-    alarms : dict of claim to (int, int)
-        From :func:`emonb.book.instrument.count_alarms`.
-    """
+    """Write the cards of a chapter (``book/EDITION/CHAPTER``) anew, with all that only the whole book knows."""
     place = PurePosixPath(page)
     if len(place.parts) != 3:
         return body
@@ -521,24 +485,16 @@ def _write_sources(folder: Path) -> None:
 
 def _cite_in_round_brackets() -> None:
     """Register the reference style ``author_year_round``."""
-    from dataclasses import dataclass, field
+    from dataclasses import field, make_dataclass
 
     from sphinxcontrib.bibtex import plugin
     from sphinxcontrib.bibtex.style.referencing import BracketStyle
     from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
-    def brackets() -> BracketStyle:
-        return BracketStyle(left="(", right=")", sep="; ")
-
-    @dataclass
-    class Round(AuthorYearReferenceStyle):
-        bracket_parenthetical: BracketStyle = field(default_factory=brackets)
-        bracket_textual: BracketStyle = field(default_factory=brackets)
-        bracket_author: BracketStyle = field(default_factory=brackets)
-        bracket_label: BracketStyle = field(default_factory=brackets)
-        bracket_year: BracketStyle = field(default_factory=brackets)
-
-    plugin.register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", Round)
+    names = [f"bracket_{kind}" for kind in ("parenthetical", "textual", "author", "label", "year")]
+    given = [(n, BracketStyle, field(default_factory=lambda: BracketStyle("(", ")", sep="; "))) for n in names]
+    style = make_dataclass("Round", given, bases=(AuthorYearReferenceStyle,))
+    plugin.register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", style)
 
 
 def _image_names(app: Any) -> dict[str, str]:

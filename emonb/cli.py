@@ -66,43 +66,32 @@ def artifact(
 def part(
     study: StudyName,
     stage: Stage,
-    which: Annotated[str, typer.Argument(help="The I-th of N shares of the stage's units, I from 1.", metavar="I/N")],
+    which: Annotated[
+        str | None, typer.Argument(help="The I-th of N shares of the stage's units, I from 1.", metavar="[I/N]")
+    ] = None,
     parameter: Parameters = None,
     mirror: Mirror = None,
     baseline: Baseline = None,
 ) -> None:
-    """Make one share of a stage's units, as one job of many; what is there is kept.
+    """Make one share of a stage's units, as one job of many; what is there is kept. Without I/N: say what is missing.
 
     What the stage is made from must be there. When all shares are made: emonb artifact STUDY STAGE --from-parts
     """
-    from emonb.run.parts import make_part
+    from emonb.run.parts import count_parts, make_part
 
     use_mirror(mirror)
-    number, slash, of = which.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal()):
+    number, slash, of = (which or "").partition("/")
+    if which is not None and not (slash and number.isdecimal() and of.isdecimal()):
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
-    made = make_part(_open(study, parameter, baseline), stage, int(number), int(of))
-    typer.echo(f"{stage} {which}: {len(made)} units made")
-
-
-def parts(
-    study: StudyName,
-    stage: Stage,
-    parameter: Parameters = None,
-    baseline: Baseline = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False,
-) -> None:
-    """Say how many units a stage has, how many are made, and which are missing; nothing is computed."""
-    from emonb.run.parts import count_parts
-
-    found = count_parts(_open(study, parameter, baseline), stage)
-    if as_json:
-        typer.echo(json.dumps(found))
+    run = _open(study, parameter, baseline)
+    if which is not None:
+        made = make_part(run, stage, int(number), int(of))
+        typer.echo(f"{stage} {which}: {len(made)} units made")
         return
-    whole = "; the whole is there" if found["whole"] else ""
-    typer.echo(f"{stage} ({found['key']}): {found['done']} of {found['units']} units made{whole}")
-    if found["missing"]:
-        typer.echo(f"missing: {' '.join(found['missing'])}")
+    units, missing, whole = count_parts(run, stage)
+    typer.echo(f"{stage}: {units - len(missing)} of {units} units made{'; the whole is there' if whole else ''}")
+    if missing:
+        typer.echo(f"missing: {' '.join(missing)}")
 
 
 def export(
@@ -199,7 +188,7 @@ app = typer.Typer(
 
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
 Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
-for command in (artifact, part, parts, export, store):
+for command in (artifact, part, export, store):
     app.command()(command)
 
 

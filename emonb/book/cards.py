@@ -1,7 +1,7 @@
 """A claim as a card: its sentence, the effect drawn with its interval, the verdict by icon, word and colour."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emonb.book.claims import ALPHA, Claim, Evidence, fill_counts
@@ -130,6 +130,16 @@ def read_verdict(claim: Claim, entry: Entry) -> str:
     if edges := entry.get("edges"):
         text += f" At the edge: {'; '.join(edges)}."
     return text
+
+
+def ask_claims(judge: Callable[[str], tuple[Claim, Entry]]) -> dict[str, Callable[[str], str]]:
+    """What a cell of prose may ask of a claim by its name: ``verdict``, in the rule's words, and ``reads``, a sentence."""
+
+    def read(name: str) -> str:
+        claim, entry = judge(name)
+        return (read_verdict(claim, entry) if entry else "") or "Not tested."
+
+    return {"verdict": lambda name: str(judge(name)[1].get("holds", "not tested")), "reads": read}
 
 
 def describe_role(claim: Claim, entry: Entry) -> str:

@@ -336,6 +336,10 @@ class Declarations(Strict):
                 return claim
         raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.claims)}")
 
+    def smallest(self, name: str) -> float:
+        """Smallest effect of a claim that would matter."""
+        return self.claim(name).smallest.effect
+
     def tolerance(self, quantity: str, committed: float, study: str = "published") -> float:
         """Allowed difference for a quantity of a study; the first matching rule counts."""
         for rule in self.tolerances:

@@ -3,7 +3,8 @@
 import html
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
@@ -23,12 +24,13 @@ OUTCOMES = {
 }
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """One claim in two editions."""
 
     claim: Claim
     entries: tuple[Entry | None, Entry | None]
-    editions: tuple[str, str]
+    editions: ClassVar = ("published", "minilm")
 
     @property
     def outcome(self) -> str:
@@ -81,15 +83,15 @@ class Pair(NamedTuple):
         return text
 
 
-def pair_claims(declared: Declarations, ledgers: Ledgers, first: str = "published", second: str = "minilm") -> list[Pair]:
-    """Every claim in two editions, in the order of their declaration; an edition may lack claims, or be missing."""
-    entries = [ledgers.get(edition, {}).get("claims", {}) for edition in (first, second)]
-    return [Pair(claim, (entries[0].get(claim.id), entries[1].get(claim.id)), (first, second)) for claim in declared.claims]
+def pair_claims(declared: Declarations, ledgers: Ledgers) -> list[Pair]:
+    """Every claim in both editions, in the order of their declaration; an edition may lack claims, or be missing."""
+    one, other = (ledgers.get(edition, {}).get("claims", {}) for edition in Pair.editions)
+    return [Pair(claim, (one.get(claim.id), other.get(claim.id))) for claim in declared.claims]
 
 
 def pair_table(pairs: list[Pair], alarms: Mapping[str, Alarm] = {}) -> Html:
     """Table of claims: effect, interval and verdict in each edition, their difference, and what it means."""
-    names = [NAMES.get(edition, edition) for edition in pairs[0].editions]
+    names = [NAMES[edition] for edition in Pair.editions]
     rows = []
     for pair in pairs:
         claim, gap = pair.claim, pair.difference()

@@ -9,7 +9,9 @@ from typing import Any
 from emonb.book import saying
 from emonb.book.cards import (
     ROLES,
+    Entry,
     Ledgers,
+    ask_claims,
     describe_effect,
     describe_estimate,
     describe_truth,
@@ -56,26 +58,14 @@ class Front:
 
     def fill(self, text: str, notebook: Mapping[str, Any]) -> str:
         """Fill a ``%%say`` cell (:func:`emonb.book.saying.render`)."""
-        return saying.render(
-            text,
-            self.quantities,
-            notebook,
-            verdict=lambda name: self._entry(name).get("holds", "not tested"),
-            reads=self._read,
-            smallest=lambda name: self.declared.claim(name).smallest.effect,
-        )
+        helpers = {**ask_claims(self._judge), "smallest": self.declared.smallest}
+        return saying.render(text, self.quantities, notebook, **helpers)
 
-    def _entry(self, name: str) -> Mapping[str, Any]:
+    def _judge(self, name: str) -> tuple[Claim, Entry]:
         edition, _, claim = name.partition(".")
         if edition not in self.ledgers:
             raise ClaimError(f"no ledger of an edition '{edition}'; name a claim as published.structure")
-        entry: Mapping[str, Any] = self.ledgers[edition]["claims"].get(self.declared.claim(claim).id, {})
-        return entry
-
-    def _read(self, name: str) -> str:
-        entry = self._entry(name)
-        claim = self.declared.claim(name.partition(".")[2])
-        return (read_verdict(claim, entry) if entry else "") or "Not tested."
+        return self.declared.claim(claim), self.ledgers[edition]["claims"].get(claim, {})
 
 
 def open_front() -> Front:

@@ -20,18 +20,14 @@ RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-ratings": lambda study: study.humans.rated,
     "needs-agreement": lambda study: study.humans.agreement is not None,
-    "without-raw": lambda study: study.humans.raw is None,
     "needs-raw": lambda study: study.humans.raw is not None,
     "needs-goemotions": lambda study: study.corpus.train.startswith("google-research/"),
-    "without-goemotions": lambda study: not study.corpus.train.startswith("google-research/"),
     "needs-layers": lambda study: study.layers > 1,
-    "without-ratings": lambda study: not study.humans.rated,
     "needs-valence": lambda study: "valence" in study.attributes,
     "needs-encoder": lambda study: study.backbone is not None and study.backbone.head == "words",
     "needs-baseline": lambda study: study.untrained_baseline,
-    "without-baseline": lambda study: not study.untrained_baseline,
 }
-"""Tags of cells that only chapters of some studies have, and what these studies have."""
+"""Tags of cells that only chapters of some studies have, and what these have; ``without-...`` are those of the others."""
 KINDS = ("published", "live", "planted")
 """Tags of cells that stand only in chapters of that kind of study (:attr:`emonb.study.Study.kind`), or of these kinds."""
 CHANGING = ("timing",)  # tags of cells whose output may differ
@@ -57,7 +53,7 @@ def keep_cells(notebook: nbformat.NotebookNode, study: Study) -> nbformat.Notebo
 
     Those are cells tagged with other kinds of studies (:data:`KINDS`), or with what the study lacks (:data:`NEEDS`).
     """
-    lacking = {tag for tag, is_there in NEEDS.items() if not is_there(study)}
+    lacking = {tag if not is_there(study) else tag.replace("needs", "without") for tag, is_there in NEEDS.items()}
 
     def belongs(tags: set[str]) -> bool:
         return not tags & lacking and (not tags & set(KINDS) or study.kind in tags)

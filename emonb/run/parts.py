@@ -213,23 +213,14 @@ def join_parts(run: "Run", name: str, mixed: bool = False) -> Path:
     return run.path(name)
 
 
-def count_parts(run: "Run", name: str) -> dict[str, Any]:
-    """State of a stage: ``key``, ``units``, ``done``, ``missing`` (names), ``whole`` (whether the result is there)."""
+def count_parts(run: "Run", name: str) -> tuple[int, list[str], bool]:
+    """State of a stage: how many units it has, the names of those that are missing, and whether the whole is there."""
     stage = stage_of(name, run.study)
-    if stage.units is not None and all(map(run.has, _list_needed(name, run))):
-        parts = parts_of(run, name)
-        names, missing = parts.names, parts.missing()
-    else:
-        names = missing = stage.units(run.study) if stage.units else [name]
-    whole = run.has(name)
-    missing = [] if whole else list(missing)
-    return {
-        "key": run.key(name),
-        "units": len(names),
-        "done": len(names) - len(missing),
-        "missing": missing,
-        "whole": whole,
-    }
+    units = stage.units(run.study) if stage.units is not None else [name]
+    if run.has(name):
+        return len(units), [], True
+    known = stage.units is not None and all(map(run.has, _list_needed(name, run)))
+    return len(units), parts_of(run, name).missing() if known else units, False
 
 
 def _digest(arrays: Arrays) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from emonb import __version__, artifacts, store
 from emonb.book import saying
-from emonb.book.cards import read_verdict
+from emonb.book.cards import Entry, ask_claims
+from emonb.book.claims import Claim
 from emonb.book.ledger import Ledger, group_undefined, judge_claim
 from emonb.book.parameters import check_injected
 from emonb.book.tables import Text
@@ -67,19 +68,14 @@ class Run:
         claim, judged by what was recorded up to there, ``verdict("lesions")``, ``reads("lesions")``
         (the verdict in a sentence) and ``smallest("lesions")`` (the smallest effect that matters).
         """
+        ledger = self.ledger
 
-        def judge(name: str) -> tuple[Any, Any]:
-            claim = self.ledger.declared.claim(name)
-            return claim, judge_claim(claim, self.ledger.quantities, self.study.name)
+        def judge(name: str) -> tuple[Claim, Entry]:
+            claim = ledger.declared.claim(name)
+            return claim, judge_claim(claim, ledger.quantities, self.study.name)
 
-        return saying.render(
-            text,
-            self.ledger.quantities,
-            {**notebook, "study": self.study.kind},
-            verdict=lambda name: judge(name)[1]["holds"],
-            reads=lambda name: read_verdict(*judge(name)) or "Not tested.",
-            smallest=lambda name: self.ledger.declared.claim(name).smallest.effect,
-        )
+        given = {**notebook, "study": self.study.kind}
+        return saying.render(text, ledger.quantities, given, **ask_claims(judge), smallest=ledger.declared.smallest)
 
     def say_undefined(self) -> Text | None:
         """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""

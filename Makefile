@@ -39,7 +39,7 @@ types: $(ALL)
 	$(BIN)/mypy
 
 tests: $(ALL)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb book/_ext --doctest-modules --ignore tests/test_browser.py
 
 # of one edition: outputs-control, ...; of the pages around them: outputs-pages
 outputs-pages: $(ALL)

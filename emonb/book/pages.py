@@ -3,8 +3,11 @@
 import html
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from emonb.book import saying
 from emonb.book.cards import (
@@ -28,9 +31,13 @@ from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
 from emonb.book.parameters import check_injected
 from emonb.book.saying import read_cell
-from emonb.book.site import name_place, say_paper
 from emonb.book.tables import Html, write_table
 from emonb.errors import ClaimError
+from emonb.paths import data_dir
+
+PAPER = "10.1016/j.isci.2024.111401"
+"""The paper's DOI."""
+_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
 class Front:
@@ -178,3 +185,79 @@ def write_examples(path: Path) -> str:
 
 def _cell(edition: str, claim: Claim) -> str:
     return f"{edition}/{claim.chapter}.html#claim-{claim.id}"
+
+
+def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
+    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
+    where, text = declared.quote(claim.id)
+    if not where:
+        return ""
+    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
+    number = saying.render(claim.paper, ledger["quantities"])
+    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
+        ledger["claims"][claim.id]["reproduced"]
+    )
+    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
+    return f"The paper: {text} ({where}{dropped}). {told}"
+
+
+def name_place(edition: str) -> str:
+    """Where an edition's claims are judged, in words."""
+    return _PLACES.get(edition, f"in {edition}")
+
+
+@cache
+def read_citation() -> dict[str, Any]:
+    """Read title, authors, date and address of this book from ``CITATION.cff``, and the paper's title."""
+    given = yaml.safe_load((data_dir().parent / "CITATION.cff").read_text(encoding="utf-8"))
+    people = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in given["authors"]]
+    return {
+        "title": given["title"],
+        "authors": people,
+        "date": given["date-released"].replace("-", "/"),
+        "version": given["version"],
+        "repository": given.get("repository-code"),
+        "paper": given["references"][0]["title"],
+    }
+
+
+def write_byline() -> str:
+    """Authors, version and date of this book, for its first page."""
+    cite = read_citation()
+    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
+    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
+
+
+MANIFEST_HEAD = """---
+# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
+# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
+"""
+
+
+def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
+    """Write the manifest (YAML): each chapter of each edition with the claims it judges, and each edition's ledger."""
+    manifest = []
+    for edition, ledger in ledgers.items():
+        chapters: dict[str, list[str]] = {}
+        for claim in declared.claims:
+            if claim.id in ledger["claims"]:
+                chapters.setdefault(claim.chapter, []).append(claim.title)
+        for chapter, titles in chapters.items():
+            manifest.append({"file": f"book/{edition}/{chapter}.ipynb", "comment": f"claims: {'; '.join(titles)}"})
+        count = len(ledger["quantities"])
+        comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
+        manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
+    cite, names = read_citation(), ", ".join(ledgers)
+    given = {
+        "version": "https://codecheck.org.uk/spec/config/2.0/",
+        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
+        "anew and compares every number and verdict, in minutes on two cores.",
+        "paper": {
+            "title": cite["title"],
+            "authors": [{"name": name} for name in cite["authors"]],
+            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
+            "reference-other": [f"https://doi.org/{PAPER}"],
+        },
+        "manifest": manifest,
+    }
+    return MANIFEST_HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)

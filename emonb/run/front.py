@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 
 from emonb import artifacts
-from emonb.book import pages, site
+from emonb.book import pages
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import book_dir, chapters_dir, data_dir, in_checkout, runs_dir
@@ -37,7 +37,7 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     readme = root / "README.md"
     made = {
         readme: pages.refresh_readme(readme.read_text(encoding="utf-8"), declarations(), read_ledgers()),
-        root / "codecheck.yml": site.write_manifest(declarations(), read_ledgers()),
+        root / "codecheck.yml": pages.write_manifest(declarations(), read_ledgers()),
         root / "emonb" / "analysis" / "README.md": pages.write_examples(book_dir() / "use-one-test.ipynb"),
     }
     for path, fresh in made.items():

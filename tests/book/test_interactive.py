@@ -10,12 +10,12 @@ import browser as browsing
 import numpy as np
 import pytest
 import xarray as xr
+from booksite import INTERACTIVE_SCRIPTS
 from scipy import stats
 
 from emonb import artifacts
 from emonb.analysis.rdm import pair_coords
 from emonb.book import interactive
-from emonb.book.site import INTERACTIVE_SCRIPTS
 from emonb.errors import LabelError
 from emonb.paths import data_dir
 

@@ -1,8 +1,7 @@
 """What makes the built book one site, as a Sphinx extension: names of figures, folded code, tables, cards, head, icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
-what the theme brings and no page uses is left out at the end (:func:`finish_site`). The manifest of a code check
-(``codecheck.yml``) is made from the ledgers (:func:`write_manifest`).
+what the theme brings and no page uses is left out at the end (:func:`finish_site`).
 """
 
 import html
@@ -15,21 +14,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
-import yaml
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 
 from emonb.artifacts import write_text
-from emonb.book import saying, svg
+from emonb.book import svg
 from emonb.book.cards import Alarm, Ledgers, write_card
 from emonb.book.claims import Claim, Declarations
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
+from emonb.book.pages import PAPER, name_place, read_citation, say_paper, write_byline
 from emonb.book.saying import read_cell
 from emonb.paths import data_dir
 
-PAPER = "10.1016/j.isci.2024.111401"
 DESCRIPTION = (
     "Does a language model hold a human-like map of 27 emotions, and does it use it? The claims of Li et al. recomputed "
     "from their data, each with its verdict, beside worlds where the answer is known."
@@ -73,28 +71,6 @@ def write_head(page: str, context: dict[str, Any], config: Any) -> str:
     return "\n    ".join(["", *lines]) + "\n"
 
 
-@cache
-def read_citation() -> dict[str, Any]:
-    """Read title, authors, date and address of this book from ``CITATION.cff``, and the paper's title."""
-    given = yaml.safe_load((data_dir().parent / "CITATION.cff").read_text(encoding="utf-8"))
-    people = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in given["authors"]]
-    return {
-        "title": given["title"],
-        "authors": people,
-        "date": given["date-released"].replace("-", "/"),
-        "version": given["version"],
-        "repository": given.get("repository-code"),
-        "paper": given["references"][0]["title"],
-    }
-
-
-def write_byline() -> str:
-    """Authors, version and date of this book, for its first page."""
-    cite = read_citation()
-    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
-    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
-
-
 def describe(body: str, most: int = 200) -> str:
     """First paragraph of a page as text, cut between words.
 
@@ -104,41 +80,6 @@ def describe(body: str, most: int = 200) -> str:
     found = re.search(r"<p>(.*?)</p>", body, re.DOTALL)
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", found[1])).split()) if found else ""
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
-
-
-MANIFEST_HEAD = """---
-# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
-# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
-"""
-
-
-def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Write the manifest (YAML): each chapter of each edition with the claims it judges, and each edition's ledger."""
-    manifest = []
-    for edition, ledger in ledgers.items():
-        chapters: dict[str, list[str]] = {}
-        for claim in declared.claims:
-            if claim.id in ledger["claims"]:
-                chapters.setdefault(claim.chapter, []).append(claim.title)
-        for chapter, titles in chapters.items():
-            manifest.append({"file": f"book/{edition}/{chapter}.ipynb", "comment": f"claims: {'; '.join(titles)}"})
-        count = len(ledger["quantities"])
-        comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
-        manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
-    cite, names = read_citation(), ", ".join(ledgers)
-    given = {
-        "version": "https://codecheck.org.uk/spec/config/2.0/",
-        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
-        "anew and compares every number and verdict, in minutes on two cores.",
-        "paper": {
-            "title": cite["title"],
-            "authors": [{"name": name} for name in cite["authors"]],
-            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
-            "reference-other": [f"https://doi.org/{PAPER}"],
-        },
-        "manifest": manifest,
-    }
-    return MANIFEST_HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)
 
 
 _SCRIPT = re.compile(r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
@@ -343,7 +284,6 @@ def _label_cells(table: str) -> str:
 
 
 _CARD = re.compile(r'<div class="claim-card" id="claim-([a-z-]+)">.*?</div>', re.DOTALL)
-_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
 def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledgers, alarms: Mapping[str, Alarm]) -> str:
@@ -362,25 +302,6 @@ def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledger
         return write_card(claim, entry, said, alarms.get(claim.id), _write_foot(claim, edition, ledgers))
 
     return _CARD.sub(write, body)
-
-
-def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
-    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
-    where, text = declared.quote(claim.id)
-    if not where:
-        return ""
-    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
-    number = saying.render(claim.paper, ledger["quantities"])
-    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
-        ledger["claims"][claim.id]["reproduced"]
-    )
-    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
-    return f"The paper: {text} ({where}{dropped}). {told}"
-
-
-def name_place(edition: str) -> str:
-    """Where an edition's claims are judged, in words."""
-    return _PLACES.get(edition, f"in {edition}")
 
 
 def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:

@@ -3,7 +3,6 @@
 Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -15,10 +14,8 @@ from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from scipy.cluster.hierarchy import fcluster, leaves_list
 from scipy.stats import rankdata
 
-from emonb.analysis.rdm import align_map, cluster, map_emotions, pair_labels, to_square, varies
 from emonb.book import svg
 from emonb.book.cards import Entry, Ledgers, read_evidence
 from emonb.book.claims import Claim, Declarations
@@ -131,54 +128,8 @@ def percentiles(rdm: xr.DataArray) -> np.ndarray:
 
 
 ENDS = ("estimate", "low", "high", "low90", "high90")
-Effect = Mapping[str, float]
 PLEASANT = LinearSegmentedColormap.from_list("pleasant", ["#A6611A", "#9A9A9A", "#018571"])
 """From unpleasant to pleasant, each readable on light and on dark."""
-
-
-def draw_cover(
-    people: xr.DataArray, model: xr.DataArray, valence: xr.DataArray, rows: Mapping[str, tuple[str, str, Effect]]
-) -> Figure:
-    """Draw people's map over the network's, the same emotions joined, and below them what stands of each claim.
-
-    Each map is a classical scaling of rank percentiles, the network's turned onto the people's, both so that pleasantness
-    runs from left to right. ``rows`` has of each claim, by title, verdict and estimate in words, and its effect in units
-    of the smallest that would matter (:func:`draw_line`), empty where there is no interval.
-    """
-    names = pair_labels(people)
-    pleasant = valence.sel(emotion=names).values
-    target = map_emotions(rankdata(people) / len(people))
-    other = align_map(map_emotions(rankdata(model) / len(model)), target)
-    slope = np.linalg.lstsq(target - target.mean(0), pleasant - pleasant.mean(), rcond=None)[0]
-    axis = slope / np.hypot(*slope)
-    turned = [points @ np.array([axis, [-axis[1], axis[0]]]).T for points in (target, other)]
-    upper, lower = ((spread_points(points) + [0, level]) for points, level in zip(turned, (2.6, 0), strict=True))
-    fig, (ax, below) = plt.subplots(2, 1, figsize=(7.2, 8.2), height_ratios=(5, 1.8))
-    ax.set_position([0, 0.28, 1, 0.72])
-    below.set_position([0.15, 0.06, 0.34, 0.2])
-    colours = PLEASANT(rankdata(pleasant) / len(names))
-    for (x, y), (x2, y2), colour in zip(upper, lower, colours, strict=True):
-        ax.plot([x, x2], [y, y2], color=colour, lw=1.1, alpha=0.7, zorder=1)
-    for points, title in ((upper, "People"), (lower, "RoBERTa")):
-        ax.scatter(*points.T, s=42, c=colours, edgecolor="white", lw=0.8, zorder=3)
-        where = {"transform": ax.get_yaxis_transform(), "fontsize": 13, "fontweight": "bold"}
-        ax.text(0.005, points[:, 1].max() + 0.1, title, **where)
-    both = np.concatenate([upper, lower])
-    name_points(ax, both[:, 0], both[:, 1], [*names, *names])
-    ax.axis("off")
-    for y, (title, (verdict, estimate, effect)) in enumerate(rows.items()):
-        below.text(-2.2, y, title, ha="right", va="center", fontsize=10)
-        below.text(6.3, y - 0.2, verdict, va="center", fontsize=10, fontweight="bold")
-        below.text(6.3, y + 0.22, estimate, va="center", fontsize=9)
-        if effect:
-            draw_line(below, y, effect, RANDOM, 6)
-        else:
-            below.text(1.2, y, "a count, from below only", va="center", fontsize=9, style="italic")
-    below.axvspan(-1, 1, color=FAINT, alpha=0.18, lw=0)
-    below.axvline(0, color=INTACT, lw=0.8)
-    below.set(xlim=(-2, 6), ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel="effect / smallest that would matter")
-    below.spines["left"].set_visible(False)
-    return finish(fig)
 
 
 def spread_points(points: np.ndarray) -> np.ndarray:
@@ -245,129 +196,3 @@ def group_effects(declared: Declarations, ledgers: Ledgers) -> list[tuple[Claim,
         mine = {edition: entry for edition, entry in entries.items() if entry.get("low") is not None}
         found += [(claim, mine)] if mine else []
     return found
-
-
-def draw_pair(rdms: Mapping[str, xr.DataArray]) -> Figure:
-    """Draw RDMs (pair) side by side as rank percentiles, emotions in the order of the first one's clustering.
-
-    Average linkage, optimally ordered; lines divide the first one's two largest clusters.
-    """
-    first = next(iter(rdms.values()))
-    tree, names = cluster(first.values), np.array(pair_labels(first))
-    order = leaves_list(tree)
-    side = fcluster(tree, 2, "maxclust")[order]
-    fig, axes = plt.subplots(1, len(rdms), figsize=(4.7 * len(rdms), 5.3), layout="constrained", squeeze=False)
-    for ax, (title, rdm) in zip(axes[0], rdms.items(), strict=True):
-        square = to_square(percentiles(rdm))[np.ix_(order, order)]
-        np.fill_diagonal(square, np.nan)
-        image = ax.imshow(square, cmap="cividis_r", vmin=0, vmax=100)
-        for at in np.flatnonzero(np.diff(side)) + 0.5:
-            ax.axhline(at, color="white", lw=1.6)
-            ax.axvline(at, color="white", lw=1.6)
-        ticks = range(len(names))
-        ax.set(title=title, xticks=ticks, yticks=ticks if ax is axes[0, 0] else [])
-        ax.set_xticklabels(names[order], rotation=90, fontsize=9)
-        if ax is axes[0, 0]:
-            ax.set_yticklabels(names[order], fontsize=9)
-    fig.colorbar(image, ax=axes, label="dissimilarity (percentile; dark: far apart)", shrink=0.6)
-    return finish(fig)
-
-
-def draw_lesion_pairs(panels: Mapping[str, tuple[xr.DataArray, xr.DataArray]], baseline: float, xlabel: str) -> Figure:
-    """Draw an attribute's own mask beside its random masks, one row an attribute, one panel a choice of sizes.
-
-    A panel's masks are (attribute,) and (attribute, draw). Shaded: mean of the random masks and one standard deviation.
-    """
-    first = next(iter(panels.values()))[0]
-    names = list(first.sortby(first, ascending=False).attribute.values)
-    shape = (4.3 * len(panels), 0.26 * len(names) + 1.5)
-    fig, axes = plt.subplots(1, len(panels), figsize=shape, sharey=True, layout="constrained", squeeze=False)
-    y = np.arange(len(names))
-    for ax, (title, (selective, random)) in zip(axes.flat, panels.items(), strict=True):
-        own = selective.sel(attribute=names).values
-        other = random.sel(attribute=names).transpose("attribute", "draw").values
-        middle, spread = other.mean(), other.std(ddof=1)
-        ax.axvspan(middle - spread, middle + spread, color=RANDOM, alpha=0.13, lw=0, label="random masks: mean ± SD")
-        ax.axvline(middle, color=RANDOM, lw=1)
-        ax.axvline(baseline, color=INTACT, lw=1, ls="--", label="nothing silenced")
-        ax.hlines(y, own, other.mean(1), color=FAINT, lw=1, zorder=1)
-        for draw, column in enumerate(other.T):
-            ax.plot(column, y, "s", color=RANDOM, ms=5, alpha=0.7, mew=0, label="" if draw else "neurons drawn by lot")
-        ax.plot(own, y, "o", color=SELECTIVE, ms=6.5, mec="white", label="the attribute's neurons")
-        ax.set(title=title, xlabel=xlabel, yticks=y, yticklabels=names)
-    axes.flat[0].invert_yaxis()
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=9)
-    return finish(fig)
-
-
-def draw_importance(
-    loss: xr.DataArray, importance: xr.DataArray, tests: Mapping[str, pd.DataFrame], xlabel: str, ylabel: str
-) -> Figure:
-    """Draw loss on importance (attribute), each point named; beside it r at every N with its interval, by kind of loss."""
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 4.0), layout="constrained", width_ratios=[3, 2])
-    x, y = importance.sel(attribute=loss.attribute).values, loss.values
-    axes[0].plot(x, y, "o", color=SELECTIVE, mec="white")
-    if varies(x) and varies(y):
-        slope, intercept = np.polyfit(x, y, 1)
-        axes[0].plot(np.sort(x), slope * np.sort(x) + intercept, color=SELECTIVE, lw=1.5)
-    name_points(axes[0], x, y, list(loss.attribute.values))
-    axes[0].set(xlabel=xlabel, ylabel=ylabel)
-    for shift, colour, (label, table) in zip((-0.12, 0.12), (SELECTIVE, RANDOM), tests.items(), strict=False):
-        at = np.arange(len(table)) + shift
-        axes[1].hlines(at, table["low"], table["high"], color=colour, lw=1.5)
-        axes[1].plot(table["value"], at, "o", color=colour, ms=5, label=label)
-    axes[1].axvline(0, color=FAINT, lw=1)
-    axes[1].set(yticks=range(len(table)), yticklabels=[str(n) for n in table.index], ylabel="N", xlabel="r over attributes")
-    axes[1].invert_yaxis()
-    axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
-    return finish(fig)
-
-
-def draw_specifications(curves: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Draw every claim's effect under every combination of choices, sorted, with its 95 % interval; orange where it passes.
-
-    ``curves`` has the columns ``claim``, ``value``, ``low``, ``high``, ``passes``; ``titles`` say of a claim, in two
-    lines, what its panel is called and the unit of its effect.
-    """
-    across = 3
-    down = -(-len(titles) // across)
-    fig, axes = plt.subplots(down, across, figsize=(3.1 * across, 2.5 * down), layout="constrained", squeeze=False)
-    for ax, (claim, title) in zip(axes.flat, titles.items(), strict=False):
-        mine = curves[curves["claim"] == claim].sort_values("value")
-        at, passes = np.arange(len(mine)), mine["passes"].to_numpy(bool)
-        for chosen, colour in ((~passes, FAINT), (passes, SELECTIVE)):
-            ax.vlines(at[chosen], mine["low"][chosen], mine["high"][chosen], color=colour, lw=0.8, alpha=0.5)
-            ax.plot(at[chosen], mine["value"][chosen], ".", color=colour, ms=4)
-        ax.axhline(0, color=INTACT, lw=0.8)
-        name, unit = title.split("\n")
-        ax.set_title(f"{name}\n{passes.sum()} of {len(mine)} pass", fontsize=9)
-        ax.set_ylabel("\n".join(textwrap.wrap(unit, 20)), fontsize=9)
-        seen = np.r_[mine["value"], np.nanquantile(mine["low"], 0.02), np.nanquantile(mine["high"], 0.98), 0]
-        room = 0.05 * np.ptp(seen)  # few intervals are so wide that no other could be seen beside them
-        ax.set(xlabel="specifications, sorted", xticks=[], ylim=(seen.min() - room, seen.max() + room))
-    for ax in list(axes.flat)[len(titles) :]:
-        ax.axis("off")
-    return finish(fig)
-
-
-HEADS = {"accuracy": "accuracy", "auc": "AUC", "zero": "silenced to zero", "mean": "mean put in place"}
-
-
-def draw_masks(masks: pd.DataFrame, intact: pd.DataFrame) -> Figure:
-    """Draw performance under every mask, a row a kind, a panel an ablation and measure (``ablations.tabulate_masks``)."""
-    panels = masks.drop_duplicates(["ablation", "measure"])[["ablation", "measure"]].values.tolist()
-    kinds = masks["kind"].drop_duplicates().tolist()
-    fig, axes = plt.subplots(1, len(panels), figsize=(2.5 * len(panels), 3.2), sharey=True, squeeze=False)
-    for ax, (ablation, measure) in zip(axes[0], panels, strict=True):
-        mine = masks[(masks["ablation"] == ablation) & (masks["measure"] == measure)]
-        colours = [SELECTIVE if kind == "selective" else RANDOM for kind in kinds]
-        sns.stripplot(mine, x="value", y="kind", hue="kind", order=kinds, hue_order=kinds, palette=colours, ax=ax, size=4,
-                      alpha=0.6, jitter=0.25, legend=False)  # fmt: skip
-        for row, kind in enumerate(kinds):
-            median = mine.loc[mine["kind"] == kind, "value"].median()
-            ax.plot([median, median], [row - 0.35, row + 0.35], color="black", lw=1.5)
-        ax.axvline(intact.loc[ablation, measure], color=INTACT, ls="--", lw=1)
-        ax.set(title=f"{HEADS.get(ablation, ablation)}\n{HEADS[measure]}", xlabel="mean over prompts", ylabel="")
-        ax.set_yticks(range(len(kinds)), [f"{k.replace('_', ', ')}\n(n = {(mine['kind'] == k).sum()})" for k in kinds])
-    return finish(fig)

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from emonb.run.runs import Run
 
 
+def _use_mirror(mirror: Path | None) -> Path | None:
+    """Search this folder before the network."""
+    if mirror is not None:
+        os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
+    return mirror
+
+
 StudyName = Annotated[str, typer.Argument(help="Name of a study, or path of a study's .yml file.", metavar="STUDY")]
-Mirror = Annotated[Path | None, typer.Option(help="Folder that repeats the URL paths; searched before the network.")]
+Mirror = Annotated[
+    Path | None,
+    typer.Option(help="Folder that repeats the URL paths; searched before the network.", callback=_use_mirror),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
@@ -51,7 +61,6 @@ def artifact(
     from emonb.run.export import pull
     from emonb.run.parts import join_parts
 
-    use_mirror(mirror)
     if source is not None and from_parts:
         raise StudyError("a result comes --from a research object or --from-parts, not from both")
     if allow_mixed and not from_parts:
@@ -79,7 +88,6 @@ def part(
     """
     from emonb.run.parts import count_parts, make_part
 
-    use_mirror(mirror)
     number, slash, of = (which or "").partition("/")
     if which is not None and not (slash and number.isdecimal() and of.isdecimal()):
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
@@ -159,12 +167,6 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
-def use_mirror(mirror: Path | None) -> None:
-    """Search this folder before the network."""
-    if mirror is not None:
-        os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
-
-
 def _open(study: str, parameter: list[str] | None, baseline: str | None = None) -> "Run":
     from emonb.run.runs import open_run
 
@@ -206,7 +208,6 @@ def fetch(
     from emonb.run.runs import open_run
     from emonb.run.stages import planted_files, study_files
 
-    use_mirror(mirror)
     run = open_run(study, **parse(parameter))
     names = [name for name in study_files(run.study) if not sources.is_local(name)]
     found = weights.fetch(names, tell=typer.echo)
@@ -244,7 +245,6 @@ def run(
     from emonb.run.runs import Run
     from emonb.study import load_study
 
-    use_mirror(mirror)
     parameters, chapters = parse(parameter), tuple(chapter or editions.CHAPTERS)
     opened = Run(load_study(study, **parameters))
     edition = opened.pristine and opened.study.edition and set(chapters) == set(editions.CHAPTERS) and paths.in_checkout()
@@ -284,7 +284,6 @@ def commit(
     """
     from emonb.run.committing import commit_results, commit_so_far
 
-    use_mirror(mirror)
     for path in (commit_so_far if so_far else commit_results)(study, parse(parameter)):
         typer.echo(path)
 
@@ -314,7 +313,6 @@ def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> 
     """Re-execute a committed edition with an empty store; say claim by claim what came out; exit 1 on a difference."""
     from emonb.run import editions
 
-    use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
     _tell_rows(rows)
 
@@ -336,7 +334,6 @@ def spot(
     from emonb.run.spot import spot_check
     from emonb.study import load_study
 
-    use_mirror(mirror)
     run = Run(load_study(study, **parse(parameter)), progress=False)
     _tell_rows(spot_check(run, prompts, masks, seed, log=_progress))
 

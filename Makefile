@@ -17,11 +17,11 @@ html: $(BOOK)
 	$(BIN)/emonb html
 
 pdf: html
-	$(BIN)/emonb pdf
+	$(BIN)/python book/_ext/printing.py
 
 # the short paper alone
 paper: html
-	$(BIN)/emonb pdf --page book/paper --out _build/paper.pdf
+	$(BIN)/python book/_ext/printing.py --page book/paper --out _build/paper.pdf
 
 # Every part below, whatever the others say; the last lines say how each ended.
 test: $(ALL)

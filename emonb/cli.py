@@ -297,18 +297,6 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
-def pdf(
-    out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None,
-    page: Annotated[str | None, typer.Option(help="Only this page, such as book/paper.")] = None,
-) -> None:
-    """Print the book, built if it is not, as one PDF; needs Chromium."""
-    from emonb.book.html import build_html, print_book
-
-    first = build_html()
-    typer.echo(print_book(first.parent, (out or first.parents[1] / "emonb.pdf").absolute(), page))
-
-
-@app.command()
 def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> None:
     """Re-execute a committed edition with an empty store; say claim by claim what came out; exit 1 on a difference."""
     from emonb.run import editions

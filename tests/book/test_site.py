@@ -10,9 +10,9 @@ import booksite
 import matplotlib.pyplot as plt
 import pytest
 import yaml
+from printing import join_pages
 
 from emonb.book import cards, figures, pages, svg
-from emonb.book.html import join_pages
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.paths import book_dir, data_dir

@@ -17,11 +17,11 @@ html: $(BOOK)
 	$(BIN)/emonb html
 
 pdf: html
-	$(BIN)/emonb pdf
+	$(BIN)/python book/_ext/printing.py
 
 # the short paper alone
 paper: html
-	$(BIN)/emonb pdf --page book/paper --out _build/paper.pdf
+	$(BIN)/python book/_ext/printing.py --page book/paper --out _build/paper.pdf
 
 # Every part below, whatever the others say; the last lines say how each ended.
 test: $(ALL)
@@ -42,7 +42,7 @@ types: $(ALL)
 	$(BIN)/mypy
 
 tests: $(ALL)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb --doctest-modules --ignore tests/test_browser.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests emonb book/_ext --doctest-modules --ignore tests/test_browser.py
 
 # of one edition: outputs-control, ...; of the pages around them: outputs-pages
 outputs-pages: $(ALL)

@@ -80,19 +80,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(dataset: xr.Dataset, path: Path) -> Path:
-    """Write a labelled dataset to netCDF4 so that ``path`` either holds all of it or does not exist.
+    """Write a labelled dataset to netCDF4 so that ``path``, which is returned, either holds all of it or does not exist.
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Boolean variables (masks) are compressed.
-    path : Path
-        Final name; its folder is made if needed.
-
-    Returns
-    -------
-    Path
-        ``path``.
+    Boolean variables (masks) are compressed; the folder is made if needed.
     """
     packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype == bool}
     marked = dataset.assign_attrs(checksum=checksum(dataset))
@@ -103,8 +93,8 @@ def write(dataset: xr.Dataset, path: Path) -> Path:
 def read(path: Path) -> xr.Dataset:
     """Read a whole artifact into memory.
 
-    HDF5 reads from a file that Python opened: it asks for no lock then, which a file system may not
-    have and another process may hold, and it keeps no second copy.
+    HDF5 reads from a file that Python opened: it asks for no lock then, which a file system may not have and another
+    process may hold, and it keeps no second copy.
 
     Raises
     ------

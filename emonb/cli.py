@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from emonb.run.runs import Run
 
 
+def _use_mirror(mirror: Path | None) -> Path | None:
+    """Search this folder before the network."""
+    if mirror is not None:
+        os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
+    return mirror
+
+
 StudyName = Annotated[str, typer.Argument(help="Name of a study, or path of a study's .yml file.", metavar="STUDY")]
-Mirror = Annotated[Path | None, typer.Option(help="Folder that repeats the URL paths; searched before the network.")]
+Mirror = Annotated[
+    Path | None,
+    typer.Option(help="Folder that repeats the URL paths; searched before the network.", callback=_use_mirror),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", metavar="KEY=VALUE", help='Change a study field, e.g. -p seeds="[1,3]"; repeatable.'),
@@ -51,7 +61,6 @@ def artifact(
     from emonb.run.export import pull
     from emonb.run.parts import join_parts
 
-    use_mirror(mirror)
     if source is not None and from_parts:
         raise StudyError("a result comes --from a research object or --from-parts, not from both")
     if allow_mixed and not from_parts:
@@ -66,43 +75,31 @@ def artifact(
 def part(
     study: StudyName,
     stage: Stage,
-    which: Annotated[str, typer.Argument(help="The I-th of N shares of the stage's units, I from 1.", metavar="I/N")],
+    which: Annotated[
+        str | None, typer.Argument(help="The I-th of N shares of the stage's units, I from 1.", metavar="[I/N]")
+    ] = None,
     parameter: Parameters = None,
     mirror: Mirror = None,
     baseline: Baseline = None,
 ) -> None:
-    """Make one share of a stage's units, as one job of many; what is there is kept.
+    """Make one share of a stage's units, as one job of many; what is there is kept. Without I/N: say what is missing.
 
     What the stage is made from must be there. When all shares are made: emonb artifact STUDY STAGE --from-parts
     """
-    from emonb.run.parts import make_part
+    from emonb.run.parts import count_parts, make_part
 
-    use_mirror(mirror)
-    number, slash, of = which.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal()):
+    number, slash, of = (which or "").partition("/")
+    if which is not None and not (slash and number.isdecimal() and of.isdecimal()):
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
-    made = make_part(_open(study, parameter, baseline), stage, int(number), int(of))
-    typer.echo(f"{stage} {which}: {len(made)} units made")
-
-
-def parts(
-    study: StudyName,
-    stage: Stage,
-    parameter: Parameters = None,
-    baseline: Baseline = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False,
-) -> None:
-    """Say how many units a stage has, how many are made, and which are missing; nothing is computed."""
-    from emonb.run.parts import count_parts
-
-    found = count_parts(_open(study, parameter, baseline), stage)
-    if as_json:
-        typer.echo(json.dumps(found))
+    run = _open(study, parameter, baseline)
+    if which is not None:
+        made = make_part(run, stage, int(number), int(of))
+        typer.echo(f"{stage} {which}: {len(made)} units made")
         return
-    whole = "; the whole is there" if found["whole"] else ""
-    typer.echo(f"{stage} ({found['key']}): {found['done']} of {found['units']} units made{whole}")
-    if found["missing"]:
-        typer.echo(f"missing: {' '.join(found['missing'])}")
+    units, missing, whole = count_parts(run, stage)
+    typer.echo(f"{stage}: {units - len(missing)} of {units} units made{'; the whole is there' if whole else ''}")
+    if missing:
+        typer.echo(f"missing: {' '.join(missing)}")
 
 
 def export(
@@ -170,12 +167,6 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
-def use_mirror(mirror: Path | None) -> None:
-    """Search this folder before the network."""
-    if mirror is not None:
-        os.environ["EMONB_MIRROR"] = str(mirror.expanduser().resolve())
-
-
 def _open(study: str, parameter: list[str] | None, baseline: str | None = None) -> "Run":
     from emonb.run.runs import open_run
 
@@ -199,7 +190,7 @@ app = typer.Typer(
 
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Only this chapter; repeatable.")]
 Accept = Annotated[bool, typer.Option(help="Put what came out in the place of what is committed.")]
-for command in (artifact, part, parts, export, store):
+for command in (artifact, part, export, store):
     app.command()(command)
 
 
@@ -217,7 +208,6 @@ def fetch(
     from emonb.run.runs import open_run
     from emonb.run.stages import planted_files, study_files
 
-    use_mirror(mirror)
     run = open_run(study, **parse(parameter))
     names = [name for name in study_files(run.study) if not sources.is_local(name)]
     found = weights.fetch(names, tell=typer.echo)
@@ -255,7 +245,6 @@ def run(
     from emonb.run.runs import Run
     from emonb.study import load_study
 
-    use_mirror(mirror)
     parameters, chapters = parse(parameter), tuple(chapter or editions.CHAPTERS)
     opened = Run(load_study(study, **parameters))
     edition = opened.pristine and opened.study.edition and set(chapters) == set(editions.CHAPTERS) and paths.in_checkout()
@@ -295,7 +284,6 @@ def commit(
     """
     from emonb.run.committing import commit_results, commit_so_far
 
-    use_mirror(mirror)
     for path in (commit_so_far if so_far else commit_results)(study, parse(parameter)):
         typer.echo(path)
 
@@ -309,23 +297,10 @@ def html(clean: Annotated[bool, typer.Option(help="Build from a clean _build.")]
 
 
 @app.command()
-def pdf(
-    out: Annotated[Path | None, typer.Option(help="File; default _build/emonb.pdf.")] = None,
-    page: Annotated[str | None, typer.Option(help="Only this page, such as book/paper.")] = None,
-) -> None:
-    """Print the book, built if it is not, as one PDF; needs Chromium."""
-    from emonb.book.html import build_html, print_book
-
-    first = build_html()
-    typer.echo(print_book(first.parent, (out or first.parents[1] / "emonb.pdf").absolute(), page))
-
-
-@app.command()
 def check(study: StudyName, chapter: Chapters = None, mirror: Mirror = None) -> None:
     """Re-execute a committed edition with an empty store; say claim by claim what came out; exit 1 on a difference."""
     from emonb.run import editions
 
-    use_mirror(mirror)
     rows = editions.check_edition(study, tuple(chapter) if chapter else editions.CHAPTERS, log=_progress)
     _tell_rows(rows)
 
@@ -347,7 +322,6 @@ def spot(
     from emonb.run.spot import spot_check
     from emonb.study import load_study
 
-    use_mirror(mirror)
     run = Run(load_study(study, **parse(parameter)), progress=False)
     _tell_rows(spot_check(run, prompts, masks, seed, log=_progress))
 

@@ -55,13 +55,7 @@ def in_checkout() -> bool:
 
 
 def mirror_dir() -> Path | None:
-    """Folder that repeats the upstream files' URL paths: ``EMONB_MIRROR`` if set.
-
-    Raises
-    ------
-    SourceError
-        It is not a folder.
-    """
+    """Folder that repeats the upstream files' URL paths: ``EMONB_MIRROR`` if set; a SourceError if it is no folder."""
     given = os.environ.get("EMONB_MIRROR")
     if not given:
         return None

@@ -37,15 +37,10 @@ def work(name: str, key: str) -> Path:
 
 @contextlib.contextmanager
 def locked(stem: str, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of something that is made; where another process makes the same, wait for it.
+    """Hold the lock of something that is made; where another process makes the same, wait for it, or raise a StoreError.
 
-    The operating system takes the lock back when the process ends, however it ends. On a file
-    system without locks a file stands for one, with a line that says so.
-
-    Raises
-    ------
-    StoreError
-        Another process makes the same, and we do not wait.
+    The operating system takes the lock back when the process ends, however it ends. On a file system without locks a file
+    stands for one, with a line that says so.
     """
     path = _lock(stem)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,13 +91,7 @@ def _acquire(lock: filelock.BaseFileLock, stem: str, wait: bool) -> None:
 
 
 def check() -> None:
-    """Find out, once a process and before hours of work, whether the store holds what is written.
-
-    Raises
-    ------
-    StoreError
-        It does not.
-    """
+    """Find out, once a process and before hours of work, whether the store holds what is written; a StoreError if not."""
     _check(store_dir())
 
 

@@ -10,8 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import browser as browsing
 import pytest
-
-from emonb.book.html import print_book
+from printing import print_book
 
 PAGES = sorted(path.relative_to(browsing.SITE).as_posix() for path in browsing.SITE.rglob("*.html"))
 READ = [page for page in PAGES if page.startswith("book/")] or ["book/index.html"]

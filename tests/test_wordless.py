@@ -64,7 +64,7 @@ def test_lesions_without_words_are_those_of_comments_that_hold_none(
     again = lesion_prompts(live, run.load("prompts").sel(emotion=kept), chosen, *given, progress=False)
     xr.testing.assert_allclose(found.drop_attrs(), again.drop_attrs(), atol=1e-9)
     recipe, log = run.recipe("wordless"), {"device": "cpu", "seconds": 1.0}
-    files = {"wordless": committed.write_lesions(found, chosen, recipe, tmp_path, log, "wordless")}
+    files = {"wordless": committed.write("wordless", found, recipe, tmp_path, log, chosen)}
     assert files["wordless"].name == "wordless.json"
     given = (study.attributes, study.size, study.lesions.comparison)
     read = committed.read_wordless(masks, *given, files, recipe)

@@ -1,7 +1,7 @@
 """A claim as a card: its sentence, the effect drawn with its interval, the verdict by icon, word and colour."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emonb.book.claims import ALPHA, Claim, Evidence, fill_counts
@@ -31,14 +31,7 @@ ROLES = {
 
 
 class Card:
-    """A judged claim; in a notebook a card, as text one line.
-
-    Parameters
-    ----------
-    claim : Claim
-    entry : dict
-        From :func:`emonb.book.ledger.judge_claim`, or of a committed ledger.
-    """
+    """A judged claim (an entry of :func:`emonb.book.ledger.judge_claim`, or of a ledger): a card, or as text one line."""
 
     def __init__(self, claim: Claim, entry: Entry) -> None:
         self.claim, self.entry = claim, entry
@@ -60,17 +53,9 @@ class Card:
 def write_card(claim: Claim, entry: Entry, said: str = "", alarm: Alarm = None, foot: str | None = None) -> str:
     """Write a claim's card.
 
-    Parameters
-    ----------
-    claim : Claim
-    entry : dict
-    said : str, optional
-        What the paper says, and its number.
-    alarm : tuple of int, optional
-        In how many simulated studies of how many the claim's own test said *yes* of nothing.
-    foot : str, optional
-        HTML that ends the card: links, commands. Where there is none, the card stands in a notebook, and the
-        built page has one with a foot in its place.
+    ``said`` is what the paper says, and its number; ``alarm``, in how many simulated studies of how many the claim's own
+    test said *yes* of nothing; ``foot``, HTML that ends the card: links, commands. Where there is none, the card stands in
+    a notebook, and the built page has one with a foot in its place.
     """
     kind = "some" if claim.is_count and kind_of(entry) == "yes" else kind_of(entry)
     badges = f'<span class="badge holds-{kind}">{say_holds(entry, alarm)}</span>'
@@ -145,6 +130,16 @@ def read_verdict(claim: Claim, entry: Entry) -> str:
     if edges := entry.get("edges"):
         text += f" At the edge: {'; '.join(edges)}."
     return text
+
+
+def ask_claims(judge: Callable[[str], tuple[Claim, Entry]]) -> dict[str, Callable[[str], str]]:
+    """What a cell of prose may ask of a claim by its name: ``verdict``, in the rule's words, and ``reads``, a sentence."""
+
+    def read(name: str) -> str:
+        claim, entry = judge(name)
+        return (read_verdict(claim, entry) if entry else "") or "Not tested."
+
+    return {"verdict": lambda name: str(judge(name)[1].get("holds", "not tested")), "reads": read}
 
 
 def describe_role(claim: Claim, entry: Entry) -> str:

@@ -39,27 +39,18 @@ class Evidence(NamedTuple):
     """Two-sided."""
 
     def decide(self, smallest: float, side: Side = "greater") -> Verdict:
-        """Decide whether an effect is there, and whether it matters.
+        """Decide whether an effect is there, on the claimed ``side`` of zero, and whether it matters.
 
-        ``not tested`` where a number is missing or undefined. ``yes`` where two-sided p < .05 and
-        the 95 % interval lies on the claimed side of zero; ``yes, too small to matter`` where
-        besides the 90 % interval lies below the smallest effect of interest. Else ``no`` where the
-        90 % interval lies below it (a one-sided equivalence test at .05; Schuirmann 1987; Lakens
-        2017, Soc Psychol Personal Sci 8:355). Else ``undecided``.
-
-        Parameters
-        ----------
-        smallest : float
-            Smallest effect of interest, positive, in the effect's unit.
-        side : {'greater', 'less'}
-            The claimed side of zero.
+        ``not tested`` where a number is missing or undefined. ``yes`` where two-sided p < .05 and the 95 % interval lies
+        on the claimed side of zero; ``yes, too small to matter`` where besides the 90 % interval lies below the smallest
+        effect of interest (positive, in the effect's unit). Else ``no`` where the 90 % interval lies below it (a one-sided
+        equivalence test at .05; Schuirmann 1987; Lakens 2017, Soc Psychol Personal Sci 8:355). Else ``undecided``.
 
         Raises
         ------
         ClaimError
-            A p outside 0..1, an interval whose ends are in the wrong order or that does not hold
-            the narrower one, or a smallest effect that is not positive: no verdict is made of
-            numbers that cannot be.
+            A p outside 0..1, an interval whose ends are in the wrong order or that does not hold the narrower one, or a
+            smallest effect that is not positive: no verdict is made of numbers that cannot be.
 
         >>> Evidence(0.3, 0.1, 0.5, 0.15, 0.45, p=0.01).decide(smallest=0.2)
         'yes'
@@ -137,17 +128,11 @@ class Evidence(NamedTuple):
 
 
 def decide_count(count: float | None, p: float | None) -> Verdict:
-    """Decide of a count that is shown to be at least so large (95 %): yes where it is at least one.
+    """Decide of a count that is shown to be at least so large (95 %), and p of "there are none".
 
-    Such a count comes from closed testing: the largest k for which every hypothesis "fewer than k"
-    is rejected (Goeman & Solari 2011, Stat Sci 26:584). It bounds the number from below only, so
+    It is *yes* where that is at least one. Such a count comes from closed testing: the largest k for which every
+    hypothesis "fewer than k" is rejected (Goeman & Solari 2011, Stat Sci 26:584). It bounds the number from below only, so
     that a count of none is *undecided*: there is no interval that could say *no*.
-
-    Parameters
-    ----------
-    count : float or None
-    p : float or None
-        Of "there are none".
 
     >>> decide_count(2, 0.004), decide_count(0, 0.07), decide_count(None, None)
     ('yes', 'undecided', 'not tested')
@@ -159,7 +144,6 @@ def decide_count(count: float | None, p: float | None) -> Verdict:
 
 
 Quantities = Mapping[str, float | None]
-Reproduced = Literal["yes", "no", "not tested", "not printed"]
 
 
 def known(quantities: Quantities, name: str) -> float | None:
@@ -198,16 +182,12 @@ class Statement(Strict):
         return "yes" if met else "no"
 
 
-def judge(statements: Iterable[Statement], quantities: Quantities) -> Reproduced:
+def judge(statements: Iterable[Statement], quantities: Quantities) -> str:
     """Judge statements together: 'no' if any fails, else 'not tested' if any was not computed; 'not printed' if none is."""
     verdicts = {statement.judge(quantities) for statement in statements}
     if not verdicts:
         return "not printed"
     return "no" if "no" in verdicts else "not tested" if "not tested" in verdicts else "yes"
-
-
-Read = Literal["yes", "no", "undecided"]
-Role = Literal["primary", "authors", "question"]
 
 
 class Smallest(Strict):
@@ -239,7 +219,7 @@ class Claim(Strict):
 
     id: str = Field(pattern=r"^[a-z-]+$")
     title: str
-    role: Role
+    role: Literal["primary", "authors", "question"]
     exploratory: tuple[str, ...] = Field((), description="studies in which it was found after looking")
     sentence: str = Field(description="{n}: how many units; {of}: out of how many, of a count")
     chapter: str
@@ -260,7 +240,7 @@ class Claim(Strict):
     stated: tuple[Statement, ...] = ()
     truth: tuple[Known, ...] = ()
     no_yes: str | None = Field(None, description="why its test may print no yes: it says so of nothing too often")
-    reads: dict[Read, str] = Field(description="the verdict in words; {k}: the count")
+    reads: dict[Literal["yes", "no", "undecided"], str] = Field(description="the verdict in words; {k}: the count")
 
     @model_validator(mode="after")
     def _reads_every_outcome(self) -> "Claim":
@@ -355,6 +335,10 @@ class Declarations(Strict):
             if claim.id == name:
                 return claim
         raise ClaimError(f"the ledger knows no claim '{name}'; known: {', '.join(c.id for c in self.claims)}")
+
+    def smallest(self, name: str) -> float:
+        """Smallest effect of a claim that would matter."""
+        return self.claim(name).smallest.effect
 
     def tolerance(self, quantity: str, committed: float, study: str = "published") -> float:
         """Allowed difference for a quantity of a study; the first matching rule counts."""

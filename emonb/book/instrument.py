@@ -24,12 +24,9 @@ NULLS = {
 def read_rates() -> pd.DataFrame:
     """Read the simulated cells (``book/instrument.json``); empty where there are none.
 
-    Returns
-    -------
-    DataFrame
-        One row a claim and cell: ``claim``, ``kind`` ("" of what is planted, "bound" where the
-        effect is the claim's smallest effect of interest, else one of NULLS), ``strength``,
-        ``correlation``, ``draws``, a count for each of JUDGED and ``not tested``, ``n``, mean ``effect``.
+    One row a claim and cell: ``claim``, ``kind`` ("" of what is planted, "bound" where the effect is the claim's smallest
+    effect of interest, else one of NULLS), ``strength``, ``correlation``, ``draws``, a count for each of JUDGED and ``not
+    tested``, ``n``, mean ``effect``.
     """
     path = book_dir() / "instrument.json"
     counts = [*JUDGED, "not tested"]

@@ -13,7 +13,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from scipy import stats
@@ -23,7 +22,6 @@ from emonb.analysis.rdm import align_map, map_emotions, order_emotions, pair_lab
 from emonb.book import svg
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, finish, name_points, spread_points
 from emonb.book.svg import INK
-from emonb.book.tables import format_number
 from emonb.errors import LabelError
 
 MOST = 60_000  # bytes of data a page may hold
@@ -59,34 +57,11 @@ def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
     return finish(fig)
 
 
-def draw_card(numbers: pd.DataFrame) -> Figure:
-    """Draw every numeric column of a table as a panel of dots, one row an attribute."""
-    shown = numbers.apply(pd.to_numeric, errors="coerce").dropna(axis="columns", how="all").iloc[:, :4]
-    columns = max(1, shown.shape[1])
-    fig, axes = plt.subplots(
-        1, columns, figsize=(7.2, 0.26 * len(numbers) + 1.1), sharey=True, layout="constrained", squeeze=False
-    )
-    for ax, name in zip(axes[0], shown.columns, strict=False):
-        ax.plot(shown[name], range(len(shown)), "o", color=RANDOM, ms=5)
-        ax.axvline(0, color=FAINT, lw=0.8)
-        ax.set(yticks=range(len(shown)), yticklabels=numbers.index)
-        ax.set_xlabel(str(name), fontsize=9.5)
-    axes[0, 0].invert_yaxis()
-    return finish(fig)
-
-
 class Interactive:
     """A picture that answers, and the still one it replaces.
 
-    Parameters
-    ----------
-    kind : str
-        Which of the script's pictures: ``map``, ``count`` or ``card``.
-    data : dict
-        What the script draws from; JSON.
-    still : Figure
-    alt : str
-        What the picture shows, for those who do not see it.
+    ``kind`` is which of the script's pictures, ``map`` or ``count``; ``data``, what the script draws from (JSON); ``alt``,
+    what the picture shows, for those who do not see it.
     """
 
     def __init__(self, kind: str, data: dict[str, Any], still: Figure, alt: str) -> None:
@@ -111,6 +86,9 @@ class Interactive:
 def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray | None, score: xr.DataArray) -> Interactive:
     """Maps of the emotions by people and by the model: neighbours of each, colour by attribute, layer by layer.
 
+    Each map is a classical scaling of rank percentiles, the model's rotated onto the people's; positions lie half way
+    between coordinate and rank, so that outlying emotions do not squeeze all others into a corner.
+
     Parameters
     ----------
     people, model : DataArray
@@ -119,12 +97,6 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
         The model's RDM by layer (layer, pair).
     score : DataArray
         (emotion, attribute). Only the third an emotion is in (low, middle, high) is shown.
-
-    Returns
-    -------
-    Interactive
-        Each map is a classical scaling of rank percentiles, the model's rotated onto the people's; positions lie half way
-        between coordinate and rank, so that outlying emotions do not squeeze all others into a corner.
     """
     score, emotions = order_emotions(score, people), pair_labels(people)
     if pair_labels(model) != emotions:
@@ -150,6 +122,9 @@ def emotion_map(people: xr.DataArray, model: xr.DataArray, layers: xr.DataArray 
 def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interactive:
     """What do you count? One difference in prompts, in emotions, in attributes; and studies in which a coin chose the sets.
 
+    Shown are points that own sets cost more than the comparison's, and of each unit: how many, the sum of squares, and the
+    two-sided .05 quantile of Student's t, by which mean and interval follow for every choice of signs.
+
     Parameters
     ----------
     accuracy : DataArray
@@ -157,12 +132,6 @@ def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interacti
         varies over other dimensions (seeds) is another prompt.
     comparison : str
         The kind it is compared with.
-
-    Returns
-    -------
-    Interactive
-        Points that own sets cost more than the comparison's. Of each unit: how many, the sum of squares, and the two-sided
-        .05 quantile of Student's t, by which the mean and its interval follow for every choice of signs.
     """
     more = 100 * (accuracy.sel(kind=comparison) - accuracy.sel(kind="selective", drop=True)).dropna("attribute", how="all")
     cells = more.mean([dim for dim in more.dims if dim not in ("attribute", "emotion")]).transpose("attribute", "emotion")
@@ -186,47 +155,6 @@ def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interacti
     )
 
 
-def attribute_card(
-    score: xr.DataArray,
-    numbers: pd.DataFrame,
-    layers: xr.DataArray | None = None,
-    drop: xr.DataArray | None = None,
-    overlap: xr.DataArray | None = None,
-) -> Interactive:
-    """One attribute at a time: the emotions in order, its numbers, its neurons by layer, what silencing them costs.
-
-    Parameters
-    ----------
-    score : DataArray
-        (emotion, attribute); only the order of the emotions is shown.
-    numbers : DataFrame
-        One row an attribute, columns as they are headed; numbers, or texts already formatted.
-    layers : DataArray, optional
-        (attribute, layer), neurons or shares of them.
-    drop : DataArray, optional
-        (attribute, size), points lost against the comparison masks.
-    overlap : DataArray, optional
-        (attribute, other), share of neurons that two attributes have in common.
-    """
-    attributes = [str(name) for name in numbers.index]
-    if missing := set(attributes) - {str(name) for name in score.attribute.values}:
-        raise LabelError(f"no scores of {', '.join(sorted(missing))}")
-    cards = {}
-    for name in attributes:
-        order = np.argsort(-score.sel(attribute=name).values, kind="stable")
-        cards[name] = {
-            "order": [int(k) for k in order],
-            "numbers": [[str(column), format_number(numbers.loc[name, column], 3)] for column in numbers.columns],
-            "layers": _series(layers, name, "layer"),
-            "drop": _series(drop, name, "size"),
-            "overlap": _series(overlap, name, "other"),
-        }
-    data = {"emotions": [str(e) for e in score.emotion.values], "attributes": attributes, "cards": cards}
-    return Interactive(
-        "card", data, draw_card(numbers), "What was found about each attribute: people, neurons, layers, lesions"
-    )
-
-
 def _positions(points: np.ndarray) -> list[list[float]]:
     return [[round(float(x), 3), round(float(y), 3)] for x, y in spread_points(points)]
 
@@ -235,10 +163,3 @@ def _nearest(rdm: xr.DataArray) -> list[list[int]]:
     square = to_square(np.asarray(rdm))
     np.fill_diagonal(square, np.inf)
     return np.argsort(square, axis=1, kind="stable")[:, :NEAREST].tolist()
-
-
-def _series(values: xr.DataArray | None, name: str, dim: str) -> list[list[Any]]:
-    if values is None:
-        return []
-    row = values.sel(attribute=name)
-    return [[str(k), None if np.isnan(v) else round(float(v), 4)] for k, v in zip(row[dim].values, row.values, strict=True)]

@@ -55,11 +55,7 @@ Truths = Mapping[str, Mapping[str, Mapping[str, float]]]
 def read_truths() -> Truths:
     """Effects measured in planted worlds with many more masks and seeds (``book/truths.json``).
 
-    Returns
-    -------
-    dict
-        World -> claim -> ``effect``, its standard error ``se`` and the number of worlds ``n``;
-        empty where none were measured.
+    World -> claim -> ``effect``, its standard error ``se`` and the number of worlds ``n``; empty where none were measured.
     """
     path = book_dir() / "truths.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))["worlds"]) if path.is_file() else {}
@@ -100,16 +96,10 @@ def know_truth(claim: Claim, study: str, truth: "Truth | None") -> dict[str, Any
 
 
 def grade(subject: str, found: xr.DataArray, truth: "Truth | None") -> Grade:
-    """Compare neurons found, or losses under masks, with the truth.
+    """Compare with the truth an attribute's 'neurons', neurons found to be its 'own', or losses under masks, 'drops'.
 
-    Parameters
-    ----------
-    subject : {'neurons', 'own', 'drops'}
-        Neurons found for an attribute, neurons found to be its own, or losses under its mask.
-    found : DataArray
-        Bool (attribute, layer, neuron), with the score that puts the neurons in order as a coordinate ``score`` where
-        there is one; or float (attribute,).
-    truth : Truth, optional
+    ``found`` is bool (attribute, layer, neuron), with the score that puts the neurons in order as a coordinate ``score``
+    where there is one; or float (attribute,).
     """
     if truth is None:
         return Grade()
@@ -124,8 +114,7 @@ def _grade_neurons(found: xr.DataArray, truth: "Truth", prefix: str) -> Grade:
     Precision: of the neurons found, the share that is wired; recall: of the wired neurons, the share found; AUC: how often
     a wired neuron has a higher score than one that is not. Unwired: of the neurons found, the share wired to no attribute.
     """
-    names = list(truth.importance)
-    weight = np.array([truth.importance[name] for name in names])
+    names, weight = list(truth.importance), np.array(list(truth.importance.values()))
     flat = found.sel(attribute=names).transpose("attribute", "layer", "neuron").stack(unit=("layer", "neuron"))
     wired = np.zeros(flat.shape, bool)
     for k, name in enumerate(names):
@@ -171,8 +160,7 @@ def _curve(attribute: pd.Series, wired: np.ndarray, ranks: np.ndarray) -> pd.Dat
 
 def _grade_drops(found: xr.DataArray, truth: "Truth") -> Grade:
     """The loss under an attribute's mask against the attribute's planted importance; the unit is the attribute."""
-    names = list(truth.importance)
-    weight = np.array([truth.importance[name] for name in names])
+    names, weight = list(truth.importance), np.array(list(truth.importance.values()))
     drop = found.sel(attribute=names).to_numpy()
     r = p = float("nan")
     if np.isfinite(drop).all() and varies(drop) and varies(weight):
@@ -195,10 +183,7 @@ KINDS = ("claims", "quantities")
 def merge_records(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Merge the records of an edition's chapters, sorted by name; primary claims get their ``p_holm``.
 
-    Raises
-    ------
-    ClaimError
-        Two chapters recorded one name with different values.
+    A ClaimError where two chapters recorded one name with different values.
     """
     merged: dict[str, dict[str, Any]] = {kind: {} for kind in (*KINDS, "undefined")}
     for record in records:
@@ -250,12 +235,8 @@ def restrict(ledger: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: Declarations) -> list[dict[str, Any]]:
     """Compare two ledgers, quantity by quantity within the declared tolerances.
 
-    A quantity that is undefined in both (null) is the same. Verdicts must be the same.
-
-    Returns
-    -------
-    list of dict
-        One row per quantity and verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
+    A quantity that is undefined in both (null) is the same. Verdicts must be the same. Returns one row per quantity and
+    verdict: ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``.
     """
     study, rows = committed.get("study", "published"), []
     for name in sorted({*committed["quantities"], *fresh["quantities"]}):
@@ -269,18 +250,12 @@ def compare_ledgers(committed: dict[str, Any], fresh: dict[str, Any], declared: 
         )
         rows.append({"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same})
     for name in sorted({*committed["claims"], *fresh["claims"]}):
-        before, after = (_verdicts(ledger["claims"].get(name, {})) for ledger in (committed, fresh))
-        for kind in sorted({*before, *after}):
+        before, after = (ledger["claims"].get(name, {}) for ledger in (committed, fresh))
+        for kind in (kind for kind in ("holds", "released", "reproduced") if kind in {*before, *after}):
             old, new = before.get(kind), after.get(kind)
-            rows.append(
-                {"name": f"{name}: {kind}", "committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
-            )
+            row = {"committed": old, "recomputed": new, "tolerance": 0.0, "same": old == new}
+            rows.append({"name": f"{name}: {kind}", **row})
     return rows
-
-
-def _verdicts(entry: dict[str, Any]) -> dict[str, str]:
-    """Verdicts of a claim's entry."""
-    return {kind: entry[kind] for kind in ("reproduced", "released", "holds") if kind in entry}
 
 
 def describe_row(row: dict[str, Any]) -> str:
@@ -366,7 +341,6 @@ class Ledger:
         ``data/claims.yml``.
     path : Path
         JSON file this chapter's record is written to; an older record there is replaced.
-    chapter : str
     study : str
         Name of the study, which decides what is compared with printed numbers, exploratory, and known to be true.
     truth : Truth, optional
@@ -446,10 +420,7 @@ class Ledger:
     def claim(self, name: str) -> Card:
         """Judge a claim by what this chapter recorded, keep the verdict and show it.
 
-        Raises
-        ------
-        ClaimError
-            An unknown claim, or one that another chapter judges.
+        A ClaimError where the claim is not known, or another chapter judges it.
         """
         claim = self.declared.claim(name)
         if claim.chapter != self.chapter:
@@ -462,18 +433,7 @@ class Ledger:
         return Card(claim, self.claims[name])
 
     def grade(self, subject: str, found: xr.DataArray) -> Grade:
-        """Compare what was found with what is true in the study's world, and record how well it agrees.
-
-        Parameters
-        ----------
-        subject, found
-            As of :func:`grade`.
-
-        Returns
-        -------
-        Grade
-            Empty where nothing is known of the truth, as for any study of the real world.
-        """
+        """Compare what was found with what is true in the study's world (:func:`grade`), and record how well it agrees."""
         result = grade(subject, found, self._truth)
         self.record(result.quantities)
         return result

@@ -3,15 +3,14 @@
 import html
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
 from emonb.book.cards import Alarm, Entry, Ledgers, describe_effect, format_effect, say_holds, say_sentence
 from emonb.book.claims import Claim, Declarations
-from emonb.book.saying import write_number
-from emonb.book.tables import Html, format_number, write_table
-from emonb.study import Study
+from emonb.book.tables import Html, write_table
 
 NAMES = {"published": "RoBERTa", "minilm": "MiniLM", "control": "planted world"}
 OUTCOMES = {
@@ -25,12 +24,13 @@ OUTCOMES = {
 }
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """One claim in two editions."""
 
     claim: Claim
     entries: tuple[Entry | None, Entry | None]
-    editions: tuple[str, str]
+    editions: ClassVar = ("published", "minilm")
 
     @property
     def outcome(self) -> str:
@@ -83,15 +83,15 @@ class Pair(NamedTuple):
         return text
 
 
-def pair_claims(declared: Declarations, ledgers: Ledgers, first: str = "published", second: str = "minilm") -> list[Pair]:
-    """Every claim in two editions, in the order of their declaration; an edition may lack claims, or be missing."""
-    entries = [ledgers.get(edition, {}).get("claims", {}) for edition in (first, second)]
-    return [Pair(claim, (entries[0].get(claim.id), entries[1].get(claim.id)), (first, second)) for claim in declared.claims]
+def pair_claims(declared: Declarations, ledgers: Ledgers) -> list[Pair]:
+    """Every claim in both editions, in the order of their declaration; an edition may lack claims, or be missing."""
+    one, other = (ledgers.get(edition, {}).get("claims", {}) for edition in Pair.editions)
+    return [Pair(claim, (one.get(claim.id), other.get(claim.id))) for claim in declared.claims]
 
 
 def pair_table(pairs: list[Pair], alarms: Mapping[str, Alarm] = {}) -> Html:
     """Table of claims: effect, interval and verdict in each edition, their difference, and what it means."""
-    names = [NAMES.get(edition, edition) for edition in pairs[0].editions]
+    names = [NAMES[edition] for edition in Pair.editions]
     rows = []
     for pair in pairs:
         claim, gap = pair.claim, pair.difference()
@@ -139,27 +139,6 @@ BASELINES = {
 FORMS = {"untrained": "all weights random", "layers": "random layers over trained embeddings"}
 
 
-def describe_studies(studies: Mapping[str, Study]) -> pd.DataFrame:
-    """What is the same and what differs between studies, one column a study; of a released one, what its network has."""
-    rows: dict[str, dict[str, str]] = {}
-    for name, study in studies.items():
-        live, plan = study.backbone is not None, study.lesions
-        rows[NAMES.get(name, name)] = {
-            "layers × FFN neurons": f"{study.layers} × {study.neurons:,}",
-            "vectors of a prompt": str(study.prompt_length),
-            "seeds": str(len(study.seeds)),
-            "neurons silenced": ", ".join(f"{n:,}" for n in study.sizes),
-            "seeds that choose neurons, seeds tested": f"{len(study.choosing_seeds)}, {len(study.lesioned_seeds)}",
-            "random masks for each attribute and size": f"{plan.draws} of each of {len(plan.comparisons)} kinds"
-            if live
-            else "1",
-            "comments under a mask": f"{plan.split} split, up to {plan.examples}" if live else "dev split, all",
-            "masks that claims compare with": plan.comparison.replace("_", ", "),
-            "untrained networks": str(len(study.baselines) if study.untrained_baseline else 0),
-        }
-    return pd.DataFrame(rows)
-
-
 def find_baselines(quantities: Mapping[str, float]) -> pd.DataFrame:
     """Fit with people (``value``, ``low``, ``high``) and prompts' ``accuracy`` of every stand-in that is known."""
     rows = {}
@@ -169,17 +148,3 @@ def find_baselines(quantities: Mapping[str, float]) -> pd.DataFrame:
         if fit in quantities:
             rows[label] = [quantities.get(name, math.nan) for name in (fit, *ends, accuracy)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high", "accuracy"])
-
-
-def ablation_table(lost: pd.DataFrame) -> pd.DataFrame:
-    """What :func:`emonb.analysis.ablations.compare_ablations` found, as text; a mask *fails* that no prompt survives."""
-    rows = {
-        "random − selective": [write_number(f"{r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]") for r in lost.itertuples()],
-        "two-sided p (unit: mask)": [format_number(float(p), "p") for p in lost["p"]],
-        "between masks that do not fail": [write_number(f"{rest:+.4f}") for rest in lost["rest"]],
-        "selective masks that fail": [write_number(f"{share:.0%}") for share in lost["unable"]],
-        "random masks that fail": [write_number(f"{share:.0%}") for share in lost["unable_random"]],
-    }
-    spelt = {"auc": "AUC", "random_layer": "as many in each layer", "random_matched": "matched", "random_norm": "norm"}
-    names = [f"{way}, {spelt.get(measure, measure)}, {spelt.get(kind, kind)}" for way, measure, kind in lost.index]
-    return pd.DataFrame(rows, pd.Index(names)).rename_axis(columns="put in place, measure, compared with")

@@ -3,36 +3,41 @@
 import html
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
 
 from emonb.book import saying
 from emonb.book.cards import (
     ROLES,
+    Entry,
     Ledgers,
+    ask_claims,
     describe_effect,
     describe_estimate,
     describe_truth,
     kind_of,
-    read_evidence,
     read_verdict,
     say_alarm,
     say_holds,
     say_sentence,
     write_card,
 )
-from emonb.book.claims import Claim, Declarations, Evidence, Side
+from emonb.book.claims import Claim, Declarations
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.networks import NAMES
 from emonb.book.parameters import check_injected
 from emonb.book.saying import read_cell
-from emonb.book.site import name_place, say_paper
 from emonb.book.tables import Html, write_table
 from emonb.errors import ClaimError
+from emonb.paths import data_dir
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+PAPER = "10.1016/j.isci.2024.111401"
+"""The paper's DOI."""
+_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
 class Front:
@@ -52,13 +57,7 @@ class Front:
         }
 
     def record(self, values: Mapping[str, float], prefix: str = "") -> None:
-        """Record what the page counted, under ``prefix + name``.
-
-        Raises
-        ------
-        ClaimError
-            A name recorded before with another value.
-        """
+        """Record what the page counted, under ``prefix + name``; a ClaimError where a name has another value already."""
         for name, value in values.items():
             full = f"{prefix}{name}"
             if self.quantities.setdefault(full, float(value)) != float(value):
@@ -66,35 +65,20 @@ class Front:
 
     def fill(self, text: str, notebook: Mapping[str, Any]) -> str:
         """Fill a ``%%say`` cell (:func:`emonb.book.saying.render`)."""
-        return saying.render(
-            text,
-            self.quantities,
-            notebook,
-            verdict=lambda name: self._entry(name).get("holds", "not tested"),
-            reads=self._read,
-            smallest=lambda name: self.declared.claim(name).smallest.effect,
-        )
+        helpers = {**ask_claims(self._judge), "smallest": self.declared.smallest}
+        return saying.render(text, self.quantities, notebook, **helpers)
 
-    def _entry(self, name: str) -> Mapping[str, Any]:
+    def _judge(self, name: str) -> tuple[Claim, Entry]:
         edition, _, claim = name.partition(".")
         if edition not in self.ledgers:
             raise ClaimError(f"no ledger of an edition '{edition}'; name a claim as published.structure")
-        entry: Mapping[str, Any] = self.ledgers[edition]["claims"].get(self.declared.claim(claim).id, {})
-        return entry
-
-    def _read(self, name: str) -> str:
-        entry = self._entry(name)
-        claim = self.declared.claim(name.partition(".")[2])
-        return (read_verdict(claim, entry) if entry else "") or "Not tested."
+        return self.declared.claim(claim), self.ledgers[edition]["claims"].get(claim, {})
 
 
 def open_front() -> Front:
     """Read the committed ledgers, and let the notebook that runs this have cells that begin with ``%%say``.
 
-    Raises
-    ------
-    StudyError
-        Papermill gave the page a parameter: it takes none.
+    A StudyError where papermill gave the page a parameter: it takes none.
     """
     check_injected()
     front = Front()
@@ -103,17 +87,7 @@ def open_front() -> Front:
 
 
 def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: Sequence[str]) -> Html:
-    """Claims of an edition as cards, each linked to where it is judged, there and in other editions.
-
-    Parameters
-    ----------
-    declared : Declarations
-    ledgers : dict of edition to ledger
-        From :func:`emonb.book.ledger.read_ledgers`.
-    edition : str
-    claims : sequence of str
-        Ids, in order.
-    """
+    """Claims of an edition as cards, in this order, each linked to where it is judged, there and in other editions."""
     cards, alarms = [], count_alarms(read_rates(), declared)
     for claim in map(declared.claim, claims):
         entry = ledgers[edition]["claims"][claim.id]
@@ -125,16 +99,16 @@ def claim_cards(declared: Declarations, ledgers: Ledgers, edition: str, claims: 
     return Html(f'<div class="claim-cards">{"".join(cards)}</div>')
 
 
-def versions_table(declared: Declarations, ledgers: Ledgers, edition: str = "published") -> Html:
+def versions_table(declared: Declarations, ledgers: Ledgers) -> Html:
     """What each version of the abstract says, sentence by sentence, and what became of the claims it makes."""
     alarms, rows = count_alarms(read_rates(), declared), []
     for version in declared.versions:
         for number, sentence in enumerate(version.sentences):
             made = [
-                f'<a class="holds-{kind_of(entry)}" href="{_cell(edition, claim)}">{claim.title}</a>: '
+                f'<a class="holds-{kind_of(entry)}" href="{_cell("published", claim)}">{claim.title}</a>: '
                 + say_holds(entry, alarms.get(claim.id))
                 for claim in map(declared.claim, sentence.claims)
-                if (entry := ledgers[edition]["claims"].get(claim.id))
+                if (entry := ledgers["published"]["claims"].get(claim.id))
             ]
             where = html.escape(version.where) if number == 0 else ""
             rows.append((where, html.escape(sentence.text), "; ".join(made)))
@@ -167,40 +141,6 @@ def _say_anywhere(claim: Claim, ledgers: Ledgers) -> str:
     entries = [ledger["claims"].get(claim.id, {}) for ledger in ledgers.values()]
     same = {name: {entry.get(name) for entry in entries} for name in ("n", "of")}
     return say_sentence(claim, {name: counts.pop() for name, counts in same.items() if len(counts) == 1})
-
-
-def draw_claims(declared: Declarations, ledgers: Ledgers) -> "Figure":
-    """Draw the claims that have one effect, in every edition, each in units of its smallest effect of interest."""
-    from emonb.book import figures
-
-    rows = {
-        claim.title: {
-            NAMES.get(edition, edition): {
-                name: entry[name] / claim.smallest.effect for name in ("estimate", "low", "high", "low90", "high90")
-            }
-            for edition, ledger in ledgers.items()
-            if (entry := ledger["claims"].get(claim.id, {})).get("low") is not None
-        }
-        for claim in declared.claims
-        if not claim.is_count
-    }
-    return figures.draw_effects(
-        {title: effects for title, effects in rows.items() if effects}, [NAMES.get(e, e) for e in ledgers]
-    )
-
-
-def draw_bounds(declared: Declarations, ledgers: Ledgers) -> "Figure":
-    """Draw every edition's verdicts against their bounds; a count has none."""
-    from emonb.book import figures
-
-    rows: dict[str, dict[str, tuple[Evidence, float, Side]]] = {}
-    for claim in declared.claims:
-        for edition, ledger in ledgers.items():
-            entry = ledger["claims"].get(claim.id, {})
-            if not claim.is_count and entry.get("low") is not None:
-                mine = rows.setdefault(claim.title, {})
-                mine[NAMES.get(edition, edition)] = (read_evidence(entry), claim.smallest.effect, claim.side)
-    return figures.draw_bounds(rows)
 
 
 def readme_table(declared: Declarations, ledgers: Ledgers) -> str:
@@ -245,3 +185,79 @@ def write_examples(path: Path) -> str:
 
 def _cell(edition: str, claim: Claim) -> str:
     return f"{edition}/{claim.chapter}.html#claim-{claim.id}"
+
+
+def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
+    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
+    where, text = declared.quote(claim.id)
+    if not where:
+        return ""
+    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
+    number = saying.render(claim.paper, ledger["quantities"])
+    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
+        ledger["claims"][claim.id]["reproduced"]
+    )
+    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
+    return f"The paper: {text} ({where}{dropped}). {told}"
+
+
+def name_place(edition: str) -> str:
+    """Where an edition's claims are judged, in words."""
+    return _PLACES.get(edition, f"in {edition}")
+
+
+@cache
+def read_citation() -> dict[str, Any]:
+    """Read title, authors, date and address of this book from ``CITATION.cff``, and the paper's title."""
+    given = yaml.safe_load((data_dir().parent / "CITATION.cff").read_text(encoding="utf-8"))
+    people = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in given["authors"]]
+    return {
+        "title": given["title"],
+        "authors": people,
+        "date": given["date-released"].replace("-", "/"),
+        "version": given["version"],
+        "repository": given.get("repository-code"),
+        "paper": given["references"][0]["title"],
+    }
+
+
+def write_byline() -> str:
+    """Authors, version and date of this book, for its first page."""
+    cite = read_citation()
+    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
+    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
+
+
+MANIFEST_HEAD = """---
+# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
+# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
+"""
+
+
+def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
+    """Write the manifest (YAML): each chapter of each edition with the claims it judges, and each edition's ledger."""
+    manifest = []
+    for edition, ledger in ledgers.items():
+        chapters: dict[str, list[str]] = {}
+        for claim in declared.claims:
+            if claim.id in ledger["claims"]:
+                chapters.setdefault(claim.chapter, []).append(claim.title)
+        for chapter, titles in chapters.items():
+            manifest.append({"file": f"book/{edition}/{chapter}.ipynb", "comment": f"claims: {'; '.join(titles)}"})
+        count = len(ledger["quantities"])
+        comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
+        manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
+    cite, names = read_citation(), ", ".join(ledgers)
+    given = {
+        "version": "https://codecheck.org.uk/spec/config/2.0/",
+        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
+        "anew and compares every number and verdict, in minutes on two cores.",
+        "paper": {
+            "title": cite["title"],
+            "authors": [{"name": name} for name in cite["authors"]],
+            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
+            "reference-other": [f"https://doi.org/{PAPER}"],
+        },
+        "manifest": manifest,
+    }
+    return MANIFEST_HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)

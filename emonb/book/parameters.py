@@ -8,14 +8,9 @@ from emonb.errors import StudyError
 
 
 def check_injected() -> None:
-    """Refuse parameters that papermill injected into this notebook and that it does not know.
+    """Refuse parameters that papermill injected into this notebook and that it does not know (StudyError).
 
     Papermill itself only warns, and the chapter would run with its defaults.
-
-    Raises
-    ------
-    StudyError
-        Names the parameter, and the one that was likely meant.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     cells = shell.user_ns.get("In", []) if shell is not None else []

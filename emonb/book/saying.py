@@ -199,16 +199,15 @@ def render(
     quantities : mapping of str to float
         By full name. A name that is also a word's means the quantity.
     notebook : mapping, optional
-        The notebook's names and values; of these, words and whole numbers, and lists and dicts of
-        them, can be said.
+        The notebook's names and values; of these, words and whole numbers, and lists and dicts of them, can be said.
     **helpers
         Functions the template may call, such as ``verdict``; a float they return counts as a quantity.
 
     Raises
     ------
     ClaimError
-        A name that nobody recorded, a fraction that is no quantity, a format that does not fit, or
-        a template that is none; says the line of the cell.
+        A name that nobody recorded, a fraction that is no quantity, a format that does not fit, or a template that is
+        none; says the line of the cell.
     """
     words = notebook or {}
 
@@ -237,10 +236,7 @@ def render(
 def register(fill: Callable[[str, Mapping[str, Any]], str]) -> None:
     """Let the notebook that runs this, if one does, have cells that begin with ``%%say``.
 
-    Parameters
-    ----------
-    fill : callable
-        Makes of a cell's text and the notebook's names what is shown; of nothing, nothing is.
+    ``fill`` makes of a cell's text and the notebook's names what is shown; of nothing, nothing is.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is None:
@@ -249,14 +245,10 @@ def register(fill: Callable[[str, Mapping[str, Any]], str]) -> None:
     def say(line: str, cell: str) -> Text | None:
         if line.strip():
             raise ClaimError(f"the prose begins on the line after {MAGIC}, not with '{line.strip()}'")
-        return show(fill(cell, shell.user_ns))
+        text = fill(cell, shell.user_ns)
+        return Text(text) if text else None
 
     shell.register_magic_function(say, "cell", "say")
-
-
-def show(text: str) -> Text | None:
-    """What a cell shows of its text: Markdown, or nothing where there is none."""
-    return Text(text) if text else None
 
 
 def read_cell(source: str) -> str | None:

@@ -35,20 +35,9 @@ def show_svg() -> None:
 def put_on_page(svg: str, prefix: str, alt: str) -> str:
     """Turn an SVG file that matplotlib wrote into an element of a page.
 
-    Parameters
-    ----------
-    svg : str
-        The file's text.
-    prefix : str
-        Put before the ids that the picture refers to, so that two pictures of one page share none.
-    alt : str
-        What it shows, for those who do not see it.
-
-    Returns
-    -------
-    str
-        An ``svg`` element without metadata, in CSS pixels, its ink and background the page's, in a frame that scrolls where
-        a screen is too narrow to read it.
+    Returned is an ``svg`` element without metadata, in CSS pixels, its ink and background the page's, in a frame that
+    scrolls where a screen is too narrow to read it. ``prefix`` comes before the ids that the picture refers to, so that
+    two pictures of one page share none; ``alt`` says what it shows, for those who do not see it.
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)

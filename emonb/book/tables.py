@@ -58,7 +58,7 @@ class Text(str):
     __repr__ = str.__str__
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", ids: Sequence[str] = ()) -> Html:
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], ids: Sequence[str] = ()) -> Html:
     """Cells of HTML as a table that stacks on a phone; the first cell of a row heads it, and ids name the rows."""
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     body = ""
@@ -66,14 +66,13 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: 
         cells = "".join(f"<td>{cell}</td>" for cell in rest)
         body += f'<tr id="{name}">' if name else "<tr>"
         body += f'<th scope="row">{first}</th>{cells}</tr>'
-    named = f"<caption>{caption}</caption>" if caption else ""
-    return Html(f'<table class="verdicts">{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    return Html(f'<table class="verdicts"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def format_table(
     table: pd.DataFrame, digits: int | Mapping[str, int | Literal["p"]] = 3, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Write a table's numbers as text.
+    """Write a table's numbers as text: whole numbers in groups of three, missing values as "–".
 
     Parameters
     ----------
@@ -83,11 +82,6 @@ def format_table(
         dict leaves out get 3.
     names : dict of column to str, optional
         Headings in place of column names.
-
-    Returns
-    -------
-    DataFrame of str
-        Whole numbers in groups of three, missing values as "–", no "-0.000"; the index's name heads its column.
     """
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(table.columns, digits)
     texts = {column: [format_number(value, places.get(column, 3)) for value in table[column]] for column in table.columns}
@@ -98,15 +92,7 @@ def format_table(
 
 
 def format_number(value: object, digits: int | Literal["p"]) -> str:
-    """Write one cell of a table.
-
-    Parameters
-    ----------
-    value : object
-        A float gets its decimals and a minus sign, and is never "−0"; a whole number is written in groups of three, text as
-        it is, and a missing value as "–".
-    digits : int or "p"
-        Decimals, or the way of p values: 4 decimals, and "<0.0001".
+    """Write one cell of a table: decimals with a minus sign and never "−0", or, for "p", 4 decimals and "<0.0001".
 
     >>> [format_number(*cell) for cell in ((-0.0004, 3), (-0.25, 2), (1_234_567, 3), (1e-9, "p"), (None, 3))]
     ['0.000', '−0.25', '1,234,567', '<0.0001', '–']
@@ -124,12 +110,10 @@ def format_number(value: object, digits: int | Literal["p"]) -> str:
 
 
 def name_cells(table: Table, prefix: str, suffix: str = "", main: Any = None) -> dict[str, float]:
-    """Name each cell of a table.
+    """Name each cell of a table; a series and an array have no columns, a dataset's are its variables.
 
     Parameters
     ----------
-    table : Series, DataFrame, DataArray or Dataset
-        A series and an array have no columns; a dataset's are its variables.
     prefix : str
         Cells are called ``prefix.column.row``, with one part for each level or dimension of the rows; or as this says,
         where it has places for the labels: ``structure.{distance}.layer.{layer}.{column}``.

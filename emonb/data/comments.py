@@ -121,13 +121,7 @@ def make_tasks(
     negatives: str = "paper",
     examples: int | None = None,
 ) -> dict[tuple[str, int], Task]:
-    """Tasks of all (emotion, seed) on one split, as :func:`make_task` makes them.
-
-    Raises
-    ------
-    LabelError
-        An emotion without comments.
-    """
+    """Tasks of all (emotion, seed) on one split (:func:`make_task`); a LabelError for an emotion without comments."""
     check_comments(comments, emotions, split)
     return {(e, s): make_task(comments, e, s, split, negatives, examples) for s in seeds for e in emotions}
 
@@ -145,13 +139,12 @@ def check_comments(comments: pd.DataFrame, emotions: Sequence[str], split: str) 
 def make_task(
     comments: pd.DataFrame, emotion: str, seed: int, split: str, negatives: str = "paper", examples: int | None = None
 ) -> Task:
-    """Build the task of one emotion, seed and split.
+    """Build the task of one emotion, seed and split: positives first, then negatives.
 
     Parameters
     ----------
     comments : DataFrame
         From :func:`read_goemotions`.
-    emotion, split : str
     seed : int
         Draws the negatives.
     negatives : {'paper', 'true'}
@@ -161,13 +154,6 @@ def make_task(
     examples : int, optional
         Keep at most so many: the first half of positives and of negatives.
 
-    Returns
-    -------
-    Task
-        Positives first, then negatives.
-
-    Examples
-    --------
     >>> comments = pd.DataFrame({"split": ["train"] * 6, "joy": [True, False, False, True, False, False]})
     >>> make_task(comments, "joy", seed=0, split="train", negatives="true").labels.tolist()
     [True, True, False, False]

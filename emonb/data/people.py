@@ -63,8 +63,8 @@ def read_ratings(
     Parameters
     ----------
     humans : Dataset
-        From :func:`emonb.data.people.read_humans`: emotions in order, attributes, scores to check with, and the judgments
-        where no raw ones are known.
+        From :func:`read_humans`: emotions in order, attributes, scores to check with, and the judgments where no raw ones
+        are known.
     files : dict of str to Path
         Local paths by field, as ``Humans.rating_files()`` names them; none where only finished scores are known.
     seed, simulations : int
@@ -132,13 +132,7 @@ def read_panel(path: Path, columns: Mapping[str, str], emotions: Sequence[str]) 
     """Read raters who each scored every emotion; columns ``K_NAME_1``, K = 1, 2, ... in the order of ``emotions``.
 
     Kept are people who finished, consented, use the questionnaire in English and gave the highest score throughout on the
-    item after the last emotion, as it asked them to.
-
-    Returns
-    -------
-    rating : DataArray, dims (rater, emotion, attribute)
-    given : int
-        People before exclusion.
+    item after the last emotion, as it asked them to. Returns ratings (rater, emotion, attribute), people before exclusion.
     """
     asked = [*emotions, "attention check"]
     cells = [(f"{k}_{column}_1", emotion) for k, emotion in enumerate(asked, 1) for column in columns]
@@ -155,14 +149,8 @@ def read_events(path: Path, emotions: Sequence[str]) -> tuple[xr.Dataset, int]:
     """Read appraisals: everyone recalled one event that had caused one emotion, and rated it on 38 statements.
 
     Kept are people who finished, consented, use the questionnaire in English, passed both attention checks and named an
-    event. Of what they wrote, only whether it is "n/a" is ever held.
-
-    Returns
-    -------
-    events : Dataset
-        ``answer`` (event, statement; NaN where not applicable), ``emotion_of`` (event), ``wording`` (statement).
-    given : int
-        People before exclusion.
+    event. Of what they wrote, only whether it is "n/a" is ever held. Returns people before exclusion, too, and ``answer``
+    (event, statement; NaN where not applicable), ``emotion_of`` (event), ``wording`` (statement).
     """
     names = [*_APPRAISALS, *_EVENT_CHECKS]
     told: dict[str, Callable[[str], bool]] = {"Specific Event": lambda text: text.strip().lower() != "n/a"}
@@ -180,7 +168,7 @@ def read_events(path: Path, emotions: Sequence[str]) -> tuple[xr.Dataset, int]:
         {
             "answer": (("event", "statement"), np.where(answer == NOT_APPLICABLE, np.nan, answer)),
             "emotion_of": ("event", emotion[kept].to_numpy(str)),
-            "wording": ("statement", [_plain(text.split(" - ")[1]) for text in wording]),
+            "wording": ("statement", [text.split(" - ")[1].replace("'", "").strip() for text in wording]),
         },
         coords={"event": np.arange(kept.sum()), "statement": np.arange(1, len(_APPRAISALS) + 1)},
     )
@@ -190,10 +178,7 @@ def read_events(path: Path, emotions: Sequence[str]) -> tuple[xr.Dataset, int]:
 def read_judgments(path: Path, emotions: Sequence[str]) -> xr.DataArray:
     """Read a spreadsheet of judgments, a row a pair and a column a judge; pairs with other emotions are left out.
 
-    Returns
-    -------
-    DataArray, dims (judge, pair)
-        NaN where a judgment is missing.
+    Returns (judge, pair), NaN where a judgment is missing.
     """
     first, second = "EmoPair_1", "EmoPair_2"
     table = pd.read_excel(path, usecols=lambda name: str(name) in (first, second) or str(name).startswith("raw_"))
@@ -212,12 +197,8 @@ def read_judgments(path: Path, emotions: Sequence[str]) -> xr.DataArray:
 def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str], scale: Ends = (1, 9)) -> xr.DataArray:
     """Read ratings of your own: a CSV with the columns ``rater``, ``emotion``, ``attribute``, ``value``.
 
-    Not every rater need rate everything; a missing rating is a row without a value, or no row.
-
-    Returns
-    -------
-    DataArray, dims (rater, emotion, attribute)
-        NaN where a rater did not rate; raters are numbered in the order in which they first occur.
+    Not every rater need rate everything; a missing rating is a row without a value, or no row. Returns (rater, emotion,
+    attribute), NaN where a rater did not rate; raters are numbered in the order in which they first occur.
     """
     columns = ["rater", "emotion", "attribute", "value"]
     table = _read_columns(path, columns)[columns]
@@ -283,10 +264,6 @@ def _accepted(table: pd.DataFrame) -> np.ndarray:
     return np.logical_and.reduce([table[c].str.strip().str.lower() == value for c, value in _ACCEPTED.items()])
 
 
-def _plain(text: str) -> str:
-    return text.replace("'", "").strip()
-
-
 MODEL_ACCURACY = "Accuracy"
 """Further column of the study's table of agreement: the mean accuracy of its model, not of the raters."""
 
@@ -304,24 +281,24 @@ def read_humans(
     emotions, attributes : sequence of str
         The study's labels; the order of the RDMs' emotions comes from ``files["order"]``, if there is such a file.
     files : dict of str to Path
-        By field of :class:`emonb.study.Humans`. ``order``: emotions, one a line. Pairs of emotions run over
-        the lower triangle column by column. CSV with a header: ``judgments``: a row a judge, a column a pair, called by
-        the pair (``joy|fear``, in any order) or V1, V2, ..., larger is less alike, empty where missing;
-        ``mean_judgments`` (may be left out): their mean, a row a pair; ``scores``: a column an attribute, a row an
-        emotion, which a column ``emotion`` names or the order; ``attribute_rdms`` (may be left out): a column an
-        attribute, a row a pair, the absolute differences of the scores up to a factor; or in place of both ``ratings``,
-        as :func:`emonb.data.people.read_long` reads them; ``agreement`` (may be left out): columns ``Emotion`` and
-        ``Cohen's kappa`` (or emotion, kappa), and :data:`MODEL_ACCURACY` where a study tabulates it.
+        By field of :class:`emonb.study.Humans`. ``order``: emotions, one a line. Pairs of emotions run over the lower
+        triangle column by column. CSV with a header: ``judgments``: a row a judge, a column a pair, called by the pair
+        (``joy|fear``, in any order) or V1, V2, ..., larger is less alike, empty where missing; ``mean_judgments`` (may be
+        left out): their mean, a row a pair; ``scores``: a column an attribute, a row an emotion, which a column ``emotion``
+        names or the order; ``attribute_rdms`` (may be left out): a column an attribute, a row a pair, the absolute
+        differences of the scores up to a factor; or in place of both ``ratings`` (:func:`read_long`); ``agreement`` (may be
+        left out): columns ``Emotion`` and ``Cohen's kappa`` (or emotion, kappa), and :data:`MODEL_ACCURACY` where a study
+        tabulates it.
     scale : tuple or dict of kind of file to tuple, optional
         Lowest and highest number (:func:`emonb.data.tables.find_scale`).
 
     Returns
     -------
     Dataset
-        ``judgment`` (judge, pair; NaN where missing), ``dissimilarity`` (pair, mean over
-        the judges who judged it), ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair) and, if they
-        are tabulated, ``kappa`` (emotion; raters of the comments) and ``model_accuracy`` (emotion). From single ratings,
-        scores are mean ratings rescaled, and RDMs the absolute differences of the means.
+        ``judgment`` (judge, pair; NaN where missing), ``dissimilarity`` (pair, mean over the judges who judged it),
+        ``score`` (emotion, attribute; 0..1), ``attribute_rdm`` (attribute, pair) and, if they are tabulated, ``kappa``
+        (emotion; raters of the comments) and ``model_accuracy`` (emotion). From single ratings, scores are mean ratings
+        rescaled, and RDMs the absolute differences of the means.
 
     Raises
     ------
@@ -343,7 +320,7 @@ def read_humans(
     else:
         mean = score = _read_scores(files["scores"], attributes, order, ordered, find_scale(scale, "scores"))
     if "attribute_rdms" in files:
-        rdm = _read_rows(files["attribute_rdms"], attributes, n_pairs)
+        rdm = _check_rows(read_table(files["attribute_rdms"]), files["attribute_rdms"], attributes, n_pairs)
         _check_same_order(score, rdm, attributes, files["attribute_rdms"])
     else:
         rdm = level(np.abs(mean[i] - mean[j]).T, np.abs(mean).T).T
@@ -417,10 +394,6 @@ def _read_order(path: Path, emotions: Sequence[str]) -> list[str]:
     order = lines if len(lines) > 1 and sorted(text.split()) != sorted(emotions) else text.split()
     check_labels(order, emotions, "emotions", path)
     return order
-
-
-def _read_rows(path: Path, attributes: Sequence[str], n_rows: int) -> np.ndarray:
-    return _check_rows(read_table(path), path, attributes, n_rows)
 
 
 def _check_rows(

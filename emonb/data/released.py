@@ -56,20 +56,8 @@ def read_activations(
 ) -> xr.Dataset:
     """FFN activations of every prompt: ``activation`` (seed, emotion, layer, neuron), float64, dimensionless.
 
-    Parameters
-    ----------
-    emotions, seeds : sequence
-    layers, neurons : int
-        Layers of the model and FFN neurons of each.
-    files : dict of (emotion, seed) to Path
-        One CSV each: a header 0, 1, 2, ... and one row of layers * neurons numbers, layer by layer.
-    progress : bool
-        Show a progress bar.
-
-    Raises
-    ------
-    LabelError
-        A column missing or renamed, or a value that is not a finite number.
+    ``files`` are one CSV each: a header 0, 1, 2, ... and one row of layers * neurons numbers, layer by layer. A LabelError
+    where a column is missing or renamed, or a value is not a finite number.
     """
     n = layers * neurons
     header = ",".join(map(str, range(n)))
@@ -108,18 +96,9 @@ def read_lesions(
 ) -> xr.Dataset:
     """Accuracy with neurons silenced; ``accuracy`` (kind, attribute, size, seed, emotion), ``baseline`` (seed, emotion).
 
-    Parameters
-    ----------
-    attributes, emotions, seeds, sizes : sequence
-    released : Released
-        How the files name attributes, and sizes only the random files have: those are NaN in ``selective``.
-    selective, random : dict of (emotion, seed) to Path
-        One JSON each.
-
-    Raises
-    ------
-    LabelError
-        An unknown attribute, emotion or size, a missing entry, a value outside 0..1.
+    ``selective`` and ``random`` are one JSON each; ``released`` says how they name attributes, and sizes only the random
+    files have: those are NaN in ``selective``. A LabelError names an unknown attribute, emotion or size, a missing entry,
+    a value outside 0..1.
     """
     every = sorted((*sizes, *released.random_only_sizes))
     kinds: dict[str, tuple[dict[Prompt, Path], str, Sequence[int]]] = {

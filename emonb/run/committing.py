@@ -24,21 +24,9 @@ THEIRS = ("dose", "bijections", "wordless")
 
 
 def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
-    """Compute a study's prompts, those of its untrained networks, masks, lesions and doses, and write them under ``data``.
+    """Compute what a study with ``committed`` stages takes from ``data``, and write it there; yields each JSON file.
 
     What is computed later is computed from what was committed: prompts as they are stored.
-
-    Parameters
-    ----------
-    study : str
-        With stages that are ``committed``.
-    parameters : dict
-        Fields to change.
-
-    Yields
-    ------
-    Path
-        JSON file of each result, once it is written.
 
     Raises
     ------
@@ -58,31 +46,16 @@ def commit_results(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
             for each in (run, *map(run.untrained, baselines)):
                 prompts = each.load("prompts")
                 yield from committed.write_prompts(prompts, each.recipe("prompts"), _folder(each), _log(each, prompts))
-        elif name == "masks":
-            yield committed.write_masks(run.load(name), run.recipe(name), _folder(run), {})
-        elif name == "bijections":
-            yield _write_moved(run, run.load(name))
-        elif name == "wordless":
-            yield _write_wordless(run)
-        elif name == "dose":
-            yield committed.write_dose(run.load(name), run.recipe(name), _folder(run), _log(run, run.load(name)))
         else:
-            found = run.load(name)
-            yield committed.write_lesions(found, run.load("masks"), run.recipe(name), _folder(run), _log(run, found))
+            yield _write(run, name, run.load(name))
     for name in (stage for stage in READ if "prompts" in stages and stage in stages_of(as_read.study)):
-        given = {argument: g.get(as_read) for argument, g in LIVE[name].given.items()}
-        stage, write = LIVE[name], getattr(committed, f"write_{name}")
-        made = stage.function()(**stage.gather(given))
-        yield write(made, as_read.recipe(name), _folder(as_read), _log(as_read, made))
+        stage = LIVE[name]
+        given = {argument: g.get(as_read) for argument, g in stage.given.items()}
+        yield _write(as_read, name, stage.function()(**stage.gather(given)))
 
 
 def commit_so_far(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
     """Write what is made of a study whose prompts and masks are committed: lesions without words, bijections.
-
-    Yields
-    ------
-    Path
-        JSON file of each.
 
     Raises
     ------
@@ -92,19 +65,16 @@ def commit_so_far(study: str, parameters: dict[str, Any]) -> Iterator[Path]:
     run = Run(load_study(study, **parameters, **{"stages.lesions": "computed"}))
     parts, wordless = parts_of(run, "bijections", join=True, so_far=True), bool(run.study.emotion_words)
     if wordless := wordless and run.has("wordless"):
-        yield _write_wordless(run)
+        yield _write(run, "wordless", run.load("wordless"))
     if not wordless or len(parts.missing()) < len(parts.names):
-        yield _write_moved(run, run.make("bijections", parts))
+        yield _write(run, "bijections", run.make("bijections", parts))
 
 
-def _write_wordless(run: Run) -> Path:
-    made, plan = run.load("wordless"), run.study.lesions
-    masks = pick_masks(run.load("masks"), run.study.size, plan.comparison)
-    return committed.write_lesions(made, masks, run.recipe("wordless"), _folder(run), _log(run, made), "wordless")
-
-
-def _write_moved(run: Run, moved: xr.Dataset) -> Path:
-    return committed.write_moved(moved, run.load("masks"), run.recipe("bijections"), _folder(run), _log(run, moved))
+def _write(run: Run, name: str, made: xr.Dataset) -> Path:
+    masks = run.load("masks") if name in ("lesions", "wordless", "bijections") else None
+    if masks is not None and name == "wordless":
+        masks = pick_masks(masks, run.study.size, run.study.lesions.comparison)
+    return committed.write(name, made, run.recipe(name), _folder(run), {} if name == "masks" else _log(run, made), masks)
 
 
 def _folder(run: Run) -> Path:

@@ -42,10 +42,7 @@ from emonb.world.world import World
 def check_study(run: Run, chapters: Collection[str]) -> None:
     """Before any kernel: read what people said and the comments, and open a network that prompts are yet to be tuned on.
 
-    Raises
-    ------
-    EmonbError
-        What the chapters would stumble on, in one line that names the file or the field to set.
+    Raises an error with what the chapters would stumble on, in one line that names the file or the field to set.
     """
     study, stages = run.study, run.study.stages
     if study.world is not None:
@@ -66,13 +63,7 @@ def check_study(run: Run, chapters: Collection[str]) -> None:
 
 
 def check_released(study: Study) -> None:
-    """Before any work: files are released for every seed of a study, and have its layers and neurons.
-
-    Raises
-    ------
-    StudyError
-        Names the seeds without files, or the number of neurons that files have.
-    """
+    """Before any work: files are released for every seed of a study, and have its layers and neurons; else a StudyError."""
     if study.released is None:
         return
     stages = {"activations": "activations", "lesions_selective": "lesions", "lesions_random": "lesions"}
@@ -119,18 +110,10 @@ def run_edition(
         Name or YAML path.
     parameters : dict, optional
         Study fields to change; a changed study has a run directory of its own.
-    chapters : tuple of str
     out : Path, optional
-        Folder for the executed notebooks and ``claims.json``; default in the run directory.
+        Folder for the executed notebooks and ``claims.json``, which is returned; default in the run directory.
     force : bool
         Execute also what is unchanged.
-    log : callable
-        Receives one line per chapter.
-
-    Returns
-    -------
-    Path
-        The folder.
 
     Raises
     ------
@@ -178,23 +161,9 @@ def is_current(study: str) -> bool:
 
 
 def settle(study: str, folder: Path, accept: bool = False, log: Log = lambda line: None) -> bool:
-    """Compare a fresh edition with the committed one; put it in its place only if told to.
+    """Compare a fresh edition, all chapters, with the committed one; put it in its place only if told to ``accept``.
 
-    Parameters
-    ----------
-    study : str
-        Name of a study that ships with the package.
-    folder : Path
-        From :func:`run_edition`, all chapters.
-    accept : bool
-        Replace the committed edition where it differs.
-    log : callable
-        Receives what came out, one line.
-
-    Returns
-    -------
-    bool
-        Whether the committed edition is (now) the same as the fresh one.
+    Returns whether the committed edition is (now) the same as the fresh one.
     """
     fresh = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     committed, target = read_ledgers().get(study), book_dir() / study
@@ -220,15 +189,7 @@ def settle(study: str, folder: Path, accept: bool = False, log: Log = lambda lin
 def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = lambda line: None) -> list[dict[str, Any]]:
     """Re-execute a committed edition with an empty store and compare every quantity and verdict.
 
-    Returns
-    -------
-    list of dict
-        From :func:`emonb.book.ledger.compare_ledgers`.
-
-    Raises
-    ------
-    StudyError
-        The edition has no committed ledger.
+    Returns the rows of :func:`emonb.book.ledger.compare_ledgers`; a StudyError where nothing is committed.
     """
     committed = read_ledgers().get(load_study(study).name)
     if committed is None:
@@ -245,17 +206,11 @@ def check_edition(study: str, chapters: tuple[str, ...] = CHAPTERS, log: Log = l
 
 
 def read_record(run: Run, chapter: str) -> dict[str, Any]:
-    """What a chapter recorded when the edition executed it.
-
-    Raises
-    ------
-    StudyError
-        The chapter was not executed, or its record was changed since.
-    """
-    stamp = _stamp(run, chapter)
-    if stamp is None:
+    """What a chapter recorded when the edition executed it; a StudyError if it was not, or its record was changed since."""
+    record = notebooks.read_stamp(_stamp_path(run, chapter))
+    if record is None:
         raise StudyError(f"{run.name} has no valid record of chapter '{chapter}'; execute it: emonb run {run.study.name}")
-    return dict(stamp["record"])
+    return record
 
 
 def package_digest() -> list[str]:
@@ -301,25 +256,10 @@ def _stamp_path(run: Run, chapter: str) -> Path:
     return run.folder / "executed" / f"{chapter}.json"
 
 
-def _stamp(run: Run, chapter: str) -> dict[str, Any] | None:
-    """What was noted when a chapter was executed; None where nothing was, or where the note was changed by hand."""
-    try:
-        stamp = json.loads(_stamp_path(run, chapter).read_text(encoding="utf-8"))
-        return dict(stamp) if stamp.pop("checksum") == artifacts.make_key(**stamp) else None
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-
-
 def _is_current(run: Run, chapter: str, key: str, out: Path) -> bool:
     """Tell whether the notebook is the very one made by what the key hashes, from artifacts that are as they were."""
-    stamp, notebook = _stamp(run, chapter), out / f"{chapter}.ipynb"
-    return (
-        stamp is not None
-        and stamp["key"] == key
-        and notebook.is_file()
-        and stamp["sha256"] == artifacts.file_digest(notebook)
-        and all(run.is_as_used(name, checksum) for name, checksum in stamp["record"]["used"].items())
-    )
+    record = notebooks.read_stamp(_stamp_path(run, chapter), key, out / f"{chapter}.ipynb")
+    return record is not None and all(run.is_as_used(name, checksum) for name, checksum in record["used"].items())
 
 
 def _execute(run: Run, chapter: str, source: nbformat.NotebookNode, given: dict[str, Any], key: str, out: Path) -> None:
@@ -331,5 +271,4 @@ def _execute(run: Run, chapter: str, source: nbformat.NotebookNode, given: dict[
         noted = json.loads(record.read_text(encoding="utf-8"))
     path = out / f"{chapter}.ipynb"
     notebooks.write(executed, path)
-    stamp = {"key": key, "sha256": artifacts.file_digest(path), "record": noted}
-    artifacts.write_text(json.dumps({**stamp, "checksum": artifacts.make_key(**stamp)}), _stamp_path(run, chapter))
+    notebooks.write_stamp(_stamp_path(run, chapter), key, path, noted)

@@ -38,21 +38,8 @@ _LICENCES = ["https://spdx.org/licenses/BSD-3-Clause", "https://creativecommons.
 def export_study(run: "Run", out: Path | None = None) -> Path:
     """Write a study's edition as a research object; nothing is computed.
 
-    Parameters
-    ----------
-    run : Run
-    out : Path, optional
-        A folder, which must not be there yet, or a ``.zip``; default ``crate`` in the run directory, written anew.
-
-    Returns
-    -------
-    Path
-        Folder or archive.
-
-    Raises
-    ------
-    StudyError
-        The study was not run, or ``out`` is there.
+    ``out`` is a folder, which must not be there yet, or a ``.zip``; default is ``crate`` in the run directory, written
+    anew. A StudyError where the study was not run, or ``out`` is there.
     """
     from rocrate.rocrate import ROCrate
 
@@ -100,13 +87,7 @@ def export_study(run: "Run", out: Path | None = None) -> Path:
 def pull(run: "Run", name: str, source: str) -> Path:
     """Take a result from a crate where its key is the one that would be computed here; return its path.
 
-    Parameters
-    ----------
-    run : Run
-    name : str
-        Of the result.
-    source : str
-        What :func:`export_study` wrote: a folder or a ``.zip``, or the address of either.
+    ``source`` is what :func:`export_study` wrote: a folder or a ``.zip``, or the address of either.
 
     Raises
     ------

@@ -1,13 +1,12 @@
 """The pages around the editions (index, instrument, ...), executed where what they read has changed."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 
 from emonb import artifacts
-from emonb.book import pages, site
+from emonb.book import pages
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.data import sources
 from emonb.paths import book_dir, chapters_dir, data_dir, in_checkout, runs_dir
@@ -26,17 +25,8 @@ NEED_DATA = ("index", "deviations")  # pages that read the published study's fil
 def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
     """Execute the pages around the editions, and write what is made from them and the ledgers; only in a checkout.
 
-    Parameters
-    ----------
-    accept : bool
-        Put pages that came out otherwise in the place of those committed; else they stay in the run directory.
-    log : callable
-        Receives one line a page.
-
-    Returns
-    -------
-    bool
-        Whether all that is committed is (now) as it came out.
+    Pages that came out otherwise stay in the run directory, unless told to ``accept`` them; the log receives a line a page.
+    Returns whether all that is committed is (now) as it came out.
     """
     if not in_checkout():
         return True
@@ -47,7 +37,7 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
     readme = root / "README.md"
     made = {
         readme: pages.refresh_readme(readme.read_text(encoding="utf-8"), declarations(), read_ledgers()),
-        root / "codecheck.yml": site.write_manifest(declarations(), read_ledgers()),
+        root / "codecheck.yml": pages.write_manifest(declarations(), read_ledgers()),
         root / "emonb" / "analysis" / "README.md": pages.write_examples(book_dir() / "use-one-test.ipynb"),
     }
     for path, fresh in made.items():
@@ -64,7 +54,13 @@ def run_front(accept: bool = False, log: Callable[[str], None] = lambda line: No
 
 def is_current() -> bool:
     """Tell whether every page is executed, and would come out the same now, or cannot be executed."""
-    return all(_lacks(page) or _is_stamped(*_paths(page), _key(page)) for page in FRONT)
+    return all(_lacks(page) or _is_executed(page, _key(page)) for page in FRONT)
+
+
+def _is_executed(page: str, key: str) -> bool:
+    """Tell whether the page's notebook is there, unchanged, and was made by what this key hashes."""
+    fresh, stamp = _paths(page)
+    return notebooks.read_stamp(stamp, key, fresh) is not None
 
 
 def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
@@ -73,10 +69,10 @@ def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
         log(f"{page}: kept as committed ({reason})")
         return True
     key, state = _key(page), "unchanged"
-    if not _is_stamped(fresh, stamp, key):
+    if not _is_executed(page, key):
         source = notebooks.read_source(chapters_dir() / f"{page}.md")
         notebooks.write(notebooks.execute(source, {}, page, fresh.with_name(f"{page}-failed.ipynb")), fresh)
-        artifacts.write_text(json.dumps({"key": key, "sha256": artifacts.file_digest(fresh)}), stamp)
+        notebooks.write_stamp(stamp, key, fresh, {})
         state = "executed"
     notebook = nbformat.read(fresh, 4)
     what = "it is not there" if not committed.is_file() else notebooks.differs(notebook, nbformat.read(committed, 4))
@@ -112,12 +108,3 @@ def _key(page: str) -> str:
         files=[sources.fingerprint(name) for name in study_files(load_study("published"))] if page in NEED_DATA else [],
         code=[*package_digest(), *map(artifacts.file_digest, sorted(book_dir().parent.glob("instrument/*.py")))],
     )
-
-
-def _is_stamped(notebook: Path, stamp: Path, key: str) -> bool:
-    """Tell whether the notebook is there, unchanged, and was made by what this key hashes."""
-    try:
-        noted = json.loads(stamp.read_text(encoding="utf-8"))
-        return bool(noted == {"key": key, "sha256": artifacts.file_digest(notebook)})
-    except (OSError, ValueError):
-        return False

@@ -20,31 +20,21 @@ RELATIVE, ABSOLUTE = 2e-3, 1e-12
 NEEDS: dict[str, Callable[[Study], bool]] = {
     "needs-ratings": lambda study: study.humans.rated,
     "needs-agreement": lambda study: study.humans.agreement is not None,
-    "without-raw": lambda study: study.humans.raw is None,
     "needs-raw": lambda study: study.humans.raw is not None,
     "needs-goemotions": lambda study: study.corpus.train.startswith("google-research/"),
-    "without-goemotions": lambda study: not study.corpus.train.startswith("google-research/"),
     "needs-layers": lambda study: study.layers > 1,
-    "without-ratings": lambda study: not study.humans.rated,
     "needs-valence": lambda study: "valence" in study.attributes,
     "needs-encoder": lambda study: study.backbone is not None and study.backbone.head == "words",
     "needs-baseline": lambda study: study.untrained_baseline,
-    "without-baseline": lambda study: not study.untrained_baseline,
 }
-"""Tags of cells that only chapters of some studies have, and what these studies have."""
+"""Tags of cells that only chapters of some studies have, and what these have; ``without-...`` are those of the others."""
 KINDS = ("published", "live", "planted")
 """Tags of cells that stand only in chapters of that kind of study (:attr:`emonb.study.Study.kind`), or of these kinds."""
 CHANGING = ("timing",)  # tags of cells whose output may differ
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """Read a MyST source as an unexecuted notebook with stable cell ids.
-
-    Raises
-    ------
-    StudyError
-        No such page.
-    """
+    """Read a MyST source as an unexecuted notebook with stable cell ids; a StudyError where there is no such page."""
     import jupytext
 
     if not path.is_file():
@@ -63,7 +53,7 @@ def keep_cells(notebook: nbformat.NotebookNode, study: Study) -> nbformat.Notebo
 
     Those are cells tagged with other kinds of studies (:data:`KINDS`), or with what the study lacks (:data:`NEEDS`).
     """
-    lacking = {tag for tag, is_there in NEEDS.items() if not is_there(study)}
+    lacking = {tag if not is_there(study) else tag.replace("needs", "without") for tag, is_there in NEEDS.items()}
 
     def belongs(tags: set[str]) -> bool:
         return not tags & lacking and (not tags & set(KINDS) or study.kind in tags)
@@ -81,20 +71,8 @@ def execute(
 ) -> nbformat.NotebookNode:
     """Execute a notebook; parameters its parameter cell does not name are injected together, as ``overrides``.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-    parameters : dict
-        JSON-able values; papermill writes them into a cell as literals, so that they are data and never code.
-    name : str
-        What errors call it.
-    failed : Path, optional
-        Where to leave the notebook as it stood when a cell failed.
-
-    Raises
-    ------
-    EmonbError
-        A cell failed, or the kernel died; what happened is in the message.
+    Papermill writes parameters into a cell as literals, so that they are data and never code. An error has in its message
+    what happened, and calls the notebook by ``name``; as it stood then it is left at ``failed``.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -146,13 +124,8 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 def differs(a: nbformat.NotebookNode, b: nbformat.NotebookNode, outputs: bool = True) -> str:
     """Say in what two executed notebooks differ beyond rounding, or return an empty string.
 
-    Pictures are not compared; numbers within text are the same within a relative tolerance of 0.002.
-
-    Parameters
-    ----------
-    a, b : NotebookNode
-    outputs : bool
-        Compare outputs too, not the sources alone.
+    Pictures are not compared; numbers within text are the same within a relative tolerance of 0.002. Without ``outputs``
+    the sources alone are compared.
     """
     if [c.source for c in a.cells] != [c.source for c in b.cells]:
         return "its source changed"
@@ -160,6 +133,23 @@ def differs(a: nbformat.NotebookNode, b: nbformat.NotebookNode, outputs: bool = 
         if outputs and not set(CHANGING) & set(one.metadata.get("tags", [])) and not same_text(_texts(one), _texts(other)):
             return f"the output of cell {number} changed"
     return ""
+
+
+def write_stamp(stamp: Path, key: str, notebook: Path, record: dict[str, Any]) -> None:
+    """Note by what an executed notebook was made, and what it recorded."""
+    noted = {"key": key, "sha256": artifacts.file_digest(notebook), "record": record}
+    artifacts.write_text(json.dumps({**noted, "checksum": artifacts.make_key(**noted)}), stamp)
+
+
+def read_stamp(stamp: Path, key: str | None = None, notebook: Path | None = None) -> dict[str, Any] | None:
+    """What an executed notebook recorded; None if nothing is noted, or other than it was, or by another key or notebook."""
+    try:
+        noted = json.loads(stamp.read_text(encoding="utf-8"))
+        whole = noted.pop("checksum") == artifacts.make_key(**noted) and key in (None, noted["key"])
+        same = notebook is None or artifacts.file_digest(notebook) == noted["sha256"]
+        return dict(noted["record"]) if whole and same else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
 def same_text(a: str, b: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
-from emonb.run.stages import LIVE, Need, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.units import Arrays, Make
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ class Parts:
 
     Parameters
     ----------
-    stage : str
     names : sequence of str
         Names of all units, in order.
     origin : dict
@@ -76,14 +75,9 @@ class Parts:
         return [name for name in self.names if self._about(name).get("unit") != self._hash(name)]
 
     def each(self, units: Mapping[str, Any], begin: Callable[[], Make], progress: bool = False) -> list[Arrays]:
-        """Make what is to be made here; return the arrays of every unit.
+        """Make what is to be made here; return the arrays of every unit, unless only some were to be made (Made).
 
-        Raises
-        ------
-        Made
-            Only some parts were to be made.
-        PartError
-            A part is missing or damaged, parts were made in different ways, memory ran out in a part.
+        A PartError where a part is missing or damaged, parts were made in different ways, or memory ran out in a part.
         """
         from tqdm import tqdm
 
@@ -170,37 +164,27 @@ class Parts:
 
 
 def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
-    """Parts of a stage of a study.
+    """Parts of a stage of a study, in the way that :class:`Parts` is told.
 
-    Parameters
-    ----------
-    run : Run
-    name : str
-        Stage.
-    need : bool
-        Refuse to make the results that the stage needs; they are made first otherwise.
-    **how
-        As of :class:`Parts`.
-
-    Raises
-    ------
-    StudyError
-        A stage that is not made in parts.
-    PartError
-        A result the stage needs is not there.
+    Results that the stage is made from are made first where they are missing; with ``need`` that is a PartError instead.
     """
     stage = stage_of(name, run.study)
     if stage.units is None:
         divided = ", ".join(name for name, live in LIVE.items() if live.units)
         raise StudyError(f"'{name}' is not made in parts; in parts: {divided}, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
-    for given in stage.given.values():
-        if isinstance(given, Need) and stage_of(given.name, run.study).stored:
-            if need and not run.has(given.name):
-                first = f"emonb artifact {run.study.name} {given.name}"
-                raise PartError(f"{name} is made from {given.name}, which is not there; first: {first}")
-            origin[given.name] = artifacts.checksum(run.load(given.name))
+    for other in _list_needed(name, run):
+        if need and not run.has(other):
+            first = f"emonb artifact {run.study.name} {other}"
+            raise PartError(f"{name} is made from {other}, which is not there; first: {first}")
+        origin[other] = artifacts.checksum(run.load(other))
     return Parts(name, stage.units(run.study), origin, run.work(name), **how)
+
+
+def _list_needed(name: str, run: "Run") -> list[str]:
+    """Stored results that a stage is made from."""
+    needed = (given.need for given in stage_of(name, run.study).given.values() if given.need)
+    return [other for other in needed if stage_of(other, run.study).stored]
 
 
 def make_part(run: "Run", name: str, number: int, of: int) -> list[str]:
@@ -229,24 +213,14 @@ def join_parts(run: "Run", name: str, mixed: bool = False) -> Path:
     return run.path(name)
 
 
-def count_parts(run: "Run", name: str) -> dict[str, Any]:
-    """State of a stage: ``key``, ``units``, ``done``, ``missing`` (names), ``whole`` (whether the result is there)."""
+def count_parts(run: "Run", name: str) -> tuple[int, list[str], bool]:
+    """State of a stage: how many units it has, the names of those that are missing, and whether the whole is there."""
     stage = stage_of(name, run.study)
-    needed = [g.name for g in stage.given.values() if isinstance(g, Need) and stage_of(g.name, run.study).stored]
-    if stage.units is not None and all(run.has(n) for n in needed):
-        parts = parts_of(run, name)
-        names, missing = parts.names, parts.missing()
-    else:
-        names = missing = stage.units(run.study) if stage.units else [name]
-    whole = run.has(name)
-    missing = [] if whole else list(missing)
-    return {
-        "key": run.key(name),
-        "units": len(names),
-        "done": len(names) - len(missing),
-        "missing": missing,
-        "whole": whole,
-    }
+    units = stage.units(run.study) if stage.units is not None else [name]
+    if run.has(name):
+        return len(units), [], True
+    known = stage.units is not None and all(map(run.has, _list_needed(name, run)))
+    return len(units), parts_of(run, name).missing() if known else units, False
 
 
 def _digest(arrays: Arrays) -> str:

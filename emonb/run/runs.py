@@ -11,7 +11,8 @@ from typing import Any
 
 from emonb import __version__, artifacts, store
 from emonb.book import saying
-from emonb.book.cards import read_verdict
+from emonb.book.cards import Entry, ask_claims
+from emonb.book.claims import Claim
 from emonb.book.ledger import Ledger, group_undefined, judge_claim
 from emonb.book.parameters import check_injected
 from emonb.book.tables import Text
@@ -19,7 +20,7 @@ from emonb.data import sources, weights
 from emonb.errors import ArtifactError, LabelError, SourceError, StudyError
 from emonb.paths import data_dir, runs_dir
 from emonb.run.parts import Parts, parts_of
-from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
@@ -33,15 +34,8 @@ RECORD = "EMONB_RECORD"
 class Run:
     """One study: loads results by name from the store, computing what is missing.
 
-    Its own folder is that of its chapters, their stamps and records.
-
-    Parameters
-    ----------
-    study : Study
-    chapter : str, optional
-        Name of the chapter that records quantities and claims through :attr:`ledger`.
-    progress : bool
-        Show progress bars.
+    Its own folder is that of its chapters, their stamps and records. A chapter records quantities and claims through
+    :attr:`ledger`.
     """
 
     def __init__(self, study: Study, chapter: str | None = None, progress: bool = True) -> None:
@@ -74,19 +68,14 @@ class Run:
         claim, judged by what was recorded up to there, ``verdict("lesions")``, ``reads("lesions")``
         (the verdict in a sentence) and ``smallest("lesions")`` (the smallest effect that matters).
         """
+        ledger = self.ledger
 
-        def judge(name: str) -> tuple[Any, Any]:
-            claim = self.ledger.declared.claim(name)
-            return claim, judge_claim(claim, self.ledger.quantities, self.study.name)
+        def judge(name: str) -> tuple[Claim, Entry]:
+            claim = ledger.declared.claim(name)
+            return claim, judge_claim(claim, ledger.quantities, self.study.name)
 
-        return saying.render(
-            text,
-            self.ledger.quantities,
-            {**notebook, "study": self.study.kind},
-            verdict=lambda name: judge(name)[1]["holds"],
-            reads=lambda name: read_verdict(*judge(name)) or "Not tested.",
-            smallest=lambda name: self.ledger.declared.claim(name).smallest.effect,
-        )
+        given = {**notebook, "study": self.study.kind}
+        return saying.render(text, ledger.quantities, given, **ask_claims(judge), smallest=ledger.declared.smallest)
 
     def say_undefined(self) -> Text | None:
         """Say which quantities this chapter recorded as undefined and why; nothing where there are none."""
@@ -96,12 +85,7 @@ class Run:
     def load(self, name: str) -> Any:
         """Load a result (a labelled dataset; for ``comments`` a table), made first if it is missing or damaged.
 
-        Raises
-        ------
-        StudyError
-            No such result.
-        SourceError, LabelError
-            Files that cannot be had or do not fit the study.
+        A StudyError where there is no such result; files that cannot be had or do not fit the study are errors, too.
         """
         if name not in self._loaded:
             stage = stage_of(name, self.study)
@@ -141,18 +125,14 @@ class Run:
         if stage.stored:
             store.check()
             self.note()
-        if stage.units is not None and parts is None:
-            parts = self.parts(name)
-        given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
+        given = {argument: g.get(self) for argument, g in stage.given.items()}
+        if stage.units is not None:
+            parts = given["work"] = parts or parts_of(self, name)
         try:
             made = stage.function()(**stage.gather(given))
         except LabelError as error:
             raise LabelError(self._name_fields(str(error))) from None
         return made if parts is None else made.assign_attrs(parts.attributes)
-
-    def parts(self, name: str) -> Parts:
-        """Parts of a result, made here where they are missing (:mod:`emonb.run.parts`)."""
-        return parts_of(self, name)
 
     def _name_fields(self, text: str) -> str:
         """A message about a file with the fields of the study that name it."""
@@ -187,16 +167,13 @@ class Run:
     def recipe(self, name: str) -> dict[str, Any]:
         """Settings by which a result is made where it is computed live, those of what it needs included; no code."""
         stage = LIVE.get(name) or stage_of(name, self.study)
-        keyed = {argument: given for argument, given in stage.given.items() if not isinstance(given, Unkeyed | Work)}
-        return {a: self.recipe(g.name) if isinstance(g, Need) else g.key(self) for a, g in keyed.items()}
+        given = stage.given.items()
+        return {a: self.recipe(g.need) if g.need else g.key(self) for a, g in given if g.key is not None}
 
     def untrained(self, baseline: str = "untrained") -> "Run":
-        """Return the same study on a network of the same shape with random weights (others, if they are random already).
+        """Return the same study on a network of the same shape with random weights, by one of the study's ``baselines``.
 
-        Parameters
-        ----------
-        baseline : str
-            One of the study's ``baselines``.
+        They are other random weights where the network has some already.
         """
         if self.study.backbone is None:
             raise StudyError(f"'{self.study.name}' has no backbone, so there is none without training to compare with")
@@ -303,19 +280,11 @@ def open_run(
     study : str or Study
         Name, YAML path, or a study.
     chapter : str, optional
-        Chapter that records, and whose cells may begin with ``%%say`` (:mod:`emonb.book.saying`);
-        none for a script.
-    progress : bool
-        Show progress bars.
+        Chapter that records, and whose cells may begin with ``%%say`` (:mod:`emonb.book.saying`); none for a script.
     overrides : mapping or text of one, optional
         Further fields by dotted name, such as ``{"inference.permutations": 999}``.
     **parameters
-        Fields by name.
-
-    Raises
-    ------
-    StudyError
-        Unknown study, unknown parameter (papermill's included) or wrong type.
+        Fields by name; an unknown one (papermill's included), or a wrong type, is a StudyError.
     """
     if chapter is not None:
         check_injected()

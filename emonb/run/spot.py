@@ -30,28 +30,10 @@ Row = dict[str, Any]
 
 
 def spot_check(run: Run, prompts: int, masks: int, seed: int, log: Callable[[str], None] = lambda line: None) -> list[Row]:
-    """Make a random few of a study's committed prompts and lesions again, and compare.
+    """Make a random few of a study's committed prompts and lesions again, so many of each, and compare.
 
-    Parameters
-    ----------
-    run : Run
-        Of a study whose prompts (and lesions) are committed.
-    prompts, masks : int
-        How many of each.
-    seed : int
-        Draws which.
-    log : callable
-        Told what is made, one line each.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``; for :func:`emonb.book.ledger.describe_row`.
-
-    Raises
-    ------
-    StudyError
-        Nothing of the study is committed.
+    Returns rows of ``name``, ``committed``, ``recomputed``, ``tolerance``, ``same``, for
+    :func:`emonb.book.ledger.describe_row`. A StudyError where nothing of the study is committed.
     """
     origins = {name: stage_of(name, run.study) is COMMITTED[name] for name in ("prompts", "lesions")}
     if (prompts and not origins["prompts"]) or (masks and not origins["lesions"]):
@@ -135,7 +117,7 @@ def _check_lesions(
         there = committed.sel(seed=list(seeds))
         for what, old, new in (("without a mask", there.baseline, found.baseline),
                                (name, there.mask_accuracy[m], found.mask_accuracy[0])):  # fmt: skip
-            yield _row(f"accuracy: {what}, seed {seeds[0]}", _mean(old), _mean(new), near)
+            yield _row(f"accuracy: {what}, seed {seeds[0]}", float(old.mean()), float(new.mean()), near)
 
 
 def _live(run: Run, backbone: BackboneConfig) -> "Live":
@@ -176,15 +158,6 @@ def bound_accuracy(accuracy: float, n: int) -> float:
 
 
 def _row(name: str, committed: float, recomputed: float, tolerance: float) -> Row:
-    same = abs(float(recomputed) - float(committed)) <= tolerance + 1e-9
-    return {
-        "name": name,
-        "committed": float(committed),
-        "recomputed": float(recomputed),
-        "tolerance": tolerance,
-        "same": same,
-    }
-
-
-def _mean(values: xr.DataArray) -> float:
-    return float(values.mean())
+    old, new = float(committed), float(recomputed)
+    same = abs(new - old) <= tolerance + 1e-9
+    return {"name": name, "committed": old, "recomputed": new, "tolerance": tolerance, "same": same}

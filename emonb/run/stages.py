@@ -22,139 +22,89 @@ from emonb.units import MASKS_A_PART, name_blocks, name_groups
 if TYPE_CHECKING:
     from emonb.run.runs import Run
 
+Names = Callable[[Study], Mapping[Any, str]]
+"""Names of files that a study reads, by any label."""
 
-class Field(NamedTuple):
+
+class Given(NamedTuple):
+    """Where an argument of a stage comes from: how it is got, and what of it is in the result's key (JSON).
+
+    Without a key it says how the work is done: the result is the same up to rounding, however it is done.
+    """
+
+    get: Callable[["Run"], Any]
+    key: Callable[["Run"], Any] | None
+    need: str = ""
+    """Stage whose whole result it is."""
+    files: Names | None = None
+    network: bool = False
+
+
+def field(name: str) -> Given:
     """A field (or property) of the study, by its dotted name."""
+    get = attrgetter(name)
 
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """Value as the study has it."""
-        return attrgetter(self.name)(run.study)
-
-    def key(self, run: "Run") -> Any:
-        """The value, as JSON has it."""
-        value = self.get(run)
+    def key(run: "Run") -> Any:
+        value = get(run.study)
         return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
-
-class Need(NamedTuple):
-    """The result of another stage."""
-
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """The result, made first if it is missing."""
-        return run.load(self.name)
-
-    def key(self, run: "Run") -> str:
-        """The result's own key."""
-        return run.key(self.name)
+    return Given(lambda run: get(run.study), key)
 
 
-class Part(NamedTuple):
+def fields(*names: str, **renamed: str) -> dict[str, Given]:
+    """Fields by argument, which most are called as."""
+    return {name: field(name) for name in names} | {argument: field(name) for argument, name in renamed.items()}
+
+
+def need(*names: str, **renamed: str) -> dict[str, Given]:
+    """Results of other stages by argument, made first where they are missing."""
+
+    def given(name: str) -> Given:
+        return Given(lambda run: run.load(name), lambda run: run.key(name), need=name)
+
+    return {name: given(name) for name in names} | {argument: given(name) for argument, name in renamed.items()}
+
+
+def part(name: str, variable: str, **labels: Any) -> Given:
     """A variable of another stage's result, at some of its labels."""
-
-    name: str
-    variable: str
-    labels: Mapping[str, Any]
-
-    def get(self, run: "Run") -> Any:
-        """The variable; its result is made first if it is missing."""
-        return run.load(self.name)[self.variable].sel(self.labels)
-
-    def key(self, run: "Run") -> Any:
-        """The result's own key, and the labels."""
-        return [run.key(self.name), self.variable, dict(self.labels)]
+    return Given(lambda run: run.load(name)[variable].sel(labels), lambda run: [run.key(name), variable, labels])
 
 
-class Files(NamedTuple):
-    """Files the study names, by any label: fetched, planted or the re-runner's own."""
+def files(names: Names) -> Given:
+    """Paths of files that the study names, fetched, planted or the re-runner's own; keyed by their content."""
 
-    names: Callable[[Study], Mapping[Any, str]]
+    def get(run: "Run") -> dict[Any, Any]:
+        named = names(run.study)
+        paths = run.fetch(list(named.values()))
+        return {label: paths[name] for label, name in named.items()}
 
-    def get(self, run: "Run") -> dict[Any, Any]:
-        """Local path of each."""
-        names = self.names(run.study)
-        paths = run.fetch(list(names.values()))
-        return {label: paths[name] for label, name in names.items()}
-
-    def key(self, run: "Run") -> dict[str, str]:
-        """Hash of each one's content."""
-        return {str(label): run.fingerprint(name) for label, name in self.names(run.study).items()}
+    return Given(get, lambda run: {str(label): run.fingerprint(n) for label, n in names(run.study).items()}, files=names)
 
 
-class File(NamedTuple):
-    """One file the study names."""
+def file(name: str) -> Given:
+    """Path of one file that the study's release names."""
 
-    name: Callable[[Study], str]
+    def names(study: Study) -> dict[str, str]:
+        return {"": str(getattr(study.released, name))}
 
-    def get(self, run: "Run") -> Any:
-        """Its local path."""
-        return run.fetch([self.name(run.study)])[self.name(run.study)]
-
-    def key(self, run: "Run") -> str:
-        """Hash of its content."""
-        return run.fingerprint(self.name(run.study))
+    one = files(names)
+    return Given(lambda run: one.get(run)[""], lambda run: run.fingerprint(names(run.study)[""]), files=names)
 
 
-class Weights(NamedTuple):
-    """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
-
-    def get(self, run: "Run") -> Any:
-        """Settings whose ``name`` can be loaded."""
-        return run.backbone()
-
-    def key(self, run: "Run") -> dict[str, Any]:
-        """Settings, and a hash of the checkpoint's content in place of where it lies."""
-        assert run.study.backbone is not None  # the study's validation requires it for computed stages
-        settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
-        return {**settings, "content": run.fingerprint_backbone()}
-
-
-class Recipe(NamedTuple):
-    """The settings by which a stage is computed live, those of what it needs included: what made a committed result."""
-
-    stage: str
-
-    def get(self, run: "Run") -> dict[str, Any]:
-        """Settings by argument of the stage, without its code."""
-        return run.recipe(self.stage)
-
-    def key(self, run: "Run") -> dict[str, Any]:
-        """The same."""
-        return run.recipe(self.stage)
-
-
-class Unkeyed(NamedTuple):
-    """How the work is done, which is in no key: the same result up to rounding, however it is done."""
-
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """``device``, ``threads`` of the study, or ``progress`` of the run."""
-        return run.progress if self.name == "progress" else getattr(run.study, self.name)
-
-
-class Work(NamedTuple):
-    """Where the units of a stage are made and kept (:mod:`emonb.run.parts`); in no key, for its folder's name holds one."""
-
-    stage: str
-
-    def get(self, run: "Run") -> Any:
-        """Parts that are made here where they are missing."""
-        return run.parts(self.stage)
-
-
-Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work
+def _key_network(run: "Run") -> dict[str, Any]:
+    """The backbone's settings, and a hash of the checkpoint's content in place of where it lies."""
+    assert run.study.backbone is not None  # the study's validation requires it for computed stages
+    settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
+    return {**settings, "content": run.fingerprint_backbone()}
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
 
-    ``units`` names the parts it can be made in, without loading anything. Of a ``live`` stage the arguments that say which
-    network is run, and how, reach the function together (:class:`emonb.model.backbone.Live`).
+    ``units`` names the parts it can be made in, without loading anything; they reach the function as ``work``. Of a
+    ``live`` stage the arguments that say which network is run, and how, reach the function together
+    (:class:`emonb.model.backbone.Live`).
     """
 
     make: str
@@ -184,12 +134,8 @@ class Stage:
 
     def key(self, run: "Run") -> str:
         """Hash of all that makes the result: arguments and code."""
-        keyed = {name: given.key(run) for name, given in self.given.items() if not isinstance(given, Unkeyed | Work)}
+        keyed = {name: given.key(run) for name, given in self.given.items() if given.key is not None}
         return artifacts.make_key(make=self.make, code=artifacts.code_digest(self.module), given=keyed)
-
-
-Names = Callable[[Study], Mapping[Any, str]]
-"""Names of files by any label."""
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -225,215 +171,148 @@ def _committed_if_made(stage: str) -> Names:
     return names
 
 
-def _released(field: str) -> Callable[[Study], str]:
-    return lambda study: str(getattr(study.released, field))
-
-
 def _groups(study: Study) -> list[str]:
     plan = study.lesions
     return list(name_groups(len(study.sizes) * len(study.attributes) * (1 + len(plan.comparisons) * plan.draws)))
 
 
-EMOTIONS, ATTRIBUTES, SEEDS, SIZES, SIZE = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes", "size"))
-SEED, COMPARISON, DRAWS = (Field(name) for name in ("inference.seed", "lesions.comparison", "lesions.draws"))
-KINDS, SCALE, CHOOSING = (Field(name) for name in ("lesions.comparisons", "humans.scale", "choosing_seeds"))
-ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
-MASKS, PROGRESS, TUNING = Need("masks"), Unkeyed("progress"), Field("tuning")
-NETWORK: dict[str, Given] = {"layers": Field("layers"), "neurons": Field("neurons")}
-OPENED: dict[str, Given] = {"backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
-READING: dict[str, Given] = {**NETWORK, **OPENED, "comments": COMMENTS, "tuning": TUNING}
-BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
-RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
-WORDS: dict[str, Given] = {"comments": COMMENTS, "humans": HUMANS, "seed": SEED}
-SILENCING: dict[str, Given] = {
-    **READING,
-    "prompts": PROMPTS,
-    "masks": MASKS,
-    "seeds": Field("lesioned_seeds"),
-    "lesions": Field("lesions"),
-    "progress": PROGRESS,
-}
-MOVES: dict[str, Given] = {"bijections": Field("inference.bijections"), "within_layers": Field("keeps_layers")}
-
-
-def _make(function: str, **given: Given) -> Stage:
-    """A stage whose function gets its arguments as they are."""
-    return Stage(function, given)
-
-
-def _run(function: str, units: Callable[[Study], list[str]] | None, **given: Given) -> Stage:
-    """A stage that runs the network, in units if there are any."""
-    return Stage(function, given, units=units, live=True)
-
-
-def _read(function: str, stage: str, files: Callable[[str], Names] = _committed, **given: Given) -> Stage:
-    """A stage that reads what was computed once and committed: its files, made by the settings that the study has."""
-    return Stage(f"data.committed.{function}", {**given, "files": Files(files(stage)), "recipe": Recipe(stage)})
-
+BACKBONE = Given(lambda run: run.backbone(), _key_network, network=True)
+"""Settings whose ``name`` can be loaded: the folder in place of the name of a network that is planted or fetched."""
+PROGRESS = {"progress": Given(attrgetter("progress"), None)}
+OPENED = {"backbone": BACKBONE} | {n: Given(attrgetter(f"study.{n}"), None) for n in ("device", "threads")}
+NETWORK = fields("layers", "neurons")
+READING = {**NETWORK, **OPENED, **need("comments"), **fields("tuning")}
+BOTH = need("activations", "humans")
+RANKS = {"ranks": part("neuron_rdms", "rank", seeds="all"), **need("humans")}
+SILENCING = {**need("prompts", "masks"), **READING, **fields("lesions", seeds="lesioned_seeds"), **PROGRESS}
+PLAN = fields("sizes", comparisons="lesions.comparisons", draws="lesions.draws")
+MOVED = fields("size", bijections="inference.bijections", within_layers="keeps_layers")
+ROTATED = fields(rotations="inference.rotations", seed="inference.seed")
+COMPARED = fields(comparison="lesions.comparison")
 
 STAGES: dict[str, Stage] = {
-    "humans": _make(
+    "humans": Stage(
         "data.people.read_humans",
-        emotions=EMOTIONS,
-        attributes=ATTRIBUTES,
-        files=Files(lambda study: study.humans.files()),
-        scale=SCALE,
+        {**fields("emotions", "attributes", scale="humans.scale"), "files": files(lambda study: study.humans.files())},
     ),
-    "people": _make(
+    "people": Stage(
         "data.people.read_ratings",
-        humans=HUMANS,
-        files=Files(lambda study: study.humans.rating_files()),
-        scale=SCALE,
-        seed=SEED,
+        {
+            **need("humans"),
+            **fields(scale="humans.scale", seed="inference.seed"),
+            "files": files(lambda study: study.humans.rating_files()),
+        },
     ),
     "comments": Stage(
         "data.comments.read_goemotions",
-        {"emotions": EMOTIONS, "labels": Field("corpus.labels"), "files": Files(_corpus)},
+        {**fields("emotions", labels="corpus.labels"), "files": files(_corpus)},
         stored=False,  # other people's texts stay where they were fetched to
     ),
-    "prompts": _make("data.released.read_accuracy", emotions=EMOTIONS, seeds=SEEDS, file=File(_released("accuracy"))),
-    "activations": _make(
+    "prompts": Stage("data.released.read_accuracy", {**fields("emotions", "seeds"), "file": file("accuracy")}),
+    "activations": Stage(
         "data.released.read_activations",
-        emotions=EMOTIONS,
-        seeds=SEEDS,
-        **NETWORK,
-        files=Files(_prompt_files("activations")),
-        progress=PROGRESS,
+        {**fields("emotions", "seeds"), **NETWORK, "files": files(_prompt_files("activations")), **PROGRESS},
     ),
-    "rdms": _make("analysis.rdm.compute_rdms", **BOTH),
-    "neuron_rdms": _make("analysis.rdm.rank_halves", **BOTH),
-    "searchlight": _make("analysis.neurons.search_neurons", **RANKS),
-    "searchlight_null": _make(
+    "rdms": Stage("analysis.rdm.compute_rdms", BOTH),
+    "neuron_rdms": Stage("analysis.rdm.rank_halves", BOTH),
+    "searchlight": Stage("analysis.neurons.search_neurons", RANKS),
+    "searchlight_null": Stage(
         "analysis.neurons.find_neurons",
-        **RANKS,
-        permutations=Field("inference.searchlight_permutations"),
-        seed=SEED,
-        progress=PROGRESS,
+        {**RANKS, **fields(permutations="inference.searchlight_permutations", seed="inference.seed"), **PROGRESS},
     ),
-    "rotations": _make("analysis.own.describe_rotations", humans=HUMANS, rotations=Field("inference.rotations"), seed=SEED),
-    "own_neurons": _make(
-        "analysis.own.find_own_neurons",
-        **RANKS,
-        rotations=Field("inference.rotations"),
-        rotated=Need("rotations"),
-        seed=SEED,
-        progress=PROGRESS,
-    ),
-    "word_rdms": _make("analysis.words.word_rdms", **WORDS),
-    "word_halves": _make("analysis.words.halve_words", **WORDS),
-    "published_ranks": _make("data.released.read_ranks", attributes=ATTRIBUTES, **NETWORK, file=File(_released("ranks"))),
-    "lesions": _make(
+    "rotations": Stage("analysis.own.describe_rotations", {**need("humans"), **ROTATED}),
+    "own_neurons": Stage("analysis.own.find_own_neurons", {**RANKS, **need(rotated="rotations"), **ROTATED, **PROGRESS}),
+    "word_rdms": Stage("analysis.words.word_rdms", {**need("comments", "humans"), **fields(seed="inference.seed")}),
+    "word_halves": Stage("analysis.words.halve_words", {**need("comments", "humans"), **fields(seed="inference.seed")}),
+    "published_ranks": Stage("data.released.read_ranks", {**fields("attributes"), **NETWORK, "file": file("ranks")}),
+    "lesions": Stage(
         "data.released.read_lesions",
-        attributes=ATTRIBUTES,
-        emotions=EMOTIONS,
-        seeds=SEEDS,
-        sizes=SIZES,
-        released=Field("released"),
-        selective=Files(_prompt_files("lesions_selective")),
-        random=Files(_prompt_files("lesions_random")),
+        {
+            **fields("attributes", "emotions", "seeds", "sizes", "released"),
+            "selective": files(_prompt_files("lesions_selective")),
+            "random": files(_prompt_files("lesions_random")),
+        },
     ),
-    "specifications": _make(
+    "specifications": Stage(
         "analysis.choices.specify_claims",
-        **BOTH,
-        rdms=Need("rdms"),
-        lesions=Need("lesions"),
-        light=Need("searchlight"),
-        ranks=Part("neuron_rdms", "rank", {}),
-        words=Need("word_rdms"),
-        halves=Need("word_halves"),
-        own=Need("own_neurons"),
-        choosing_seeds=CHOOSING,
-        sizes=SIZES,
-        seed=SEED,
+        {
+            **BOTH,
+            **need("rdms", "lesions", light="searchlight", words="word_rdms", halves="word_halves", own="own_neurons"),
+            "ranks": part("neuron_rdms", "rank"),
+            **fields("choosing_seeds", "sizes", seed="inference.seed"),
+        },
     ),
 }
 """Stages of a study; prompts, activations and lesions as read from released files."""
 
 LIVE: dict[str, Stage] = {
-    "prompts": _run(
+    "prompts": Stage(
         "model.tuning.tune_prompts",
+        {**READING, **fields("emotions", "seeds", "prompt_length"), **PROGRESS},
         units=lambda study: [f"seed-{seed}" for seed in study.seeds],
-        **READING,
-        emotions=EMOTIONS,
-        seeds=SEEDS,
-        prompt_length=Field("prompt_length"),
-        work=Work("prompts"),
-        progress=PROGRESS,
+        live=True,
     ),
-    "activations": _make("model.reading.read_activations", prompts=PROMPTS, **NETWORK, **OPENED),
-    "activations_in_use": _run(
-        "model.reading.read_over_comments", units=None, **READING, prompts=PROMPTS, examples=Field("lesions.examples")
+    "activations": Stage("model.reading.read_activations", {**need("prompts"), **NETWORK, **OPENED}),
+    "activations_in_use": Stage(
+        "model.reading.read_over_comments",
+        {**READING, **need("prompts"), **fields(examples="lesions.examples")},
+        live=True,
     ),
-    "centroids": _make("model.reading.embed_emotions", comments=COMMENTS, emotions=EMOTIONS, tuning=TUNING, **OPENED),
-    "masks": _make(
-        "analysis.masks.plan_masks",
-        **BOTH,
-        seeds=CHOOSING,
-        sizes=SIZES,
-        comparisons=KINDS,
-        draws=DRAWS,
-        seed=Field("lesions.seed"),
+    "centroids": Stage("model.reading.embed_emotions", {**need("comments"), **fields("emotions", "tuning"), **OPENED}),
+    "masks": Stage("analysis.masks.plan_masks", {**BOTH, **PLAN, **fields(seeds="choosing_seeds", seed="lesions.seed")}),
+    "lesions": Stage(
+        "model.silencing.lesion_prompts", {**SILENCING, **fields("attributes", "sizes")}, units=_groups, live=True
     ),
-    "lesions": _run(
-        "model.silencing.lesion_prompts",
-        units=_groups,
-        **SILENCING,
-        attributes=ATTRIBUTES,
-        sizes=SIZES,
-        work=Work("lesions"),
-    ),
-    "wordless": _run(
+    "wordless": Stage(
         "model.silencing.lesion_wordless",
+        {**SILENCING, **fields("attributes", "size", words="emotion_words")},
         units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
-        **SILENCING,
-        words=Field("emotion_words"),
-        attributes=ATTRIBUTES,
-        size=SIZE,
-        work=Work("wordless"),
+        live=True,
     ),
-    "bijections": _run(
+    "bijections": Stage(
         "model.silencing.lesion_moved",
+        {**SILENCING, **MOVED},
         units=lambda study: list(name_blocks(study.inference.bijections * len(study.attributes), len(study.attributes))),
-        **SILENCING,
-        **MOVES,
-        size=SIZE,
-        work=Work("bijections"),
+        live=True,
     ),
-    "dose": _run(
+    "dose": Stage(
         "model.silencing.dose_prompts",
+        {**SILENCING, **fields("size")},
         units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
-        **SILENCING,
-        size=SIZE,
-        work=Work("dose"),
+        live=True,
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
 
+
+def _read_committed(stage: str, given: Mapping[str, Given], if_made: bool = False) -> Stage:
+    """The stage as it was computed once: its files, and the settings by which it would be computed live."""
+    found = files((_committed_if_made if if_made else _committed)(stage))
+    recipe = Given(lambda run: run.recipe(stage), lambda run: run.recipe(stage))
+    return Stage(f"data.committed.read_{stage}", {**given, "files": found, "recipe": recipe})
+
+
 COMMITTED: dict[str, Stage] = {
-    "prompts": _read("read_prompts", "prompts", emotions=EMOTIONS, seeds=SEEDS),
-    "masks": _read("read_masks", "masks", attributes=ATTRIBUTES, sizes=SIZES, comparisons=KINDS, draws=DRAWS),
-    "lesions": _read("read_lesions", "lesions", masks=MASKS, attributes=ATTRIBUTES, sizes=SIZES),
-    "activations_in_use": _read("read_activations_in_use", "activations_in_use", emotions=EMOTIONS, seeds=SEEDS),
-    "centroids": _read("read_centroids", "centroids", emotions=EMOTIONS),
-    "wordless": _read(
-        "read_wordless",
-        "wordless",
-        _committed_if_made,
-        masks=MASKS,
-        attributes=ATTRIBUTES,
-        size=SIZE,
-        comparison=COMPARISON,
-    ),
-    "bijections": _read(
-        "read_moved", "bijections", _committed_if_made, masks=MASKS, attributes=ATTRIBUTES, size=SIZE, **MOVES
-    ),
-    "dose": _read("read_dose", "dose", attributes=ATTRIBUTES, comparison=COMPARISON),
+    "prompts": _read_committed("prompts", fields("emotions", "seeds")),
+    "masks": _read_committed("masks", {**PLAN, **fields("attributes")}),
+    "lesions": _read_committed("lesions", {**need("masks"), **fields("attributes", "sizes")}),
+    "activations_in_use": _read_committed("activations_in_use", fields("emotions", "seeds")),
+    "centroids": _read_committed("centroids", fields("emotions")),
+    "wordless": _read_committed("wordless", {**need("masks"), **fields("attributes", "size"), **COMPARED}, if_made=True),
+    "bijections": _read_committed("bijections", {**need("masks"), **fields("attributes"), **MOVED}, if_made=True),
+    "dose": _read_committed("dose", {**fields("attributes"), **COMPARED}),
 }
 """The same stages as they were computed once and committed under ``data``."""
 
 
 def stage_of(name: str, study: Study) -> Stage:
-    """The stage that makes a study's result of this name; StudyError if there is no such result, or none in this study."""
+    """The stage that makes a study's result of this name.
+
+    Raises
+    ------
+    StudyError
+        No such result, or none in this study.
+    """
     if name not in STAGES and name not in LIVE:
         raise StudyError(f"unknown artifact '{name}'; known: {', '.join(dict.fromkeys([*STAGES, *LIVE]))}")
     origin = getattr(study.stages, name, "released") or study.stages.lesions
@@ -491,18 +370,13 @@ def planted_files(study: Study) -> list[str]:
 
 def stage_files(stage: Stage, study: Study) -> list[str]:
     """Names of the files that one stage reads, a network's own left out."""
-    names: list[str] = []
-    for given in stage.given.values():
-        if isinstance(given, Files):
-            names += given.names(study).values()
-        elif isinstance(given, File):
-            names.append(given.name(study))
-    return names
+    named = [given.files(study) for given in stage.given.values() if given.files is not None]
+    return [name for names in named for name in names.values()]
 
 
 def _named(study: Study) -> list[str]:
     stages = stages_of(study).values()
     names = dict.fromkeys(name for stage in stages for name in stage_files(stage, study))
-    if study.backbone is not None and any(isinstance(given, Weights) for stage in stages for given in stage.given.values()):
+    if study.backbone is not None and any(given.network for stage in stages for given in stage.given.values()):
         names |= dict.fromkeys(weights.registry_files(study.backbone))
     return list(names)

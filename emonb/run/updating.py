@@ -20,45 +20,18 @@ from emonb.study import load_study
 INTERRUPTED = 130
 
 
-def count_cores() -> int:
-    """Count the processors that this process may use.
-
-    >>> 1 <= count_cores() <= os.cpu_count()
-    True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_beside(
     commands: Mapping[str, Sequence[str]], log: Callable[[str], None], cores: int | None = None
 ) -> dict[str, tuple[int, str]]:
     """Run commands in processes of their own, as many at once as there are cores, in the order given.
 
-    Each computes with its share of the cores, unless ``OMP_NUM_THREADS`` or ``NUMBA_NUM_THREADS``
-    say otherwise. Where this process is interrupted (Ctrl-C) or told to end, every command is
-    interrupted once, and waited for.
+    Each computes with its share of the cores, unless ``OMP_NUM_THREADS`` or ``NUMBA_NUM_THREADS`` say otherwise. Where this
+    process is interrupted (Ctrl-C) or told to end, every command is interrupted once, and waited for; then it is raised.
 
-    Parameters
-    ----------
-    commands : mapping of str to sequence of str
-        Program and arguments by name.
-    log : callable
-        Receives each line that a command says, after its name, as it comes; but not its last one.
-    cores : int, optional
-        Default: all that this process may use.
-
-    Returns
-    -------
-    dict of str to (int, str)
-        Exit status and last line by name, in the order given; the status of a command that was
-        ended by a signal is negative.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        After all commands have ended.
+    The log receives each line that a command says, after its name, as it comes; but not its last one. Returns exit status
+    and last line by name, in the order given; the status of a command that was ended by a signal is negative.
     """
-    cores = cores or count_cores()
+    cores = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
     workers = max(1, min(cores, len(commands)))
     threads = str(max(1, cores // workers))
     # bars that are drawn over and over do not stay whole beside others
@@ -135,19 +108,11 @@ def update(names: list[str], accept: bool, pages_first: bool, log: Log) -> int:
         Put what came out in the place of what is committed.
     pages_first : bool
         Build the HTML before anything else, from what is committed, if it is not built yet.
-    log : callable
-        Receives a line for each thing done; at the end one for each name.
 
     Returns
     -------
     int
-        0 where all is (now) as committed, 1 where something differs, 2 where something failed; one
-        that fails hides no other.
-
-    Raises
-    ------
-    StudyError
-        A name is not that of a committed edition.
+        0 where all is (now) as committed, 1 where something differs, 2 where something failed; none of that hides another.
     """
     known = list_names()
     unknown = [name for name in names if name not in known]

@@ -7,22 +7,8 @@ import scipy.stats
 import xarray as xr
 
 from emonb.analysis import prompts
-from emonb.analysis.prompts import CHANCE, mean_accuracy, not_learned
+from emonb.analysis.prompts import mean_accuracy, not_learned
 from emonb.book import figures
-
-
-@pytest.mark.parametrize("layers", [1, 3])
-def test_quantile_bands_have_an_area_and_their_edges(layers: int) -> None:
-    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
-    values = pd.DataFrame(np.sort(np.random.default_rng(0).normal(size=(layers, 5)), axis=1), range(1, layers + 1), levels)
-    ax = figures.draw_quantiles(values, "activation").axes[0]
-    assert len(ax.collections) == 2
-    for band, (low, high) in zip(ax.collections, ((0.05, 0.95), (0.25, 0.75)), strict=True):
-        corners = band.get_paths()[0].vertices
-        assert np.ptp(corners[:, 0]) > 0.5
-        assert corners[:, 1].min() == pytest.approx(values[low].min())
-        assert corners[:, 1].max() == pytest.approx(values[high].max())
-    assert list(ax.get_xticks()) == list(range(1, layers + 1))
 
 
 def test_a_share_is_coloured_from_zero_and_a_difference_around_its_centre() -> None:
@@ -54,34 +40,31 @@ def test_names_cover_neither_each_other_nor_their_points_and_every_picture_is_th
     assert again == [text.get_position() for text in texts]
 
 
-def test_every_judge_and_every_pair_is_a_dot_and_their_means_are_written() -> None:
-    with_others, two = pd.Series([0.2, 0.8, np.nan]), np.array([0.1, 0.3, 0.5])
-    ax = figures.draw_judges(with_others, two).axes[0]
-    dots = [line for line in ax.lines if line.get_marker() == "o"]
-    assert [sorted(line.get_xdata()) for line in dots] == [[0.2, 0.8], [0.1, 0.3, 0.5]]
-    assert [text.get_text() for text in ax.texts] == ["0.50", "0.30"]
-
-
-def test_prompts_that_did_not_learn_are_crossed() -> None:
+def test_prompts_that_did_not_learn_are_found_and_the_mean_is_over_emotions() -> None:
     coords = {"seed": [1, 3, 5], "emotion": ["awe", "joy"]}
     accuracy = xr.DataArray([[0.9, 0.6], [0.8, 0.62], [0.55, 0.61]], coords)
     failed = not_learned(accuracy)
     assert failed.sel(emotion="awe").values.tolist() == [False, False, True] and not failed.sel(emotion="joy").any()
-    ax = figures.draw_prompts(accuracy, failed, CHANCE).axes[0]
-    crosses = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "x"])
-    dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
-    assert crosses.tolist() == [0.55] and sorted(dots) == [0.6, 0.61, 0.62, 0.8, 0.9]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["joy", "awe"]
     mean = mean_accuracy(accuracy)
     ends = scipy.stats.ttest_1samp(accuracy.mean("seed"), 0).confidence_interval()
     np.testing.assert_allclose([mean.value, mean.low, mean.high], [accuracy.mean(), *ends])
 
 
-def test_shares_of_layers_are_bars_in_per_cent() -> None:
+def test_shares_of_the_variance_add_up() -> None:
     values = xr.DataArray(np.zeros((2, 3, 2, 4)), dims=("seed", "emotion", "layer", "neuron")).assign_coords(layer=[1, 2])
     values = values.assign_coords(neuron=range(4))
     values[:, :, 0, 1], values[:, :, 1, 2] = [0, 1, 2], [0, 2, 4]
     carried = prompts.variance_carried(values)
     assert carried[1, 1] == pytest.approx(0.2) and carried[2, 2] == pytest.approx(0.8) and carried.sum() == pytest.approx(1)
-    ax = figures.draw_layer_shares(carried.groupby("layer").sum(), "share").axes[0]
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([20, 80])
+
+
+def test_intervals_are_drawn_where_they_are_known_and_a_mark_is_named() -> None:
+    groups = {
+        "one": pd.DataFrame({"rho": [0.2, 0.3], "low": [0.1, np.nan], "high": [0.4, np.nan]}, ["a", "b"]),
+        "other": pd.DataFrame({"value": [0.5], "low": [0.3], "high": [0.9]}, ["c"]),
+    }
+    ax = figures.draw_intervals(groups, "rho", mark=(0.6, "all")).axes[0]
+    drawn = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2 and line.get_lw() == 1.4]
+    assert [ends for ends in drawn if not np.isnan(ends).any()] == [(0.1, 0.4), (0.3, 0.9)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "other", "all"]

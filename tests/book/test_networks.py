@@ -132,11 +132,3 @@ def test_doses_are_averaged_over_masks_and_compared_attribute_by_attribute() -> 
     assert compared.loc["1", ["low", "high"]].tolist() == pytest.approx(list(expected.confidence_interval()))
     with pytest.raises(ValueError, match="not of the same attributes"):
         ablations.compare_doses(dose.isel(mask=[0, 3]), "random")
-
-
-def test_masks_that_leave_nothing_are_shown_as_shares(lesions: xr.Dataset) -> None:
-    both = {"zero": lesions, "mean": lesions.assign(mask_accuracy=lesions.mask_accuracy.where(lesions.mask_draw != 1, 0.5))}
-    table = ablations.compare_ablations(both, _own(), 8, ["random"])
-    shown = networks.ablation_table(table)
-    assert shown.index.tolist()[:2] == ["zero, accuracy, random", "zero, AUC, random"]
-    assert shown["random masks that fail"].tolist() == ["8 %", "8 %", "33 %", "33 %"]

@@ -1,11 +1,12 @@
 """A cell of prose says what was recorded, and an error says on which line something else was asked for."""
 
+import booksite
 import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonb.book import saying, site
+from emonb.book import saying
 from emonb.book.saying import render
 from emonb.errors import ClaimError
 from emonb.run import notebooks
@@ -138,7 +139,7 @@ def test_the_magic_runs_under_papermill_and_says_nothing_where_nothing_is_true()
 
 def test_a_page_shows_the_prose_and_not_its_template() -> None:
     cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    code, said, _ = site.prepare_cells({"cells": cells}, "book/published/structure")["cells"]
+    code, said, _ = booksite.prepare_cells({"cells": cells}, "book/published/structure")["cells"]
     assert "remove-input" in said["metadata"]["tags"] and "remove-input" not in code["metadata"].get("tags", [])
 
 

@@ -6,12 +6,13 @@ import re
 import xml.etree.ElementTree as ElementTree
 from urllib.parse import parse_qs, urlsplit
 
+import booksite
 import matplotlib.pyplot as plt
 import pytest
 import yaml
+from printing import join_pages
 
-from emonb.book import cards, figures, pages, site, svg
-from emonb.book.html import join_pages
+from emonb.book import cards, figures, pages, svg
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.paths import book_dir, data_dir
@@ -67,7 +68,7 @@ def _notebook() -> dict:
 
 
 def test_other_editions_have_titles_and_figures_of_their_own() -> None:
-    own, other = (site.prepare_cells(_notebook(), f"book/{name}/lesions") for name in ("published", "control"))
+    own, other = (booksite.prepare_cells(_notebook(), f"book/{name}/lesions") for name in ("published", "control"))
     assert own["cells"][0]["source"].startswith("# Lesions\n") and "`fig-x`" in own["cells"][0]["source"]
     assert (
         other["cells"][0]["source"] == "# Lesions (control)\n\nSee {numref}`control-fig-x`, {numref}`as <control-fig-x>`."
@@ -81,44 +82,44 @@ def test_code_of_tests_is_folded_and_all_other_code_is_kept_for_who_asks() -> No
     cells = [("x = 1", ["parameters"]), ("# Is it so? Unit: the mask\ntest()", ["test"]), ("%%say\nIt is.", ["live"])]
     cells += [("run", ["hide-cell"]), ("draw()", ["hide-input"])]
     made = [{"cell_type": "code", "metadata": {"tags": tags}, "source": source} for source, tags in cells]
-    shown = [cell["metadata"] for cell in site.prepare_cells({"cells": made}, "book/published/lesions")["cells"]]
+    shown = [cell["metadata"] for cell in booksite.prepare_cells({"cells": made}, "book/published/lesions")["cells"]]
     assert [cell["tags"] for cell in shown] == [
         ["parameters", "plumbing"], ["test", "hide-input"], ["live", "remove-input"],
         ["plumbing", "plumbing-output"], ["plumbing"],
     ]  # fmt: skip
     assert shown[1]["mystnb"]["code_prompt_show"] == "Test: Is it so?"
     page = '<h1>A</h1><div class="cell tag_plumbing"></div>'
-    offered = site.offer_code(page, "../a.ipynb")
+    offered = booksite.offer_code(page, "../a.ipynb")
     assert "<button" in offered and 'href="../a.ipynb"' in offered and offered.index("<button") > offered.index("</h1>")
-    assert site.offer_code("<h1>A</h1>", "a.ipynb") == "<h1>A</h1>"
+    assert booksite.offer_code("<h1>A</h1>", "a.ipynb") == "<h1>A</h1>"
 
 
 def test_cells_of_a_table_that_stacks_are_named_and_others_are_not() -> None:
     head_, row = "<thead><tr><th>claim</th><th>met</th></tr></thead>", "<tr><td>a</td><td>yes</td></tr>"
-    stacked = site.wrap_tables(f'<table class="results">{head_}<tbody>{row}</tbody></table>')
+    stacked = booksite.wrap_tables(f'<table class="results">{head_}<tbody>{row}</tbody></table>')
     assert stacked.startswith('<div class="scroll"><table class="results">')
     assert '<td data-label="claim">a</td><td data-label="met">yes</td>' in stacked
     plain = f'<table class="dataframe">{head_}<tbody>{row}</tbody></table>'
-    assert site.wrap_tables(plain).replace(' scope="col"', "") == f'<div class="scroll">{plain}</div>'
+    assert booksite.wrap_tables(plain).replace(' scope="col"', "") == f'<div class="scroll">{plain}</div>'
 
 
 def test_the_paragraph_before_a_table_is_its_caption_and_headings_have_a_scope() -> None:
     table = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><th>b</th><td>1</td></tr></tbody></table>"
     said = '<p><strong>Table 2.</strong> What <em>is</em>.</p>\n<div class="cell"><pre>draw(<span>x</span>)</pre>'
-    shown = site.wrap_tables(f"{said}<style>td {{ a: b }}</style>{table}</div><p>So.</p>{table}")
+    shown = booksite.wrap_tables(f"{said}<style>td {{ a: b }}</style>{table}</div><p>So.</p>{table}")
     assert (
         shown.count("<caption>") == 1 and "<caption><strong>Table 2.</strong> What <em>is</em>.</caption><thead>" in shown
     )
     assert "<p><strong>Table" not in shown and shown.count('scope="col"') == shown.count('scope="row"') == 2
-    apart = site.wrap_tables(f"<p><strong>Table 2.</strong> What.</p><p>So.</p>{table}")
+    apart = booksite.wrap_tables(f"<p><strong>Table 2.</strong> What.</p><p>So.</p>{table}")
     assert "<caption>" not in apart and "<p><strong>Table 2.</strong>" in apart
 
 
 def test_a_term_carries_its_definition() -> None:
     link = '<a class="reference internal" href="../glossary.html#term-mask"><span class="xref std std-term">mask</span></a>'
-    named = site.name_definitions(link, {"term-mask": 'A "set"'})
+    named = booksite.name_definitions(link, {"term-mask": 'A "set"'})
     assert named.startswith('<a class="term" href="../glossary.html#term-mask" data-definition="A &quot;set&quot;">')
-    assert site.name_definitions(link, {}) == link
+    assert booksite.name_definitions(link, {}) == link
 
 
 def test_references_have_a_doi_or_are_known_to_have_none_and_are_cited_by_a_key_that_exists() -> None:
@@ -134,9 +135,9 @@ def test_references_have_a_doi_or_are_known_to_have_none_and_are_cited_by_a_key_
 
 
 def test_the_paper_s_doi_is_the_one_that_is_cited() -> None:
-    assert site.PAPER in (book_dir() / "references.bib").read_text(encoding="utf-8")
-    assert site.PAPER in (ROOT / "_config.yml").read_text(encoding="utf-8")
-    assert read_titles()[0] == site.read_citation()["paper"]
+    assert pages.PAPER in (book_dir() / "references.bib").read_text(encoding="utf-8")
+    assert pages.PAPER in (ROOT / "_config.yml").read_text(encoding="utf-8")
+    assert read_titles()[0] == pages.read_citation()["paper"]
 
 
 def read_titles() -> list[str]:
@@ -144,7 +145,7 @@ def read_titles() -> list[str]:
 
 
 def test_the_manifest_names_files_that_exist() -> None:
-    text = site.write_manifest(declarations(), read_ledgers())
+    text = pages.write_manifest(declarations(), read_ledgers())
     given = yaml.safe_load(text)
     for entry in given["manifest"]:
         assert (ROOT / entry["file"]).is_file()
@@ -153,14 +154,14 @@ def test_the_manifest_names_files_that_exist() -> None:
 
 def test_the_manifest_is_by_its_specification() -> None:
     """Rules of specification 2.0 that can be met before a check: who checks adds codechecker, report and certificate."""
-    text = site.write_manifest(declarations(), read_ledgers())
+    text = pages.write_manifest(declarations(), read_ledgers())
     given = yaml.safe_load(text)
     assert text.startswith("---\n") and given["version"] == "https://codecheck.org.uk/spec/config/2.0/"
     assert given["summary"] and not re.search("FIXME|TODO|XXXX", text)
     assert all(entry["comment"] and not entry["file"].startswith(("/", "..")) for entry in given["manifest"])
     paper = given["paper"]
     assert paper["title"] and [author["name"] for author in paper["authors"]]
-    assert site.PAPER not in paper["reference"] and paper["reference-other"] == [f"https://doi.org/{site.PAPER}"]
+    assert pages.PAPER not in paper["reference"] and paper["reference-other"] == [f"https://doi.org/{pages.PAPER}"]
 
 
 def test_pages_joined_for_print_lead_to_each_other(tmp_path) -> None:
@@ -184,7 +185,7 @@ def test_files_of_the_site_are_small_and_ask_for_nothing(name: str) -> None:
 
 def _complete(alarms: dict[str, tuple[int, int]], page: str = "book/published/structure") -> str:
     card = '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
-    return site.complete_cards(card, page, declarations(), read_ledgers(), alarms)
+    return booksite.complete_cards(card, page, declarations(), read_ledgers(), alarms)
 
 
 def test_a_card_is_whole_in_its_chapter_and_leads_to_source_parameters_and_the_claim_elsewhere() -> None:
@@ -202,7 +203,7 @@ def test_a_card_is_whole_in_its_chapter_and_leads_to_source_parameters_and_the_c
 
 def test_a_verdict_can_be_disputed_where_the_repository_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "dispute" not in _complete({})
-    monkeypatch.setattr(site, "read_citation", lambda: {"repository": "https://example.org/book"})
+    monkeypatch.setattr(booksite, "read_citation", lambda: {"repository": "https://example.org/book"})
     (asked,) = re.findall(r'href="(https://example.org/book/issues/new[^"]+)"', _complete({}))
     given = parse_qs(urlsplit(html.unescape(asked)).query)
     ledger = read_ledgers()["published"]

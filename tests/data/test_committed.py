@@ -94,7 +94,7 @@ def _read_masks(path: Path, **plan: object) -> xr.Dataset:
 
 def test_masks_come_back_bit_by_bit_and_a_smaller_plan_takes_some(tmp_path: Path) -> None:
     masks = _masks()
-    path = committed.write_masks(masks, PLAN, tmp_path, {})
+    path = committed.write("masks", masks, PLAN, tmp_path, {})
     xr.testing.assert_identical(_read_masks(path), masks)
     some = _read_masks(path, attributes=["y"], sizes=[6], draws=1)
     mine = (masks.attribute == "y") & (masks["size"] == 6) & (masks.draw == 0)
@@ -104,7 +104,7 @@ def test_masks_come_back_bit_by_bit_and_a_smaller_plan_takes_some(tmp_path: Path
     with pytest.raises(StudyError, match=r"sizes was \[4, 6\], the study has \[5\]"):
         _read_masks(path, sizes=[5])
     before = path.with_suffix(".npz").read_bytes()
-    committed.write_masks(masks, PLAN, tmp_path, {})
+    committed.write("masks", masks, PLAN, tmp_path, {})
     assert path.with_suffix(".npz").read_bytes() == before  # the same masks are the same file
 
 
@@ -115,7 +115,7 @@ def test_lesions_belong_to_masks_by_their_neurons(tmp_path: Path) -> None:
               "baseline": (dims[1:], rng.random((2, 3))), "baseline_auc": (dims[1:], rng.random((2, 3)))}  # fmt: skip
     coords = {"seed": [5, 7], "emotion": EMOTIONS, **{name: masks[name] for name in committed.LABELS}}
     made = arrange(xr.Dataset(arrays, coords), ["x", "y"], [4, 6]).assign_attrs(ablation="mean", split="test")
-    path = committed.write_lesions(made, masks, PLAN, tmp_path, LOG)
+    path = committed.write("lesions", made, PLAN, tmp_path, LOG, masks)
     assert path.name == "lesions-mean.json"
 
     def read(masks: xr.Dataset, **plan: object) -> xr.Dataset:
@@ -142,11 +142,11 @@ def test_doses_come_back_for_the_attributes_asked_for_and_no_other_comparison(tm
     arrays = {name: (dims, rng.random((4, 3, 2, 3))) for name in ("accuracy", "auc")}
     arrays |= {f"only_{name}": (("mask", "seed", "emotion"), rng.random((4, 2, 3))) for name in ("accuracy", "auc")}
     made = xr.Dataset(arrays, {**axes, **labels}, {"split": "test", "size": 8})
-    files = {"dose": committed.write_dose(made, RECIPE, tmp_path, LOG)}
+    files = {"dose": committed.write("dose", made, RECIPE, tmp_path, LOG)}
     xr.testing.assert_equal(committed.read_dose(["odd", "warm"], "random", files, RECIPE), made)
     some = committed.read_dose(["odd"], "random", files, RECIPE)
     xr.testing.assert_equal(some, made.isel(mask=[2, 3]))
-    assert some.attrs == {"split": "test", "size": 8, "device": "cpu"}
+    assert some.attrs == {"split": "test", "size": 8, **LOG}
     with pytest.raises(StudyError, match="has doses of selective, random, not of random_matched"):
         committed.read_dose(["odd"], "random_matched", files, RECIPE)
 
@@ -155,7 +155,7 @@ def test_what_was_read_comes_back_by_name(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     axes = {"seed": SEEDS, "emotion": EMOTIONS, "layer": [1, 2], "neuron": range(4)}
     read = xr.Dataset({"activation": (tuple(axes), rng.normal(size=(2, 3, 2, 4)).astype(np.float32))}, axes)
-    path = committed.write_activations_in_use(read, RECIPE, tmp_path, LOG)
+    path = committed.write("activations_in_use", read, RECIPE, tmp_path, LOG)
     files, some = {"activations_in_use": path}, {**RECIPE, "emotions": ["awe", "joy"]}
     found = committed.read_activations_in_use(["awe", "joy"], [3], files, {**some, "seeds": [3]}).activation
     expected = read.activation.sel(seed=[3], emotion=["awe", "joy"])
@@ -163,7 +163,7 @@ def test_what_was_read_comes_back_by_name(tmp_path: Path) -> None:
     xr.testing.assert_equal(found.coords.to_dataset(), expected.coords.to_dataset())
     arrays = {"embedding": (("emotion", "dimension"), rng.random((3, 5))), "comments": ("emotion", [7, 8, 9])}
     centroids = xr.Dataset(arrays, {"emotion": EMOTIONS})
-    files = {"centroids": committed.write_centroids(centroids, RECIPE, tmp_path, LOG)}
+    files = {"centroids": committed.write("centroids", centroids, RECIPE, tmp_path, LOG)}
     xr.testing.assert_equal(committed.read_centroids(["awe", "joy"], files, some), centroids.sel(emotion=["awe", "joy"]))
     with pytest.raises(StudyError, match=r"tuning\.epochs was 2"):
         committed.read_centroids(EMOTIONS, files, {**RECIPE, "tuning": {"epochs": 5, "batch": 4}})

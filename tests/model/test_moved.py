@@ -61,14 +61,14 @@ def test_moved_masks_are_lesioned_like_others_and_those_that_are_made_can_be_com
     found = lesion_prompts(live, run.load("prompts"), again, *given, progress=False)
     np.testing.assert_allclose(moved.accuracy.isel(bijection=1), found.mask_accuracy, atol=1e-9)
     log = {"device": "cpu", "seconds": 1.0}
-    files = {"bijections": committed.write_moved(first, masks, run.recipe("bijections"), tmp_path, log)}
+    files = {"bijections": committed.write("bijections", first, run.recipe("bijections"), tmp_path, log, masks)}
     given = (study.attributes, study.size, 3, study.keeps_layers, files, run.recipe("bijections"))
-    xr.testing.assert_equal(committed.read_moved(masks, *given), first)
-    some = committed.read_moved(masks, study.attributes[:2], *given[1:])
+    xr.testing.assert_equal(committed.read_bijections(masks, *given), first)
+    some = committed.read_bijections(masks, study.attributes[:2], *given[1:])
     assert some.attribute.values.tolist() == list(study.attributes[:2])
     for change in ({1: 7}, {3: not study.keeps_layers}, {4: {}}):
         other = [change.get(k, value) for k, value in enumerate(given)]
-        assert committed.read_moved(masks, *other).sizes["bijection"] == 0
+        assert committed.read_bijections(masks, *other).sizes["bijection"] == 0
     flipped = masks.assign(silenced=masks.silenced[..., ::-1].assign_coords(neuron=masks.neuron.values))
-    assert committed.read_moved(flipped, *given).sizes["bijection"] == 0  # of other masks
+    assert committed.read_bijections(flipped, *given).sizes["bijection"] == 0  # of other masks
     assert relate_masks(take_masks(masks, [study.size])).notnull().any()

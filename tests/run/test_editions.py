@@ -414,7 +414,7 @@ def test_pages_that_need_data_are_kept_without_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(notebooks, "execute", lambda *a: pytest.fail("a page that needs data ran without it"))
     monkeypatch.setattr(front.pages, "refresh_readme", lambda text, *a: text)
     monkeypatch.setattr(front.pages, "write_examples", lambda *a: (ROOT / "emonb/analysis/README.md").read_text())
-    monkeypatch.setattr(front.site, "write_manifest", lambda *a: (ROOT / "codecheck.yml").read_text(encoding="utf-8"))
+    monkeypatch.setattr(front.pages, "write_manifest", lambda *a: (ROOT / "codecheck.yml").read_text(encoding="utf-8"))
     monkeypatch.setattr(front.sources, "available", lambda files: f"{len(files)} files cannot be had")
     (tmp_path / "deviations.ipynb").write_text("as committed")
     lines: list[str] = []

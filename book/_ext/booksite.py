@@ -1,8 +1,7 @@
 """What makes the built book one site, as a Sphinx extension: names of figures, folded code, tables, cards, head, icons.
 
 Notebooks are changed as they are read (:func:`prepare_notebook`), pages as they are written (:func:`finish_page`), and
-what the theme brings and no page uses is left out at the end (:func:`finish_site`). The manifest of a code check
-(``codecheck.yml``) is made from the ledgers (:func:`write_manifest`).
+what the theme brings and no page uses is left out at the end (:func:`finish_site`).
 """
 
 import html
@@ -15,21 +14,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
-import yaml
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 
 from emonb.artifacts import write_text
-from emonb.book import saying, svg
+from emonb.book import svg
 from emonb.book.cards import Alarm, Ledgers, write_card
 from emonb.book.claims import Claim, Declarations
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
+from emonb.book.pages import PAPER, name_place, read_citation, say_paper, write_byline
 from emonb.book.saying import read_cell
 from emonb.paths import data_dir
 
-PAPER = "10.1016/j.isci.2024.111401"
 DESCRIPTION = (
     "Does a language model hold a human-like map of 27 emotions, and does it use it? The claims of Li et al. recomputed "
     "from their data, each with its verdict, beside worlds where the answer is known."
@@ -73,28 +71,6 @@ def write_head(page: str, context: dict[str, Any], config: Any) -> str:
     return "\n    ".join(["", *lines]) + "\n"
 
 
-@cache
-def read_citation() -> dict[str, Any]:
-    """Read title, authors, date and address of this book from ``CITATION.cff``, and the paper's title."""
-    given = yaml.safe_load((data_dir().parent / "CITATION.cff").read_text(encoding="utf-8"))
-    people = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in given["authors"]]
-    return {
-        "title": given["title"],
-        "authors": people,
-        "date": given["date-released"].replace("-", "/"),
-        "version": given["version"],
-        "repository": given.get("repository-code"),
-        "paper": given["references"][0]["title"],
-    }
-
-
-def write_byline() -> str:
-    """Authors, version and date of this book, for its first page."""
-    cite = read_citation()
-    parts = [", ".join(cite["authors"]), f"version {cite['version']}", cite["date"].replace("/", "-")]
-    return f'<p class="byline">{html.escape(" · ".join(parts))}</p>'
-
-
 def describe(body: str, most: int = 200) -> str:
     """First paragraph of a page as text, cut between words.
 
@@ -106,47 +82,6 @@ def describe(body: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 
-MANIFEST_HEAD = """---
-# What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
-# Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
-"""
-
-
-def write_manifest(declared: Declarations, ledgers: dict[str, dict[str, Any]]) -> str:
-    """Write the manifest: each chapter of each edition with the claims it judges, and each edition's ledger.
-
-    Returns
-    -------
-    str
-        YAML, in the order of the editions and of the claims.
-    """
-    manifest = []
-    for edition, ledger in ledgers.items():
-        chapters: dict[str, list[str]] = {}
-        for claim in declared.claims:
-            if claim.id in ledger["claims"]:
-                chapters.setdefault(claim.chapter, []).append(claim.title)
-        for chapter, titles in chapters.items():
-            manifest.append({"file": f"book/{edition}/{chapter}.ipynb", "comment": f"claims: {'; '.join(titles)}"})
-        count = len(ledger["quantities"])
-        comment = f"{count} quantities and every verdict; compared by: emonb check {edition}"
-        manifest.append({"file": f"book/{edition}/claims.json", "comment": comment})
-    cite, names = read_citation(), ", ".join(ledgers)
-    given = {
-        "version": "https://codecheck.org.uk/spec/config/2.0/",
-        "summary": f"{len(declared.claims)} claims in {len(ledgers)} studies ({names}): emonb check STUDY executes a study "
-        "anew and compares every number and verdict, in minutes on two cores.",
-        "paper": {
-            "title": cite["title"],
-            "authors": [{"name": name} for name in cite["authors"]],
-            "reference": cite["repository"] or "this repository, see CITATION.cff (it has no DOI yet)",
-            "reference-other": [f"https://doi.org/{PAPER}"],
-        },
-        "manifest": manifest,
-    }
-    return MANIFEST_HEAD + yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=120)
-
-
 _SCRIPT = re.compile(r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
 _BY_SCRIPT = {"xmark"}  # named by the theme's script, not in a page
 _NOT_ICONS = {"solid", "regular", "brands", "lg"}
@@ -155,12 +90,7 @@ _NOT_ICONS = {"solid", "regular", "brands", "lg"}
 def write_icons(static: Path, pages: Mapping[Path, str]) -> None:
     """Replace the theme's script of 1.5 MB in every page by the outlines of the icons that pages name.
 
-    Parameters
-    ----------
-    static : Path
-        The site's ``_static``; ``icons.css`` is written into it, and the script removed.
-    pages : mapping of Path to str
-        The site's pages, which are rewritten.
+    ``icons.css`` is written into the site's ``_static``, the script removed, and the pages are rewritten.
     """
     script = static / "scripts" / "fontawesome.js"
     if not script.is_file():
@@ -210,23 +140,11 @@ _CAPTION = re.compile(
 
 
 def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
-    """Fold the code, and tell editions apart.
+    """Fold the code of an executed notebook's JSON, and tell editions apart by its place, ``book/EDITION/CHAPTER``.
 
-    Parameters
-    ----------
-    notebook : dict
-        An executed notebook's JSON.
-    page : str
-        Its place in the book, ``book/EDITION/CHAPTER``.
-
-    Returns
-    -------
-    dict
-        The notebook, changed: the code of cells tagged ``test`` is folded under what it tests
-        (:func:`name_code`), and no other code is shown until a reader asks for it; of a cell of
-        prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
-        published one, figures' names and references to them begin with the edition's name, and the
-        title ends with it.
+    The code of cells tagged ``test`` is folded under what it tests (:func:`name_code`), and no other code is shown until a
+    reader asks for it; of a cell of prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
+    published one, figures' names and references to them begin with the edition's name, and the title ends with it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
@@ -306,7 +224,7 @@ def mend_labels(text: str) -> str:
 
 
 def wrap_tables(body: str) -> str:
-    """Put every table with its caption into a box that scrolls where it must; name the cells of one that stacks on a phone.
+    """Put every table with its caption into a box that scrolls; one that stacks on a phone gets its cells named.
 
     A table stacks when it has the class ``stack``, ``verdicts`` or ``results``: its rows become blocks, and a cell shows
     its column's heading (``data-label``) before its content.
@@ -366,24 +284,10 @@ def _label_cells(table: str) -> str:
 
 
 _CARD = re.compile(r'<div class="claim-card" id="claim-([a-z-]+)">.*?</div>', re.DOTALL)
-_PLACES = {"published": "in the paper's data", "control": "in the control", "minilm": "on MiniLM"}
 
 
 def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledgers, alarms: Mapping[str, Alarm]) -> str:
-    """Write the cards of a chapter anew, with all that only the whole book knows.
-
-    Parameters
-    ----------
-    body : str
-        HTML of the page.
-    page : str
-        Its place in the book, ``book/EDITION/CHAPTER``; other pages are left as they are.
-    declared : Declarations
-    ledgers : dict of edition to ledger
-        From :func:`emonb.book.ledger.read_ledgers`.
-    alarms : dict of claim to (int, int)
-        From :func:`emonb.book.instrument.count_alarms`.
-    """
+    """Write the cards of a chapter (``book/EDITION/CHAPTER``) anew, with all that only the whole book knows."""
     place = PurePosixPath(page)
     if len(place.parts) != 3:
         return body
@@ -398,25 +302,6 @@ def complete_cards(body: str, page: str, declared: Declarations, ledgers: Ledger
         return write_card(claim, entry, said, alarms.get(claim.id), _write_foot(claim, edition, ledgers))
 
     return _CARD.sub(write, body)
-
-
-def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -> str:
-    """What the paper says and where, its number with what it counts, and whether its files give that number again."""
-    where, text = declared.quote(claim.id)
-    if not where:
-        return ""
-    dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
-    number = saying.render(claim.paper, ledger["quantities"])
-    printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
-        ledger["claims"][claim.id]["reproduced"]
-    )
-    told = f"Its number: {number}{printed}." if printed else f"Its abstract has no number; its files have {number}."
-    return f"The paper: {text} ({where}{dropped}). {told}"
-
-
-def name_place(edition: str) -> str:
-    """Where an edition's claims are judged, in words."""
-    return _PLACES.get(edition, f"in {edition}")
 
 
 def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:
@@ -521,24 +406,16 @@ def _write_sources(folder: Path) -> None:
 
 def _cite_in_round_brackets() -> None:
     """Register the reference style ``author_year_round``."""
-    from dataclasses import dataclass, field
+    from dataclasses import field, make_dataclass
 
     from sphinxcontrib.bibtex import plugin
     from sphinxcontrib.bibtex.style.referencing import BracketStyle
     from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
-    def brackets() -> BracketStyle:
-        return BracketStyle(left="(", right=")", sep="; ")
-
-    @dataclass
-    class Round(AuthorYearReferenceStyle):
-        bracket_parenthetical: BracketStyle = field(default_factory=brackets)
-        bracket_textual: BracketStyle = field(default_factory=brackets)
-        bracket_author: BracketStyle = field(default_factory=brackets)
-        bracket_label: BracketStyle = field(default_factory=brackets)
-        bracket_year: BracketStyle = field(default_factory=brackets)
-
-    plugin.register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", Round)
+    names = [f"bracket_{kind}" for kind in ("parenthetical", "textual", "author", "label", "year")]
+    given = [(n, BracketStyle, field(default_factory=lambda: BracketStyle("(", ")", sep="; "))) for n in names]
+    style = make_dataclass("Round", given, bases=(AuthorYearReferenceStyle,))
+    plugin.register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", style)
 
 
 def _image_names(app: Any) -> dict[str, str]:

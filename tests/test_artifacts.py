@@ -11,7 +11,7 @@ from emonb import artifacts
 from emonb.errors import ArtifactError, StudyError
 from emonb.run import stages
 from emonb.run.runs import Run
-from emonb.run.stages import Field, Need, Stage
+from emonb.run.stages import Stage, field, need
 from emonb.study import load_study
 
 # ---------------------------------------------------------------- files
@@ -143,8 +143,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(Stage, "module", property(lambda self: "emonb.analysis.rdm"))
     monkeypatch.setattr(Stage, "function", lambda self: getattr(_Toys, self.make))
     monkeypatch.setattr(stages, "LIVE", {})
-    toy = {"first": Stage("first", {"seeds": Field("seeds")})}
-    toy["second"] = Stage("second", {"first": Need("first"), "size": Field("size")})
+    toy = {"first": Stage("first", {"seeds": field("seeds")})}
+    toy["second"] = Stage("second", {"first": need("first"), "size": field("size")})
     monkeypatch.setattr(stages, "STAGES", toy)
     return Run(load_study("published"))
 

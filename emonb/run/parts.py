@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emonb import artifacts
 from emonb.errors import PartError, StudyError
-from emonb.run.stages import LIVE, Need, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.units import Arrays, Make
 
 if TYPE_CHECKING:
@@ -195,11 +195,11 @@ def parts_of(run: "Run", name: str, need: bool = False, **how: Any) -> Parts:
         raise StudyError(f"'{name}' is not made in parts; in parts: {divided}, where computed")
     origin: dict[str, Any] = {"key": run.key(name)}
     for given in stage.given.values():
-        if isinstance(given, Need) and stage_of(given.name, run.study).stored:
-            if need and not run.has(given.name):
-                first = f"emonb artifact {run.study.name} {given.name}"
-                raise PartError(f"{name} is made from {given.name}, which is not there; first: {first}")
-            origin[given.name] = artifacts.checksum(run.load(given.name))
+        if given.stage and stage_of(given.stage, run.study).stored:
+            if need and not run.has(given.stage):
+                first = f"emonb artifact {run.study.name} {given.stage}"
+                raise PartError(f"{name} is made from {given.stage}, which is not there; first: {first}")
+            origin[given.stage] = artifacts.checksum(run.load(given.stage))
     return Parts(name, stage.units(run.study), origin, run.work(name), **how)
 
 
@@ -232,7 +232,7 @@ def join_parts(run: "Run", name: str, mixed: bool = False) -> Path:
 def count_parts(run: "Run", name: str) -> dict[str, Any]:
     """State of a stage: ``key``, ``units``, ``done``, ``missing`` (names), ``whole`` (whether the result is there)."""
     stage = stage_of(name, run.study)
-    needed = [g.name for g in stage.given.values() if isinstance(g, Need) and stage_of(g.name, run.study).stored]
+    needed = [g.stage for g in stage.given.values() if g.stage and stage_of(g.stage, run.study).stored]
     if stage.units is not None and all(run.has(n) for n in needed):
         parts = parts_of(run, name)
         names, missing = parts.names, parts.missing()

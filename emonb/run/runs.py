@@ -19,7 +19,7 @@ from emonb.data import sources, weights
 from emonb.errors import ArtifactError, LabelError, SourceError, StudyError
 from emonb.paths import data_dir, runs_dir
 from emonb.run.parts import Parts, parts_of
-from emonb.run.stages import LIVE, Need, Unkeyed, Work, stage_of
+from emonb.run.stages import LIVE, stage_of
 from emonb.study import BackboneConfig, Study, list_studies, load_study, parse_text
 from emonb.world import files as planted
 
@@ -141,9 +141,9 @@ class Run:
         if stage.stored:
             store.check()
             self.note()
-        if stage.units is not None and parts is None:
-            parts = self.parts(name)
-        given = {argument: parts if isinstance(g, Work) else g.get(self) for argument, g in stage.given.items()}
+        given = {argument: g.get(self) for argument, g in stage.given.items()}
+        if stage.units is not None:
+            given["work"] = parts = parts or self.parts(name)
         try:
             made = stage.function()(**stage.gather(given))
         except LabelError as error:
@@ -187,8 +187,8 @@ class Run:
     def recipe(self, name: str) -> dict[str, Any]:
         """Settings by which a result is made where it is computed live, those of what it needs included; no code."""
         stage = LIVE.get(name) or stage_of(name, self.study)
-        keyed = {argument: given for argument, given in stage.given.items() if not isinstance(given, Unkeyed | Work)}
-        return {a: self.recipe(g.name) if isinstance(g, Need) else g.key(self) for a, g in keyed.items()}
+        keyed = {a: g.key for a, g in stage.given.items() if g.key is not None}
+        return {a: self.recipe(s) if (s := stage.given[a].stage) else key(self) for a, key in keyed.items()}
 
     def untrained(self, baseline: str = "untrained") -> "Run":
         """Return the same study on a network of the same shape with random weights (others, if they are random already).

@@ -23,138 +23,92 @@ if TYPE_CHECKING:
     from emonb.run.runs import Run
 
 
-class Field(NamedTuple):
+Names = Callable[[Study], Mapping[Any, str]]
+"""Names of files by any label: fetched, planted or the re-runner's own."""
+
+
+class Given(NamedTuple):
+    """Where an argument of a stage comes from."""
+
+    get: Callable[["Run"], Any]
+    """The argument; results of other stages are made first if they are missing."""
+    key: Callable[["Run"], Any] | None
+    """What of it is in the key of the stage's result, as JSON has it; None: nothing."""
+    stage: str | None = None
+    """The stage whose whole result it is."""
+    names: Names | None = None
+    """The files that are read for it."""
+    weights: bool = False
+    """Whether it is the network's."""
+
+
+def field(name: str) -> Given:
     """A field (or property) of the study, by its dotted name."""
 
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """Value as the study has it."""
-        return attrgetter(self.name)(run.study)
-
-    def key(self, run: "Run") -> Any:
-        """The value, as JSON has it."""
-        value = self.get(run)
+    def key(run: "Run") -> Any:
+        value = attrgetter(name)(run.study)
         return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
-
-class Need(NamedTuple):
-    """The result of another stage."""
-
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """The result, made first if it is missing."""
-        return run.load(self.name)
-
-    def key(self, run: "Run") -> str:
-        """The result's own key."""
-        return run.key(self.name)
+    return Given(lambda run: attrgetter(name)(run.study), key)
 
 
-class Part(NamedTuple):
+def need(stage: str) -> Given:
+    """The result of another stage, and its own key."""
+    return Given(lambda run: run.load(stage), lambda run: run.key(stage), stage=stage)
+
+
+def part(stage: str, variable: str, labels: Mapping[str, Any]) -> Given:
     """A variable of another stage's result, at some of its labels."""
-
-    name: str
-    variable: str
-    labels: Mapping[str, Any]
-
-    def get(self, run: "Run") -> Any:
-        """The variable; its result is made first if it is missing."""
-        return run.load(self.name)[self.variable].sel(self.labels)
-
-    def key(self, run: "Run") -> Any:
-        """The result's own key, and the labels."""
-        return [run.key(self.name), self.variable, dict(self.labels)]
+    return Given(lambda run: run.load(stage)[variable].sel(labels), lambda run: [run.key(stage), variable, dict(labels)])
 
 
-class Files(NamedTuple):
-    """Files the study names, by any label: fetched, planted or the re-runner's own."""
+def files(names: Names) -> Given:
+    """Local path of each of the files, by label; hashes of their content."""
 
-    names: Callable[[Study], Mapping[Any, str]]
+    def get(run: "Run") -> dict[Any, Any]:
+        named = names(run.study)
+        paths = run.fetch(list(named.values()))
+        return {label: paths[name] for label, name in named.items()}
 
-    def get(self, run: "Run") -> dict[Any, Any]:
-        """Local path of each."""
-        names = self.names(run.study)
-        paths = run.fetch(list(names.values()))
-        return {label: paths[name] for label, name in names.items()}
+    def key(run: "Run") -> dict[str, str]:
+        return {str(label): run.fingerprint(name) for label, name in names(run.study).items()}
 
-    def key(self, run: "Run") -> dict[str, str]:
-        """Hash of each one's content."""
-        return {str(label): run.fingerprint(name) for label, name in self.names(run.study).items()}
+    return Given(get, key, names=names)
 
 
-class File(NamedTuple):
-    """One file the study names."""
-
-    name: Callable[[Study], str]
-
-    def get(self, run: "Run") -> Any:
-        """Its local path."""
-        return run.fetch([self.name(run.study)])[self.name(run.study)]
-
-    def key(self, run: "Run") -> str:
-        """Hash of its content."""
-        return run.fingerprint(self.name(run.study))
+def file(name: Callable[[Study], str]) -> Given:
+    """Local path of one file; the hash of its content."""
+    return Given(
+        lambda run: run.fetch([name(run.study)])[name(run.study)],
+        lambda run: run.fingerprint(name(run.study)),
+        names=lambda study: {"": name(study)},
+    )
 
 
-class Weights(NamedTuple):
-    """The backbone's settings, with its folder in place of the name of a network that is planted or fetched by hash."""
-
-    def get(self, run: "Run") -> Any:
-        """Settings whose ``name`` can be loaded."""
-        return run.backbone()
-
-    def key(self, run: "Run") -> dict[str, Any]:
-        """Settings, and a hash of the checkpoint's content in place of where it lies."""
-        assert run.study.backbone is not None  # the study's validation requires it for computed stages
-        settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
-        return {**settings, "content": run.fingerprint_backbone()}
+def _describe_weights(run: "Run") -> dict[str, Any]:
+    """The backbone's settings, and a hash of the checkpoint's content in place of where it lies."""
+    assert run.study.backbone is not None  # the study's validation requires it for computed stages
+    settings = run.study.backbone.model_dump(mode="json", exclude={"name", "revision"})
+    return {**settings, "content": run.fingerprint_backbone()}
 
 
-class Recipe(NamedTuple):
+def recipe(stage: str) -> Given:
     """The settings by which a stage is computed live, those of what it needs included: what made a committed result."""
-
-    stage: str
-
-    def get(self, run: "Run") -> dict[str, Any]:
-        """Settings by argument of the stage, without its code."""
-        return run.recipe(self.stage)
-
-    def key(self, run: "Run") -> dict[str, Any]:
-        """The same."""
-        return run.recipe(self.stage)
+    return Given(lambda run: run.recipe(stage), lambda run: run.recipe(stage))
 
 
-class Unkeyed(NamedTuple):
-    """How the work is done, which is in no key: the same result up to rounding, however it is done."""
-
-    name: str
-
-    def get(self, run: "Run") -> Any:
-        """``device``, ``threads`` of the study, or ``progress`` of the run."""
-        return run.progress if self.name == "progress" else getattr(run.study, self.name)
-
-
-class Work(NamedTuple):
-    """Where the units of a stage are made and kept (:mod:`emonb.run.parts`); in no key, for its folder's name holds one."""
-
-    stage: str
-
-    def get(self, run: "Run") -> Any:
-        """Parts that are made here where they are missing."""
-        return run.parts(self.stage)
-
-
-Given = Field | Need | Part | Files | File | Weights | Recipe | Unkeyed | Work
+def unkeyed(get: Callable[["Run"], Any]) -> Given:
+    """How the work is done: the same result up to rounding, however it is done."""
+    return Given(get, None)
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage: the function that makes its result (``folder.module.function``), and the function's arguments.
 
-    ``units`` names the parts it can be made in, without loading anything. Of a ``live`` stage the arguments that say which
-    network is run, and how, reach the function together (:class:`emonb.model.backbone.Live`).
+    ``units`` names the parts it can be made in, without loading anything; the function is given as ``work`` where these are
+    made and kept (:mod:`emonb.run.parts`). Of a ``live`` stage the arguments that say which network is run, and how, reach
+    the function together (:class:`emonb.model.backbone.Live`).
     """
 
     make: str
@@ -184,12 +138,8 @@ class Stage:
 
     def key(self, run: "Run") -> str:
         """Hash of all that makes the result: arguments and code."""
-        keyed = {name: given.key(run) for name, given in self.given.items() if not isinstance(given, Unkeyed | Work)}
+        keyed = {name: given.key(run) for name, given in self.given.items() if given.key is not None}
         return artifacts.make_key(make=self.make, code=artifacts.code_digest(self.module), given=keyed)
-
-
-Names = Callable[[Study], Mapping[Any, str]]
-"""Names of files by any label."""
 
 
 def _corpus(study: Study) -> dict[str, str]:
@@ -234,26 +184,30 @@ def _groups(study: Study) -> list[str]:
     return list(name_groups(len(study.sizes) * len(study.attributes) * (1 + len(plan.comparisons) * plan.draws)))
 
 
-EMOTIONS, ATTRIBUTES, SEEDS, SIZES, SIZE = (Field(name) for name in ("emotions", "attributes", "seeds", "sizes", "size"))
-SEED, COMPARISON, DRAWS = (Field(name) for name in ("inference.seed", "lesions.comparison", "lesions.draws"))
-KINDS, SCALE, CHOOSING = (Field(name) for name in ("lesions.comparisons", "humans.scale", "choosing_seeds"))
-ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (Need(name) for name in ("activations", "humans", "comments", "prompts"))
-MASKS, PROGRESS, TUNING = Need("masks"), Unkeyed("progress"), Field("tuning")
-NETWORK: dict[str, Given] = {"layers": Field("layers"), "neurons": Field("neurons")}
-OPENED: dict[str, Given] = {"backbone": Weights(), "device": Unkeyed("device"), "threads": Unkeyed("threads")}
+EMOTIONS, ATTRIBUTES, SEEDS, SIZES, SIZE = (field(name) for name in ("emotions", "attributes", "seeds", "sizes", "size"))
+SEED, COMPARISON, DRAWS = (field(name) for name in ("inference.seed", "lesions.comparison", "lesions.draws"))
+KINDS, SCALE, CHOOSING = (field(name) for name in ("lesions.comparisons", "humans.scale", "choosing_seeds"))
+ACTIVATIONS, HUMANS, COMMENTS, PROMPTS = (need(name) for name in ("activations", "humans", "comments", "prompts"))
+MASKS, PROGRESS, TUNING = need("masks"), unkeyed(attrgetter("progress")), field("tuning")
+NETWORK: dict[str, Given] = {"layers": field("layers"), "neurons": field("neurons")}
+OPENED: dict[str, Given] = {
+    "backbone": Given(lambda run: run.backbone(), _describe_weights, weights=True),
+    "device": unkeyed(attrgetter("study.device")),
+    "threads": unkeyed(attrgetter("study.threads")),
+}
 READING: dict[str, Given] = {**NETWORK, **OPENED, "comments": COMMENTS, "tuning": TUNING}
 BOTH: dict[str, Given] = {"activations": ACTIVATIONS, "humans": HUMANS}
-RANKS: dict[str, Given] = {"ranks": Part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
+RANKS: dict[str, Given] = {"ranks": part("neuron_rdms", "rank", {"seeds": "all"}), "humans": HUMANS}
 WORDS: dict[str, Given] = {"comments": COMMENTS, "humans": HUMANS, "seed": SEED}
 SILENCING: dict[str, Given] = {
     **READING,
     "prompts": PROMPTS,
     "masks": MASKS,
-    "seeds": Field("lesioned_seeds"),
-    "lesions": Field("lesions"),
+    "seeds": field("lesioned_seeds"),
+    "lesions": field("lesions"),
     "progress": PROGRESS,
 }
-MOVES: dict[str, Given] = {"bijections": Field("inference.bijections"), "within_layers": Field("keeps_layers")}
+MOVES: dict[str, Given] = {"bijections": field("inference.bijections"), "within_layers": field("keeps_layers")}
 
 
 def _make(function: str, **given: Given) -> Stage:
@@ -266,9 +220,9 @@ def _run(function: str, units: Callable[[Study], list[str]] | None, **given: Giv
     return Stage(function, given, units=units, live=True)
 
 
-def _read(function: str, stage: str, files: Callable[[str], Names] = _committed, **given: Given) -> Stage:
+def _read(function: str, stage: str, names: Callable[[str], Names] = _committed, **given: Given) -> Stage:
     """A stage that reads what was computed once and committed: its files, made by the settings that the study has."""
-    return Stage(f"data.committed.{function}", {**given, "files": Files(files(stage)), "recipe": Recipe(stage)})
+    return Stage(f"data.committed.{function}", {**given, "files": files(names(stage)), "recipe": recipe(stage)})
 
 
 STAGES: dict[str, Stage] = {
@@ -276,28 +230,28 @@ STAGES: dict[str, Stage] = {
         "data.people.read_humans",
         emotions=EMOTIONS,
         attributes=ATTRIBUTES,
-        files=Files(lambda study: study.humans.files()),
+        files=files(lambda study: study.humans.files()),
         scale=SCALE,
     ),
     "people": _make(
         "data.people.read_ratings",
         humans=HUMANS,
-        files=Files(lambda study: study.humans.rating_files()),
+        files=files(lambda study: study.humans.rating_files()),
         scale=SCALE,
         seed=SEED,
     ),
     "comments": Stage(
         "data.comments.read_goemotions",
-        {"emotions": EMOTIONS, "labels": Field("corpus.labels"), "files": Files(_corpus)},
+        {"emotions": EMOTIONS, "labels": field("corpus.labels"), "files": files(_corpus)},
         stored=False,  # other people's texts stay where they were fetched to
     ),
-    "prompts": _make("data.released.read_accuracy", emotions=EMOTIONS, seeds=SEEDS, file=File(_released("accuracy"))),
+    "prompts": _make("data.released.read_accuracy", emotions=EMOTIONS, seeds=SEEDS, file=file(_released("accuracy"))),
     "activations": _make(
         "data.released.read_activations",
         emotions=EMOTIONS,
         seeds=SEEDS,
         **NETWORK,
-        files=Files(_prompt_files("activations")),
+        files=files(_prompt_files("activations")),
         progress=PROGRESS,
     ),
     "rdms": _make("analysis.rdm.compute_rdms", **BOTH),
@@ -306,36 +260,36 @@ STAGES: dict[str, Stage] = {
     "searchlight_null": _make(
         "analysis.neurons.find_neurons",
         **RANKS,
-        permutations=Field("inference.searchlight_permutations"),
+        permutations=field("inference.searchlight_permutations"),
         seed=SEED,
         progress=PROGRESS,
     ),
     "own_neurons": _make(
-        "analysis.own.find_own_neurons", **RANKS, rotations=Field("inference.rotations"), seed=SEED, progress=PROGRESS
+        "analysis.own.find_own_neurons", **RANKS, rotations=field("inference.rotations"), seed=SEED, progress=PROGRESS
     ),
     "word_rdms": _make("analysis.words.word_rdms", **WORDS),
     "word_halves": _make("analysis.words.halve_words", **WORDS),
-    "published_ranks": _make("data.released.read_ranks", attributes=ATTRIBUTES, **NETWORK, file=File(_released("ranks"))),
+    "published_ranks": _make("data.released.read_ranks", attributes=ATTRIBUTES, **NETWORK, file=file(_released("ranks"))),
     "lesions": _make(
         "data.released.read_lesions",
         attributes=ATTRIBUTES,
         emotions=EMOTIONS,
         seeds=SEEDS,
         sizes=SIZES,
-        released=Field("released"),
-        selective=Files(_prompt_files("lesions_selective")),
-        random=Files(_prompt_files("lesions_random")),
+        released=field("released"),
+        selective=files(_prompt_files("lesions_selective")),
+        random=files(_prompt_files("lesions_random")),
     ),
     "specifications": _make(
         "analysis.choices.specify_claims",
         **BOTH,
-        rdms=Need("rdms"),
-        lesions=Need("lesions"),
-        light=Need("searchlight"),
-        ranks=Part("neuron_rdms", "rank", {}),
-        words=Need("word_rdms"),
-        halves=Need("word_halves"),
-        own=Need("own_neurons"),
+        rdms=need("rdms"),
+        lesions=need("lesions"),
+        light=need("searchlight"),
+        ranks=part("neuron_rdms", "rank", {}),
+        words=need("word_rdms"),
+        halves=need("word_halves"),
+        own=need("own_neurons"),
         choosing_seeds=CHOOSING,
         sizes=SIZES,
         seed=SEED,
@@ -350,13 +304,12 @@ LIVE: dict[str, Stage] = {
         **READING,
         emotions=EMOTIONS,
         seeds=SEEDS,
-        prompt_length=Field("prompt_length"),
-        work=Work("prompts"),
+        prompt_length=field("prompt_length"),
         progress=PROGRESS,
     ),
     "activations": _make("model.reading.read_activations", prompts=PROMPTS, **NETWORK, **OPENED),
     "activations_in_use": _run(
-        "model.reading.read_over_comments", units=None, **READING, prompts=PROMPTS, examples=Field("lesions.examples")
+        "model.reading.read_over_comments", units=None, **READING, prompts=PROMPTS, examples=field("lesions.examples")
     ),
     "centroids": _make("model.reading.embed_emotions", comments=COMMENTS, emotions=EMOTIONS, tuning=TUNING, **OPENED),
     "masks": _make(
@@ -366,7 +319,7 @@ LIVE: dict[str, Stage] = {
         sizes=SIZES,
         comparisons=KINDS,
         draws=DRAWS,
-        seed=Field("lesions.seed"),
+        seed=field("lesions.seed"),
     ),
     "lesions": _run(
         "model.silencing.lesion_prompts",
@@ -374,16 +327,14 @@ LIVE: dict[str, Stage] = {
         **SILENCING,
         attributes=ATTRIBUTES,
         sizes=SIZES,
-        work=Work("lesions"),
     ),
     "wordless": _run(
         "model.silencing.lesion_wordless",
         units=lambda study: list(name_groups(len(study.attributes) * (1 + study.lesions.draws))),
         **SILENCING,
-        words=Field("emotion_words"),
+        words=field("emotion_words"),
         attributes=ATTRIBUTES,
         size=SIZE,
-        work=Work("wordless"),
     ),
     "bijections": _run(
         "model.silencing.lesion_moved",
@@ -391,14 +342,12 @@ LIVE: dict[str, Stage] = {
         **SILENCING,
         **MOVES,
         size=SIZE,
-        work=Work("bijections"),
     ),
     "dose": _run(
         "model.silencing.dose_prompts",
         units=lambda study: list(name_blocks(2 * len(study.attributes), MASKS_A_PART)),
         **SILENCING,
         size=SIZE,
-        work=Work("dose"),
     ),
 }
 """The same stages computed here, and the masks that are lesioned."""
@@ -485,18 +434,12 @@ def planted_files(study: Study) -> list[str]:
 
 def stage_files(stage: Stage, study: Study) -> list[str]:
     """Names of the files that one stage reads, a network's own left out."""
-    names: list[str] = []
-    for given in stage.given.values():
-        if isinstance(given, Files):
-            names += given.names(study).values()
-        elif isinstance(given, File):
-            names.append(given.name(study))
-    return names
+    return [name for given in stage.given.values() if given.names for name in given.names(study).values()]
 
 
 def _named(study: Study) -> list[str]:
     stages = stages_of(study).values()
     names = dict.fromkeys(name for stage in stages for name in stage_files(stage, study))
-    if study.backbone is not None and any(isinstance(given, Weights) for stage in stages for given in stage.given.values()):
+    if study.backbone is not None and any(given.weights for stage in stages for given in stage.given.values()):
         names |= dict.fromkeys(weights.registry_files(study.backbone))
     return list(names)

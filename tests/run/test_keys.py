@@ -14,7 +14,7 @@ from emonb import artifacts
 from emonb.model.backbone import Live
 from emonb.paths import data_dir
 from emonb.run.runs import Run
-from emonb.run.stages import COMMITTED, LIVE, STAGES, Stage, Unkeyed, Work, stage_of, stages_of
+from emonb.run.stages import COMMITTED, LIVE, STAGES, Stage, stage_of, stages_of
 from emonb.study import Study, load_study
 
 PACKAGE = Path(artifacts.__file__).parent
@@ -26,7 +26,7 @@ SMALL = {"seeds": [1, 3], "world.steps": 60, "tuning.examples": 16, "lesions.exa
 def _trace(run: Run, name: str, ran: set[str]) -> object:
     """Make a stage, and note the modules of ours that run meanwhile."""
     stage = stage_of(name, run.study)
-    arguments = stage.gather({a: None if isinstance(g, Work) else g.get(run) for a, g in stage.given.items()})
+    arguments = stage.gather({a: g.get(run) for a, g in stage.given.items()})
     function = stage.function()
 
     def note(frame, event, argument):
@@ -127,17 +127,14 @@ def test_stages_name_functions_of_their_own_module_and_all_of_their_arguments(st
 
 def test_what_is_in_no_key_is_how_the_work_is_done() -> None:
     unkeyed = {
-        given.name
+        argument
         for stage in (*STAGES.values(), *LIVE.values(), *COMMITTED.values())
-        for given in stage.given.values()
-        if isinstance(given, Unkeyed)
+        for argument, given in stage.given.items()
+        if given.key is None
     }
     assert unkeyed == {"device", "threads", "progress"}
-    live = {g.stage for s in LIVE.values() for g in s.given.values() if isinstance(g, Work)}
-    assert live == {"prompts", "lesions", "bijections", "dose", "wordless"}
-    assert {name for table in (STAGES, LIVE) for name, s in table.items() if s.units} == {
-        g.stage for table in (STAGES, LIVE) for s in table.values() for g in s.given.values() if isinstance(g, Work)
-    }
+    divided = {name for table in (STAGES, LIVE) for name, stage in table.items() if stage.units}
+    assert divided == {"prompts", "lesions", "bijections", "dose", "wordless"}
 
 
 def test_fields_a_stage_reads_are_in_its_key_and_others_are_not() -> None:

@@ -200,15 +200,13 @@ def undo_score(score: float, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray)
     return np.asarray(mean + sd * np.where(straight, score, above))
 
 
-def find_peaks(x: Side, surrogates: np.ndarray, tail: Tail) -> np.ndarray:
-    """Highest normal score over x [n, n_y] of each surrogate, centred ranks (n, n_y, n_pairs); minus infinity for none."""
-    n, kinds, pairs = surrogates.shape
-    flat, kind = surrogates.reshape(-1, pairs), np.tile(np.arange(kinds), n)
-    best = _find_highest(x, flat, kind, tail, undo_score(_HIGH, *tail))
+def find_peaks(x: Side, surrogates: np.ndarray, kind: np.ndarray, tail: Tail) -> np.ndarray:
+    """Highest normal score over x [n] of surrogates, centred ranks [n, n_pairs] of a kind of y each; minus infinity: none."""
+    best = _find_highest(x, surrogates, kind, tail, undo_score(_HIGH, *tail))
     low = best < _HIGH  # of these some or all were not looked at
     if low.any():
-        best[low] = _find_highest(x, flat[low], kind[low], tail, np.full_like(tail.sd, -np.inf))
-    return best.reshape(n, kinds)
+        best[low] = _find_highest(x, surrogates[low], kind[low], tail, np.full_like(tail.sd, -np.inf))
+    return best
 
 
 def _find_highest(x: Side, ranks: np.ndarray, kind: np.ndarray, tail: Tail, least: np.ndarray) -> np.ndarray:
@@ -311,8 +309,9 @@ def find_neurons(
     parts = tqdm(
         [orders[start : start + CHUNK] for start in range(0, permutations, CHUNK)], unit="part", disable=not progress
     )
-    peak = np.concatenate([find_peaks(side, permute_rdm(y, part), tail) for part in parts])
-    score = normal_scores(rho, *tail)
+    kinds = np.arange(len(y))  # a relabelling is one of every attribute
+    peaks = [find_peaks(side, np.concatenate(permute_rdm(y, part)), np.tile(kinds, len(part)), tail) for part in parts]
+    peak, score = np.concatenate(peaks).reshape(-1, len(y)), normal_scores(rho, *tail)
     found = Found(rho, score, count_higher(peak, score), peak)
     return label_neurons(found, tail, ranks, attribute_rdm.attribute).assign_attrs(n_permutations=permutations)
 

@@ -36,7 +36,7 @@ SETS = 5
 """Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
 ENOUGH = 50
 """Rotations of a set that must be as good as an attribute, for no more to be drawn."""
-_ROWS, _RANKED = 4096, 512  # neurons and surrogates at a time, which bounds the memory
+_ROWS, _RANKED, _COLUMNS = 4096, 512, 2800  # neurons, and surrogates ranked and searched for, at a time: bounds the memory
 
 
 def find_own_neurons(
@@ -119,12 +119,12 @@ def find_own_neurons(
         tail = read_tail(null, ranks, names)
     rho, side = correlate_ranks(x, y), take_side(x)
     score, peak = normal_scores(rho, *tail), np.full((SETS * rotations, len(names)), np.nan)
-    for k, (value, others) in enumerate(tqdm(sides, unit="attribute", disable=not progress)):
-        one, best = Tail(*(part[:, [k]] for part in tail)), float(score[:, k].max()) - TIE
-        for number, stream in enumerate(streams[k][1:]):
-            some, _ = rotate_scores(value, others, rotations, stream)
-            drawn, start = _draw_peaks(side, some, one, best, enough), number * rotations
-            peak[start : start + len(drawn), k] = drawn
+    kind = np.repeat(np.arange(len(names)), SETS)
+    turned = [rotate_scores(*sides[k], rotations, stream)[0] for k, own in enumerate(streams) for stream in own[1:]]
+    drawn = _draw_peaks(side, turned, kind, tail, score.max(0) - TIE, enough, progress)
+    for number, (k, some) in enumerate(zip(kind, drawn, strict=True)):
+        start = number % SETS * rotations
+        peak[start : start + len(some), k] = some
     found = Found(rho, score, count_higher(peak, score), peak)
     labelled = label_neurons(found, tail, ranks, humans.attribute_rdm.attribute)
     return labelled.assign(predicted=("attribute", predicted)).assign_attrs(n_rotations=SETS * rotations)
@@ -275,15 +275,29 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
     return np.concatenate([centred_ranks(np.abs(np.take(s, first, 1) - np.take(s, second, 1))) for s in some])
 
 
-def _draw_peaks(x: Side, turned: np.ndarray, tail: Tail, best: float, enough: int) -> np.ndarray:
-    """Highest normal scores over x of the RDMs of scores [n, n_emotions], until so many are as good as the best."""
-    peaks, size = np.empty(0), enough
-    while len(peaks) < len(turned):
-        some = find_peaks(x, rank_distances(turned[len(peaks) :][:size])[:, None], tail)
-        peaks, size = np.append(peaks, some), min(2 * size, CHUNK)
-        if len(good := np.flatnonzero(peaks >= best)) >= enough:
-            return peaks[: good[enough - 1] + 1]
-    return peaks
+def _draw_peaks(
+    x: Side, sets: list[np.ndarray], kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
+) -> list[np.ndarray]:
+    """Highest normal scores over x of each set's surrogates, until so many are as good as the best of the set's kind.
+
+    Sets hold scores [n, n_emotions] of one kind of y each. All are drawn from side by side, which makes large products.
+    """
+    peaks, size, waiting = [np.empty(0)] * len(sets), enough, np.arange(len(sets))
+    bar = tqdm(total=len(sets), unit="set", disable=not progress)
+    while len(waiting):
+        each = min(size, max(1, _COLUMNS // len(waiting)))
+        blocks = [sets[s][len(peaks[s]) :][:each] for s in waiting]
+        ends = np.cumsum([len(block) for block in blocks])
+        kinds = np.repeat(kind[waiting], [len(block) for block in blocks])
+        found = find_peaks(x, rank_distances(np.concatenate(blocks)), kinds, tail)
+        for s, some in zip(waiting, np.split(found, ends[:-1]), strict=True):
+            peaks[s] = np.append(peaks[s], some)
+        good = [np.flatnonzero(drawn >= best[k])[:enough] for drawn, k in zip(peaks, kind, strict=True)]
+        over = [len(good[s]) == enough or len(peaks[s]) == len(sets[s]) for s in waiting]
+        size, waiting = min(2 * size, CHUNK), waiting[~np.array(over)]
+        bar.update(sum(over))
+    bar.close()
+    return [drawn[: at[-1] + 1] if len(at) == enough else drawn for drawn, at in zip(peaks, good, strict=True)]
 
 
 def _describe(surrogates: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-// Two pictures to play with (emonb/book/interactive.py has the data), drawn with D3. Each is SVG in the page's colours,
+// Three pictures to play with (emonb/book/interactive.py has the data), drawn with D3. Each is SVG in the page's colours,
 // answers to mouse, touch and keyboard, and says in words what it shows; without this script the still picture stays.
 (() => {
   const COLOURS = ["var(--blue)", "var(--faint)", "var(--orange)"];
@@ -164,6 +164,44 @@
       addButton(controls, "let a coin choose", () => draw(1));
       addButton(controls, "500 times", () => draw(500));
       addButton(controls, "as measured", () => { signs = ones(); drawn = 0; yes.fill(0); update(); });
+      update();
+    },
+
+    card(stage, data) {
+      const controls = addControls(stage), select = addChoice(controls, "attribute", data.attributes.map((name) => [name, name]), update);
+      for (const [text, by] of [["previous", -1], ["next", 1]])
+        addButton(controls, text, () => {
+          const node = select.node();
+          node.selectedIndex = (node.selectedIndex + by + data.attributes.length) % data.attributes.length;
+          update();
+        });
+      const said = addWords(stage), panels = addPanels(stage);
+
+      function addBars(title, rows, digits) {
+        const known = rows.filter(([, value]) => value !== null), values = known.map(([, value]) => value);
+        if (!known.length) return;
+        const svg = addCanvas(panels, 330, 15 * known.length + 28, title);
+        add(svg, "text", { x: 0, y: 12, style: "font-size:12px;font-weight:600" }, title);
+        const reach = Math.max(d3.max(values, Math.abs), 1e-9), signed = d3.min(values) < 0;
+        const along = signed ? d3.scaleLinear([-reach, reach], [110, 270]) : d3.scaleLinear([0, reach], [100, 270]);
+        const lines = svg.selectAll("g").data(known).join("g").attr("transform", (_, k) => `translate(0 ${22 + 15 * k})`);
+        add(lines, "text", { x: 94, y: 9, "text-anchor": "end" }).text(([name]) => name);
+        add(lines, "rect", { height: 11 }).attr("x", ([, value]) => along(Math.min(0, value)))
+          .attr("width", ([, value]) => along(Math.abs(value)) - along(0)).attr("fill", ([, value]) => COLOURS[value < 0 ? 2 : 0]);
+        add(lines, "text", { y: 9 }).attr("x", ([, value]) => along(Math.max(0, value)) + 4)
+          .text(([, value]) => written(value, Number.isInteger(value) ? 0 : digits));
+      }
+      function update() {
+        const name = select.node().value, card = data.cards[name], words = (numbers) => listed(numbers.map((k) => data.emotions[k]));
+        said.text(`: people find most of it in ${words(card.order.slice(0, 3))}, least in ${words(card.order.slice(-3))}.`);
+        said.append("b").text(name).lower();
+        panels.selectChildren().remove();
+        const rows = add(add(add(panels, "div"), "table", { class: "table" }), "tbody").selectAll("tr").data(card.numbers).join("tr");
+        add(rows, "th", { scope: "row" }).text(([heading]) => heading);
+        add(rows, "td").text(([, value]) => value);
+        addBars("neurons by layer", card.layers, 1);
+        addBars("neurons in common with", card.overlap, 2);
+      }
       update();
     },
   };

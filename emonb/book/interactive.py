@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from scipy import stats
@@ -22,6 +23,7 @@ from emonb.analysis.rdm import align_map, map_emotions, order_emotions, pair_lab
 from emonb.book import svg
 from emonb.book.figures import FAINT, RANDOM, SELECTIVE, finish, name_points, spread_points
 from emonb.book.svg import INK
+from emonb.book.tables import format_number
 from emonb.errors import LabelError
 
 MOST = 60_000  # bytes of data a page may hold
@@ -57,11 +59,27 @@ def draw_count(cells: xr.DataArray, units: Sequence[dict[str, Any]]) -> Figure:
     return finish(fig)
 
 
+def draw_card(numbers: pd.DataFrame) -> Figure:
+    """Draw every numeric column of a table as a panel of dots, one row an attribute."""
+    shown = numbers.apply(pd.to_numeric, errors="coerce").dropna(axis="columns", how="all").iloc[:, :4]
+    columns = max(1, shown.shape[1])
+    fig, axes = plt.subplots(
+        1, columns, figsize=(7.2, 0.26 * len(numbers) + 1.1), sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, name in zip(axes[0], shown.columns, strict=False):
+        ax.plot(shown[name], range(len(shown)), "o", color=RANDOM, ms=5)
+        ax.axvline(0, color=FAINT, lw=0.8)
+        ax.set(yticks=range(len(shown)), yticklabels=numbers.index)
+        ax.set_xlabel(str(name), fontsize=9.5)
+    axes[0, 0].invert_yaxis()
+    return finish(fig)
+
+
 class Interactive:
     """A picture that answers, and the still one it replaces.
 
-    ``kind`` is which of the script's pictures, ``map`` or ``count``; ``data``, what the script draws from (JSON); ``alt``,
-    what the picture shows, for those who do not see it.
+    ``kind`` is which of the script's pictures, ``map``, ``count`` or ``card``; ``data``, what the script draws from (JSON);
+    ``alt``, what the picture shows, for those who do not see it.
     """
 
     def __init__(self, kind: str, data: dict[str, Any], still: Figure, alt: str) -> None:
@@ -155,6 +173,43 @@ def count_units(accuracy: xr.DataArray, comparison: str = "random") -> Interacti
     )
 
 
+def attribute_card(
+    score: xr.DataArray,
+    numbers: pd.DataFrame,
+    layers: xr.DataArray | None = None,
+    overlap: xr.DataArray | None = None,
+) -> Interactive:
+    """One attribute at a time: the emotions in order, its numbers, its neurons by layer, what it shares with others.
+
+    Parameters
+    ----------
+    score : DataArray
+        (emotion, attribute); only the order of the emotions is shown.
+    numbers : DataFrame
+        One row an attribute, columns as they are headed; numbers, or texts already formatted.
+    layers : DataArray, optional
+        (attribute, layer), neurons or shares of them.
+    overlap : DataArray, optional
+        (attribute, other), share of neurons that two attributes have in common.
+    """
+    attributes = [str(name) for name in numbers.index]
+    if missing := set(attributes) - {str(name) for name in score.attribute.values}:
+        raise LabelError(f"no scores of {', '.join(sorted(missing))}")
+    cards = {}
+    for name in attributes:
+        order = np.argsort(-score.sel(attribute=name).values, kind="stable")
+        cards[name] = {
+            "order": [int(k) for k in order],
+            "numbers": [[str(column), format_number(numbers.loc[name, column], 3)] for column in numbers.columns],
+            "layers": _series(layers, name, "layer"),
+            "overlap": _series(overlap, name, "other"),
+        }
+    data = {"emotions": [str(e) for e in score.emotion.values], "attributes": attributes, "cards": cards}
+    return Interactive(
+        "card", data, draw_card(numbers), "What was found about each attribute: people, neurons, layers, lesions"
+    )
+
+
 def _positions(points: np.ndarray) -> list[list[float]]:
     return [[round(float(x), 3), round(float(y), 3)] for x, y in spread_points(points)]
 
@@ -163,3 +218,10 @@ def _nearest(rdm: xr.DataArray) -> list[list[int]]:
     square = to_square(np.asarray(rdm))
     np.fill_diagonal(square, np.inf)
     return np.argsort(square, axis=1, kind="stable")[:, :NEAREST].tolist()
+
+
+def _series(values: xr.DataArray | None, name: str, dim: str) -> list[list[Any]]:
+    if values is None:
+        return []
+    row = values.sel(attribute=name)
+    return [[str(k), None if np.isnan(v) else round(float(v), 4)] for k, v in zip(row[dim].values, row.values, strict=True)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import browser as browsing
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from booksite import INTERACTIVE_SCRIPTS
@@ -44,7 +45,16 @@ def _accuracy() -> xr.DataArray:
     return xr.DataArray(values, dims=tuple(coords), coords=coords)
 
 
-PICTURES = {"map": _map, "count": lambda: interactive.count_units(_accuracy())}
+def _card() -> interactive.Interactive:
+    numbers = pd.DataFrame({"tau": [0.31, 0.2], "neurons": [12, 0], "said": [".31 [.1, .5]", "–"]}, ATTRIBUTES)
+    layers = xr.DataArray([[1, 2], [0, 4]], dims=("attribute", "layer"), coords={"attribute": ATTRIBUTES, "layer": [1, 2]})
+    overlap = xr.DataArray(
+        [[np.nan, 0.4], [0.4, np.nan]], dims=("attribute", "other"), coords={"attribute": ATTRIBUTES, "other": ATTRIBUTES}
+    )
+    return interactive.attribute_card(_score(), numbers, layers, overlap)
+
+
+PICTURES = {"map": _map, "count": lambda: interactive.count_units(_accuracy()), "card": _card}
 
 
 def _data(picture: interactive.Interactive) -> dict[str, Any]:
@@ -100,6 +110,13 @@ def test_an_attribute_without_a_mask_is_left_out() -> None:
     accuracy.loc[{"attribute": "c"}] = np.nan
     data = interactive.count_units(accuracy).data
     assert data["attributes"] == list("abdef") and data["units"][2]["n"] == 5
+
+
+def test_the_card_orders_emotions_and_leaves_out_what_is_not_there() -> None:
+    card = _card().data["cards"]["bright"]
+    assert sorted(card["order"]) == list(range(7))
+    assert card["numbers"] == [["tau", "0.310"], ["neurons", "12"], ["said", ".31 [.1, .5]"]]
+    assert card["layers"] == [["1", 1], ["2", 2]] and card["overlap"] == [["bright", None], ["loud", 0.4]]
 
 
 def test_scripts_are_vendored_as_they_were_published_and_small() -> None:
@@ -222,3 +239,13 @@ def test_counting_is_switched_and_a_coin_is_tossed(browser: Any, page_of: Any) -
             assert int(found.group(k)) / 500 == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 500) + 1e-9)
         page.get_by_role("button", name="as measured").click()
         assert "Let a coin choose" in tally.inner_text() and "attributes' neurons" in said.inner_text()
+
+
+def test_the_card_turns(browser: Any, page_of: Any) -> None:
+    with browsing.open_page(browser, page_of("card")) as page:
+        assert "bright" in page.locator(".said").inner_text()
+        page.get_by_role("button", name="next").focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".said").inner_text().startswith("loud:")
+        page.locator(".stage select").select_option("bright")
+        assert "0.310" in page.locator(".stage table").inner_text()

@@ -79,7 +79,7 @@ def from_t(value: float, error: float, df: float) -> Estimate:
 
 def from_sample(values: ArrayLike) -> Estimate:
     """Estimate of a mean from independent values: t interval and test against zero; what is not defined is left out."""
-    known = np.asarray(values, np.float64)
+    known = np.asarray(values)
     known = known[np.isfinite(known)]
     return from_t(float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known))), len(known) - 1)
 

@@ -201,7 +201,7 @@ def undo_score(score: float, mean: np.ndarray, sd: np.ndarray, skew: np.ndarray)
 
 
 def find_peaks(x: Side, surrogates: np.ndarray, kind: np.ndarray, tail: Tail) -> np.ndarray:
-    """Highest normal score over x [n] of surrogates (centred ranks [n, n_pairs], each of a kind of y); or minus infinity."""
+    """Highest normal score over x [n] of surrogates, centred ranks [n, n_pairs] of a kind each; minus infinity: none."""
     best = _find_highest(x, surrogates, kind, tail, undo_score(_HIGH, *tail))
     low = best < _HIGH  # of these some or all were not looked at
     if low.any():

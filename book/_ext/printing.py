@@ -3,12 +3,11 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
+from booksite import list_pages
 
 from emonb.artifacts import write_text
 from emonb.book.html import build_html
@@ -41,27 +40,6 @@ def print_book(html_dir: Path, out: Path, only: str | None = None) -> Path:
     return out
 
 
-def list_pages(contents: str) -> list[str]:
-    r"""Names of the book's pages in the order of its table of contents.
-
-    >>> list_pages("root: a\nparts:\n- chapters:\n  - file: b\n    sections:\n    - file: c\n")
-    ['a', 'b', 'c']
-    """
-
-    def walk(node: Any) -> Iterator[str]:
-        if isinstance(node, dict):
-            if "file" in node:
-                yield node["file"]
-            for value in node.values():
-                yield from walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                yield from walk(value)
-
-    given = yaml.safe_load(contents)
-    return [given["root"], *walk({key: value for key, value in given.items() if key != "root"})]
-
-
 def join_pages(pages: list[Path], html_dir: Path) -> str:
     """One page of all, in the light theme: anchors carry their page's name, links to other pages lead to them."""
     first = pages[0].read_text(encoding="utf-8")
@@ -88,13 +66,15 @@ def join_pages(pages: list[Path], html_dir: Path) -> str:
 
 
 def _number(body: str) -> str:
-    """Number figures from one, in the order in which they are named.
+    """Number figures, and tables, from one, in the order in which they are named.
 
-    >>> _number("Fig. 42 and Fig. 43: <i>Fig. 42</i>")
-    'Fig. 1 and Fig. 2: <i>Fig. 1</i>'
+    >>> _number("Fig. 42 and Fig. 43: <i>Fig. 42</i>, Table 9")
+    'Fig. 1 and Fig. 2: <i>Fig. 1</i>, Table 1'
     """
-    numbers: dict[str, int] = {}
-    return re.sub(r"\bFig\. (\d+)", lambda found: f"Fig. {numbers.setdefault(found[1], len(numbers) + 1)}", body)
+    for kind in (r"Fig\.", "Table"):
+        numbers: dict[str, int] = {}
+        body = re.sub(rf"\b({kind}) (\d+)", lambda m, n=numbers: f"{m[1]} {n.setdefault(m[2], len(n) + 1)}", body)  # type: ignore[misc]
+    return body
 
 
 def _anchor(body: str, page: Path, names: dict[Path, str]) -> str:

@@ -3,6 +3,7 @@
 Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -196,3 +197,40 @@ def group_effects(declared: Declarations, ledgers: Ledgers) -> list[tuple[Claim,
         mine = {edition: entry for edition, entry in entries.items() if entry.get("low") is not None}
         found += [(claim, mine)] if mine else []
     return found
+
+
+def draw_places(mask: xr.DataArray, score: xr.DataArray) -> Figure:
+    """Draw where in the network attributes' neurons lie: a ridge a layer, the best neuron of each attribute marked.
+
+    Along a ridge run the layer's neurons, those in most masks first; its height is the number of masks that hold one.
+    Names at its right are those of its marks, from left to right.
+
+    Parameters
+    ----------
+    mask : DataArray of bool, dims (attribute, layer, neuron)
+    score : DataArray, dims (attribute, layer, neuron)
+        The highest one is the attribute's best neuron; an attribute without a score has none.
+    """
+    held = mask.sum("attribute").transpose("layer", "neuron").to_numpy()
+    order, attributes = np.argsort(-held, axis=1, kind="stable"), mask.sizes["attribute"]
+    height, place = 0.8 * held / attributes, np.argsort(order, axis=1) + 1
+    fig, ax = plt.subplots(figsize=(7.2, 0.52 * len(held) + 1.2))
+    for layer, row, high in zip(mask.layer.values, order, height, strict=True):
+        ax.fill_between(np.arange(1, len(row) + 1), layer, layer - high[row], color=RANDOM, alpha=0.3, lw=0)
+    best = score.where(score == score.max(("layer", "neuron"))).stack(at=("layer", "neuron")).to_series().dropna()
+    best = best.reset_index().drop_duplicates("attribute")
+    at = tuple(mask.indexes[name].get_indexer(best[name]) for name in ("layer", "neuron"))
+    best = best.assign(x=place[at], y=best["layer"] - height[at]).sort_values(["layer", "x"])
+    ax.plot(best["x"], best["y"], "o", color=SELECTIVE, mec="white", ms=6.5)
+    for layer, names in best.groupby("layer")["attribute"]:
+        ax.text(
+            held.shape[1],
+            layer - 0.12,
+            textwrap.fill(", ".join(names), 34, break_on_hyphens=False),
+            ha="right",
+            va="bottom",
+            fontsize=9,
+        )
+    ax.set(xlabel="neurons of the layer, those that most attributes hold first", ylabel="layer", yticks=mask.layer.values)
+    ax.set(xlim=(-0.01 * held.shape[1], held.shape[1]), ylim=(mask.layer.values[-1] + 0.4, mask.layer.values[0] - 1))
+    return finish(fig)

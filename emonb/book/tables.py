@@ -58,7 +58,7 @@ class Text(str):
     __repr__ = str.__str__
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], ids: Sequence[str] = ()) -> Html:
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", ids: Sequence[str] = ()) -> Html:
     """Cells of HTML as a table that stacks on a phone; the first cell of a row heads it, and ids name the rows."""
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     body = ""
@@ -66,7 +66,8 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], ids: Sequ
         cells = "".join(f"<td>{cell}</td>" for cell in rest)
         body += f'<tr id="{name}">' if name else "<tr>"
         body += f'<th scope="row">{first}</th>{cells}</tr>'
-    return Html(f'<table class="verdicts"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    named = f"<caption>{caption}</caption>" if caption else ""
+    return Html(f'<table class="verdicts">{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def format_table(

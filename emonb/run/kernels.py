@@ -15,7 +15,10 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
-LIBRARIES = ("ipykernel.kernelapp", "matplotlib.pyplot", "numba", "pydantic", "scipy.stats", "seaborn", "xarray")
+LIBRARIES = (
+    "tqdm.auto",  # before Jupyter, for which it would want widgets
+    *("ipykernel.kernelapp", "matplotlib.pyplot", "numba", "pydantic", "scipy.stats", "seaborn", "xarray"),
+)
 INLINE = "module://matplotlib_inline.backend_inline"
 
 

@@ -29,7 +29,17 @@ from pydantic import (
 from emonb.errors import StudyError
 from emonb.paths import data_dir
 
-Labels = Annotated[tuple[str, ...], Field(min_length=2)]
+EMPTY_CELLS = ("", "na", "n/a", "nan", "none", "null")
+"""What a table of numbers has in the place of nothing, in small letters."""
+
+
+def _check_label(label: str) -> str:
+    if label != label.strip() or "|" in label or not label.isprintable() or label.lower() in EMPTY_CELLS:
+        raise ValueError("a label has no space at its ends, no line end and no '|', and is no word for an empty cell")
+    return label
+
+
+Labels = Annotated[tuple[Annotated[str, AfterValidator(_check_label)], ...], Field(min_length=2)]
 Origin = Literal["released", "computed", "committed"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Comparison = Literal["random", "random_layer", "random_matched", "random_norm"]
@@ -48,9 +58,9 @@ Scale = Range | dict[Literal["judgments", "ratings", "scores"], Range] | None
 
 
 class Strict(BaseModel):
-    """No unknown fields, no changes after validation."""
+    """No unknown fields, no changes after validation, no number that is none or without end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Stages(Strict):
@@ -289,7 +299,7 @@ class Study(Strict):
     """Configuration of one study; see ``data/README.md`` for what each field means."""
 
     name: str = Field(pattern=f"^{NAME}$")
-    title: str
+    title: str = Field(pattern=r"^[^\n]+$")
     description: str
     emotions: Labels
     attributes: Labels
@@ -330,8 +340,10 @@ class Study(Strict):
                 raise ValueError(f"{field} lists a value twice: {values}")
         if self.size not in self.sizes:
             raise ValueError(f"size {self.size} is not one of sizes {list(self.sizes)}")
-        if max(self.sizes) > self.layers * self.neurons:
-            raise ValueError(f"sizes go to {max(self.sizes)}, the model has {self.layers * self.neurons} neurons")
+        if max(self.sizes) >= self.layers * self.neurons:
+            raise ValueError(
+                f"sizes go to {max(self.sizes)}, the model has {self.layers * self.neurons} neurons, and some must be left"
+            )
         origins = set(self.stages.model_dump().values())
         if origins & {"computed", "committed"} and self.backbone is None:
             raise ValueError("a stage is 'computed' or 'committed' but the study has no 'backbone' section")
@@ -466,9 +478,7 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path in children:
         raise StudyError(f"studies extend each other in a circle: {' -> '.join(p.name for p in (*children, path))}")
     try:
-        fields = LOADER(path.read_text(encoding="utf-8-sig")).get_single_data()
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        fields = _parse(path.read_text(encoding="utf-8-sig"), path)
     except UnicodeDecodeError as error:
         raise StudyError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
@@ -480,11 +490,53 @@ def _read(name: str, children: tuple[Path, ...] = ()) -> dict[str, Any]:
             fields["backbone"] = {**backbone, "name": f"local:{name}"}
     fields = _resolve(fields, path)
     parent = fields.pop("extends", None)
-    if parent is None:
-        return fields
-    base = _read(str(parent), (*children, path))
-    _check_replaced(base, _flatten(fields), str(path))
-    return _merge(base, fields)
+    if parent is not None:
+        base = _read(str(parent), (*children, path))
+        _check_replaced(base, _flatten(fields), str(path))
+        fields = _merge(base, fields)
+    shipped = path.parent == data_dir().resolve() / "studies"
+    if not children and not shipped and fields.get("name") in list_studies():
+        raise StudyError(f"{path}: '{fields['name']}' is a study of the book; give yours another name")
+    return fields
+
+
+def _parse(text: str, path: Path) -> Any:
+    """Content of a YAML file in which every key stands once, and nothing is repeated by an alias, however often."""
+    deep = 0
+    try:
+        for event in yaml.parse(text, Loader=LOADER):
+            deep += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if deep > 20 or isinstance(event, yaml.AliasEvent):
+                what = (
+                    "is nested too deeply"
+                    if deep > 20
+                    else f"repeats something by an alias (*{event.anchor}); write it out"
+                )
+                raise StudyError(f"{path}, line {event.start_mark.line + 1} {what}")
+        loader = LOADER(text)
+        node = loader.get_single_node()
+        _check_keys(node, path)
+        return None if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        line, column = (error.problem_mark.line, error.problem_mark.column) if error.problem_mark else (0, 0)
+        tab = text.split("\n")[line][column : column + 1] == "\t"
+        what = "a tab cannot indent, use spaces" if tab else " ".join(str(error.problem).split())
+        raise StudyError(f"{path}, line {line + 1} is not valid YAML: {what}") from None
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _check_keys(node: yaml.Node | None, path: Path) -> None:
+    """Refuse a key that stands twice in a mapping: of two values one would be lost."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    first: dict[str, int] = {}
+    for key, value in pairs:
+        line = key.start_mark.line + 1
+        if key.value in first and isinstance(key, yaml.ScalarNode):
+            raise StudyError(f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one")
+        if isinstance(key, yaml.ScalarNode):
+            first[key.value] = line
+        _check_keys(value, path)
 
 
 def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -> None:
@@ -506,6 +558,8 @@ def _find(name: str, folder: Path) -> Path:
         path = (folder / Path(name).expanduser()).resolve()
         if not path.is_file():
             raise StudyError(f"there is no file {path}; correct the path of the study's .yml file")
+    elif name not in list_studies() and (folder / Path(name).expanduser()).is_file():
+        raise StudyError(f"'{name}' is no study: the name of a study's file ends in .yml; rename it, or give another")
     else:
         path = data_dir() / "studies" / (f"{name}.yml" if re.fullmatch(NAME, name) else "")
     if path.is_file():
@@ -575,14 +629,30 @@ def parse_text(value: Any) -> Any:
     return value
 
 
+FORMS = {
+    "title": "one line of text",
+    "name": "small letters, digits and hyphens, a letter first",
+    "device": "auto, cpu, cuda or cuda:1",
+    "committed": "the name of a folder of data",
+    "humans.scale": "a scale is [lowest, highest] answer, or of each kind of file, {judgments: [1, 7], ratings: [0, 100]}",
+}
+"""What fields look like whose type says too little."""
+
+
 def _describe(error: ValidationError) -> str:
     """First three fields that are wrong, each once; what a rule of ours says goes before what a type says."""
     parts: dict[str, str] = {}
+    wrong = {".".join(map(str, item["loc"][:-1])) for item in error.errors()}
     for item in sorted(error.errors(), key=lambda item: item["type"] != "value_error"):
         names = takewhile(lambda part: "[" not in part, map(str, item["loc"]))  # then comes the name of a type
         where = ".".join(names) or "configuration"
-        got = "" if isinstance(item["input"], dict | BaseModel) else f" (got {item['input']!r})"
-        said = f"{item['msg'].removeprefix('Value error, ')}{got}"
+        if item["type"] == "too_short" and where in wrong:  # only what is wrong in it was left out
+            continue
+        got = "" if isinstance(item["input"], dict | BaseModel) else f" (got {item['input']!r:.80})"
+        plain = (item["type"] != "missing" and FORMS.get(where)) or item["msg"].replace("a valid tuple", "a list").replace(
+            "Tuple", "List"
+        )
+        said = f"{plain.removeprefix('Value error, ').replace(' after validation', '')}{got}"
         if item["type"] == "extra_forbidden":
             close = difflib.get_close_matches(where, known_parameters(), n=1)
             said = f"there is no such field{f'; did you mean {close[0]}?' if close else ''}"

@@ -44,7 +44,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
         (["run", "published", "-p", "inference.seed=-1"], "inference.seed"),
         (["run", "published", "-p", "device=gpu"], "device"),
         (["run", "published", "-p", "tuning.prompt_length=3"], "did you mean 'prompt_length'"),
-        (["fetch", "control", "-p", "seeds=19-10"], "seeds: Input should be a valid tuple (got '19-10')"),
+        (["fetch", "control", "-p", "seeds=19-10"], "seeds: Input should be a list (got '19-10')"),
         (["check", "nope"], "unknown study 'nope'"),
         (["fetch", "published", "--mirror", "/nowhere"], "is not a folder"),
     ],

@@ -301,6 +301,22 @@ def constant_judges(judgment: xr.DataArray) -> list[int]:
     return [int(judge) for judge, row in zip(table.judge.values, table.values, strict=True) if not varies(row)]
 
 
+def find_copies(answers: xr.DataArray) -> list[tuple[int, int]]:
+    """Pairs of people whose answers are the same throughout, and not all alike: rows that were perhaps copied.
+
+    ``answers`` has a dimension ``judge`` or ``rater``; who left an answer out, or gave the same to everything, is no copy.
+    """
+    who = "judge" if "judge" in answers.dims else "rater"
+    rows = answers.transpose(who, ...).to_numpy().reshape(answers.sizes[who], -1)
+    first: dict[bytes, int] = {}
+    copies = []
+    for name, row in zip(answers[who].values.tolist(), rows, strict=True):
+        if varies(row) and not np.isnan(row).any():
+            earlier = first.setdefault(row.tobytes(), name)
+            copies += [(earlier, name)] if earlier != name else []
+    return copies
+
+
 def constant_attributes(score: xr.DataArray) -> list[str]:
     """Attributes on which every emotion has the same score: nothing can be compared with them."""
     table = score.transpose("attribute", "emotion")

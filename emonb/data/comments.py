@@ -1,7 +1,7 @@
 """GoEmotions (Demszky et al. 2020): comments with one or more emotions or neutral, and one yes-or-no task an emotion."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +68,12 @@ def _read_split(path: Path, n_labels: int) -> tuple[list[str], list[list[int]]]:
             )
         mine = fields[1].split(",")
         if not all(label.isdecimal() for label in mine):
-            raise LabelError(f"{path}, line {number}: label ids are not numbers between commas; {advise(path)}")
+            raise LabelError(
+                f"{path}, line {number}: label ids are not whole numbers between commas, such as 0,3; {advise(path)} "
+                "(no heading; id 0 is the first name of corpus.labels)"
+            )
+        if not fields[0].strip():
+            raise LabelError(f"{path}, line {number}: the comment is empty; {advise(path)} (leave the line out)")
         unknown = next((label for label in mine if int(label) >= n_labels), None)
         if unknown is not None:
             raise LabelError(
@@ -127,13 +132,59 @@ def make_tasks(
 
 
 def check_comments(comments: pd.DataFrame, emotions: Sequence[str], split: str) -> None:
-    """Raise unless every emotion has a comment in a split."""
-    empty = [e for e in emotions if not (comments[e] & (comments["split"] == split)).any()]
-    if empty:
-        raise LabelError(
-            f"the {split} split has no comment with {', '.join(empty)}; drop the emotion, give more (corpus.{split}) "
-            "or correct what the label ids mean (corpus.labels)"
-        )
+    """Raise unless every emotion has a comment in a split, and a comment that lacks it."""
+    table = comments.loc[comments["split"] == split, list(emotions)]
+    for what, some in (("with", table.any()), ("without", ~table.all())):
+        empty = [emotion for emotion in emotions if not some[emotion]]
+        if empty:
+            raise LabelError(
+                f"the {split} split has no comment {what} {', '.join(empty)}; drop the emotion, give more (corpus.{split}) "
+                "or correct what the label ids mean (corpus.labels)"
+            )
+
+
+def find_moved_labels(comments: pd.DataFrame, names: Mapping[str, Iterable[str]], alpha: float = 0.001) -> dict[str, str]:
+    """Emotions whose name stands more often in comments that are labelled as another emotion, with that other one.
+
+    Where the labels of a corpus are listed in another order than its ids have, comments on grief are called
+    joyful; nothing else would show it.
+
+    Parameters
+    ----------
+    comments : DataFrame
+        From :func:`read_goemotions`; comments with a single emotion count.
+    names : mapping of str to iterable of str
+        Words that name each emotion.
+    alpha : float
+        Two labels are compared by Fisher's exact test, one-sided.
+
+    Returns
+    -------
+    dict of str to str
+        Emotion -> the label whose comments name it more often.
+    """
+    from scipy.stats import fisher_exact
+
+    single = comments[comments[list(names)].sum(axis=1) == 1]
+    has, held = single[list(names)].to_numpy(), [{*_split_words(text.lower())} for text in single["text"]]
+    n, found = has.sum(0), {}
+    for mine, (emotion, words) in enumerate(names.items()):
+        forms = {form for word in words for form in _inflect(word.lower())}
+        named = has[[not forms.isdisjoint(words) for words in held]].sum(0)  # comments of each label
+        most = int(np.argmax(named / np.maximum(n, 1)))
+        table = [[named[k], n[k] - named[k]] for k in (most, mine)]
+        if most != mine and fisher_exact(table, "greater").pvalue < alpha:
+            found[emotion] = list(names)[most]
+    return found
+
+
+def name_emotions(emotions: Iterable[str]) -> dict[str, list[str]]:
+    """Words that name each emotion: its label, and the adjective or verb in it.
+
+    >>> name_emotions(["sadness", "joy"])
+    {'sadness': ['sadness', 'sad'], 'joy': ['joy']}
+    """
+    return {emotion: list(dict.fromkeys([emotion, re.sub("(ness|ment)$", "", emotion)])) for emotion in emotions}
 
 
 def make_task(

@@ -316,7 +316,10 @@ def read_humans(
         _check_mean(dissimilarity, files["mean_judgments"], files["judgments"])
     if "ratings" in files:
         ratings = read_long(files["ratings"], order, attributes, find_scale(scale, "ratings"))
-        mean, score = (a.to_numpy() for a in score_emotions(ratings))
+        try:
+            mean, score = (a.to_numpy() for a in score_emotions(ratings))
+        except LabelError as flat:
+            raise LabelError(f"{files['ratings']}: {flat} (from the study's attributes and the file)") from None
     else:
         mean = score = _read_scores(files["scores"], attributes, order, ordered, find_scale(scale, "scores"))
     if "attribute_rdms" in files:

@@ -4,6 +4,7 @@ Nothing of a file's content but its labels appears in a message: a cell may hold
 """
 
 import codecs
+import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -58,8 +59,8 @@ def read_text(path: Path) -> str:
     A LabelError names the line that is in another encoding, such as Latin-1.
     """
     content = path.read_bytes()
-    if content.startswith(b"PK\x03\x04"):
-        raise LabelError(f"{path} is a spreadsheet or an archive; save it as a CSV in UTF-8")
+    if content.startswith((b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")):
+        raise LabelError(f"{path} is a spreadsheet or an archive; save it as text in UTF-8 (CSV, or tabs between columns)")
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if marked else "utf-8-sig")
@@ -73,13 +74,25 @@ def read_text(path: Path) -> str:
 def read_csv_text(path: Path) -> str:
     """Text of a CSV, as :func:`read_text` reads it.
 
-    A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries.
+    A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries, or a row has
+    more cells than there are columns: what stands in the last ones would be lost.
     """
     text = read_text(path)
     heading = text.partition("\n")[0]
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if mark in heading and "," not in heading:
             raise LabelError(f"{path}: columns are separated by {name}; {advise(path)} (commas, and decimals with a point)")
+    try:
+        rows = csv.reader(io.StringIO(text))
+        n = len(next(rows, []))
+        for row in rows:
+            if any(row[n:]):
+                raise LabelError(
+                    f"{path}, line {rows.line_num}: {len(row)} cells for {n} columns; {advise(path)} (decimals with a point, "
+                    "text that holds a comma between quotation marks)"
+                )
+    except csv.Error as error:
+        raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None
     return text
 
 
@@ -91,7 +104,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
     """
     text = read_csv_text(path)
     try:
-        table = pd.read_csv(io.StringIO(text))
+        table = pd.read_csv(io.StringIO(text), index_col=False)
     except ValueError as error:
         raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None
     lines = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()][1:]

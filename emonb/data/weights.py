@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from emonb.artifacts import file_digest, make_key, replacing
@@ -70,20 +71,42 @@ def local_folder(backbone: BackboneConfig) -> Path | None:
 
 def _check_whole(folder: Path) -> None:
     """Refuse a folder whose weights are not what its network computes with."""
-    if (folder / "adapter_config.json").is_file():
+    names = sorted(path.name for path in folder.iterdir())
+    if adapters := [name for name in names if name.startswith("adapter_")]:
         raise StudyError(
-            f"the backbone's folder {folder} holds an adapter (adapter_config.json), which would not be read: merge it "
+            f"the backbone's folder {folder} holds an adapter ({adapters[0]}), which would not be read: merge it "
             "into the weights (PEFT: merge_and_unload) and give that folder as backbone.name"
         )
+    why = [name for name in names if name in ("quantize_config.json", "quant_config.json")]
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        why += ["quantization_config in config.json"] if "quantization_config" in config else []
+        why += [f"{tensor} is {kind}" for tensor, kind in _list_numbers(folder) if kind not in WHOLE]
+    except (OSError, ValueError, SafetensorError):
         return  # who loads it says so
-    if "quantization_config" in config:
+    if why:
         raise StudyError(
-            f"the weights in {folder} are quantised (quantization_config in config.json), and silencing needs whole ones: "
+            f"the weights in {folder} are quantised ({why[0]}), and silencing needs whole ones: "
             "give a checkpoint in float32, float16 or bfloat16 as backbone.name"
         )
+    if not any(name.startswith(("tokenizer.", "vocab.")) or name.endswith(".model") for name in names):
+        raise StudyError(
+            f"the backbone's folder {folder} holds no tokenizer (tokenizer.json, or vocab.txt): save it there "
+            "(tokenizer.save_pretrained)"
+        )
+
+
+WHOLE = ("F64", "F32", "F16", "BF16")
+"""Number formats of weights that are not quantised, as safetensors calls them."""
+
+
+def _list_numbers(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and number format of every weight in a folder's safetensors files, whose headers alone are read."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118: it is no dict
+                if name.endswith((".weight", ".bias")):
+                    yield name, str(file.get_slice(name).get_dtype())
 
 
 @cache
@@ -107,7 +130,8 @@ def find_commit(backbone: BackboneConfig) -> str:
     except Exception as error:  # the hub's own classes change from version to version
         raise StudyError(
             f"the commit of '{backbone.name}' ({revision}) is not in the hub's cache, and the hub does not tell it "
-            f"({str(error).splitlines()[0]}); give backbone.revision=COMMIT (40 hex digits), or backbone.name=FOLDER"
+            f"({str(error).splitlines()[0]}); give backbone.revision=COMMIT (40 hex digits), or the path of a folder that "
+            "is there as backbone.name"
         ) from None
     return str(found)
 

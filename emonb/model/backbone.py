@@ -64,12 +64,16 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
 
     folder, missing, plain = local_folder(config), set(), config.head == "words"
     name, family = str(folder or config.name), transformers.AutoModel if plain else transformers.AutoModelForMaskedLM
+    options: dict[str, Any] = {"trust_remote_code": False}  # without it a checkpoint with code asks whether to run it
+    options |= {} if folder else {"revision": find_commit(config)}
+    other_shape: list[Any] = []
     try:
-        options = {} if folder else {"revision": find_commit(config)}
         model: Any = None
         if not config.untrained or config.random == "layers":
-            model, found = family.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
-            missing = {*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])}
+            model, found = family.from_pretrained(
+                name, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
+            missing, other_shape = found["missing_keys"], sorted(found["mismatched_keys"])
         if config.untrained:
             model = _draw(config, family, transformers.AutoConfig.from_pretrained(name, **options), model)
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
@@ -77,12 +81,22 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
         raise StudyError(
             f"the weights of '{config.name}' are damaged or cut short ({error}); copy or fetch them again"
         ) from None
-    except (OSError, ValueError, ImportError) as error:
-        first = str(error).splitlines()[0]
+    except Exception as error:  # of many classes, which change from version to version
+        what = " ".join(" ".join(str(error).splitlines()[:2]).split()) or type(error).__name__
+        remedy = (
+            "A folder needs config.json, weights as safetensors and a tokenizer, as save_pretrained writes them: mend it, or "
+            "give another as backbone.name"
+            if folder
+            else "It is taken from the hub's cache or the network, or from a local folder with safetensors weights: give "
+            "backbone.name=FOLDER"
+        )
+        raise StudyError(f"the backbone '{config.name}' cannot be loaded ({what:.200}). {remedy}") from None
+    if other_shape:
+        key, stored, wanted = other_shape[0]
         raise StudyError(
-            f"the backbone '{config.name}' cannot be loaded ({first}). It is taken from the hub's cache or the network, or "
-            "from a local folder with safetensors weights: give backbone.name=FOLDER"
-        ) from None
+            f"the weights of '{config.name}' are not those of its config.json: {key} is {list(stored)} and should be "
+            f"{list(wanted)} ({len(other_shape)} such); give files that belong together as backbone.name"
+        )
     missing = {key for key in missing if "pooler." not in key}  # nothing here reads a pooler
     if missing:
         listed = ", ".join(sorted(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
@@ -152,6 +166,11 @@ def check_forward(backbone: "Backbone", positions: int) -> None:
     every = (whole.logits if backbone.words is None else whole.last_hidden_state)[:, 0]
     theirs = every[:, list(backbone.verbalizer)] if backbone.words is None else every
     gap, size = float((ours - theirs).abs().max()), float(every.abs().max())
+    if not 0 < size < float("inf"):
+        raise StudyError(
+            f"{kind} gives {'nothing but zeros' if size == 0 else 'no finite numbers'} with these weights: its training or "
+            "conversion failed; give another checkpoint as backbone.name"
+        )
     if not gap <= 3e-5 * size:  # float32 rounding is ten times less; NaN is refused as well
         raise StudyError(
             f"{kind} computes something else than is run here ({what} differ by {gap:.2g}, the largest is "
@@ -573,5 +592,9 @@ def widen(x: Tensor) -> Tensor:
 def _verbalizer_id(tokenizer: Tokenizer, word: str) -> int:
     found = tokenizer.token_id(word)
     if found is None:
-        raise StudyError(f"'{word}' is not a word and one token of the vocabulary; choose another for backbone.verbalizer")
+        spaced = f"\u0120{word}"  # in byte-pair vocabularies a word after a space is another token than at the beginning
+        hint = f" ('{spaced}' is one: the word after a space)" if tokenizer.token_id(spaced) is not None else ""
+        raise StudyError(
+            f"'{word}' is not a word and one token of the vocabulary; choose another for backbone.verbalizer{hint}"
+        )
     return found

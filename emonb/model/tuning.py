@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from emonb.artifacts import replacing
 from emonb.data.comments import Task, draw_order, make_tasks
+from emonb.errors import StudyError
 from emonb.model.backbone import Backbone, Known, Live
 from emonb.model.batches import (
     Budget,
@@ -61,6 +62,10 @@ def tune_prompts(
                 for split in ("train", "dev")
             )
             tuned = tune_tasks(opened, texts, train, dev, prompt_length, tuning, checkpoint, progress, budget)
+            if not np.isfinite(tuned.train_loss).all():
+                raise StudyError(
+                    f"tuning ran away with seed {seed}: its loss is no finite number; lower tuning.learning_rate"
+                )
             return {str(name): v.to_numpy() for name, v in tuned.items()}, describe(opened.device, budget, opened.dtype)
 
         return tune

@@ -28,7 +28,7 @@ from emonb.book.ledger import (
     restrict,
 )
 from emonb.data import sources
-from emonb.data.comments import check_comments
+from emonb.data.comments import check_comments, find_moved_labels, name_emotions
 from emonb.data.released import name_files
 from emonb.errors import StudyError
 from emonb.paths import book_dir, chapters_dir, data_dir
@@ -38,9 +38,13 @@ from emonb.run.stages import stages_of, study_files
 from emonb.study import Study, load_study
 from emonb.world.world import World
 
+Log = Callable[[str], None]
 
-def check_study(run: Run, chapters: Collection[str]) -> None:
-    """Before any kernel: read what people said and the comments, and open a network that prompts are yet to be tuned on.
+
+def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: None) -> None:
+    """Before any kernel: read what people said, the comments and what is committed, open a network that is yet to be tuned.
+
+    ``log`` is told, in a line each, what may be meant and may be a mistake: labels in another order, comments cut short.
 
     Raises an error with what the chapters would stumble on, in one line that names the file or the field to set.
     """
@@ -55,11 +59,28 @@ def check_study(run: Run, chapters: Collection[str]) -> None:
     splits = ["train", "dev"] * (stages.prompts == "computed") + [study.lesions.split] * (stages.lesions == "computed")
     for split in dict.fromkeys(splits):
         check_comments(comments, study.emotions, split)
+    for name in ("prompts", "masks", "lesions"):
+        if (getattr(stages, name) or stages.lesions) == "committed":
+            run.load(name)
     if study.kind == "live" and stages.prompts == "computed" and not run.has("prompts"):
         from emonb.model.backbone import open_backbone  # takes seconds, and only who tunes needs it
 
-        positions = 1 + study.prompt_length + study.tuning.max_length
-        open_backbone(run.backbone(), study.layers, study.neurons, positions, study.device)
+        longest = study.tuning.max_length
+        backbone = open_backbone(
+            run.backbone(), study.layers, study.neurons, 1 + study.prompt_length + longest, study.device
+        )
+        for emotion, other in find_moved_labels(comments, name_emotions(study.emotions)).items():
+            log(
+                f"corpus.labels: comments labelled {other} name {emotion} more often than those labelled {emotion} do; is "
+                "the list in the order of the files' ids?"
+            )
+        texts = list(comments.loc[comments["split"] == "train", "text"])
+        cut = sum(len(ids) > longest for ids in backbone.tokenizer.encode(texts, longest + 1))
+        if cut > 0.05 * len(texts):
+            log(
+                f"tuning.max_length: {cut:,} of {len(texts):,} training comments have more than {longest} tokens; what "
+                "comes after these is not read"
+            )
 
 
 def check_released(study: Study) -> None:
@@ -91,7 +112,6 @@ def check_released(study: Study) -> None:
 
 
 CHAPTERS = ("people", "prompts", "activations", "structure", "attributes", "lesions")
-Log = Callable[[str], None]
 
 
 def run_edition(
@@ -134,7 +154,7 @@ def run_edition(
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
     if force or not all(_is_current(run, chapter, _key(run, chapter, injected), out) for chapter in chapters):
-        check_study(run, chapters)
+        check_study(run, chapters, log)
     run.note()
     for number, (chapter, path) in enumerate(paths.items(), 1):
         key, state = _key(run, chapter, injected), "unchanged"

@@ -163,13 +163,15 @@ def join_pages(pages: list[Path], html_dir: Path) -> str:
 
 
 def _number(body: str) -> str:
-    """Number figures from one, in the order in which they are named.
+    """Number figures, and tables, from one, in the order in which they are named.
 
-    >>> _number("Fig. 42 and Fig. 43: <i>Fig. 42</i>")
-    'Fig. 1 and Fig. 2: <i>Fig. 1</i>'
+    >>> _number("Fig. 42 and Fig. 43: <i>Fig. 42</i>, Table 9")
+    'Fig. 1 and Fig. 2: <i>Fig. 1</i>, Table 1'
     """
-    numbers: dict[str, int] = {}
-    return re.sub(r"\bFig\. (\d+)", lambda found: f"Fig. {numbers.setdefault(found[1], len(numbers) + 1)}", body)
+    for kind in (r"Fig\.", "Table"):
+        numbers: dict[str, int] = {}
+        body = re.sub(rf"\b({kind}) (\d+)", lambda m, n=numbers: f"{m[1]} {n.setdefault(m[2], len(n) + 1)}", body)  # type: ignore[misc]
+    return body
 
 
 def _anchor(body: str, page: Path, names: dict[Path, str]) -> str:

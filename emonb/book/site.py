@@ -9,7 +9,7 @@ import html
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +24,7 @@ from emonb.artifacts import write_text
 from emonb.book import saying, svg
 from emonb.book.cards import Alarm, Ledgers, write_card
 from emonb.book.claims import Claim, Declarations
+from emonb.book.html import list_pages
 from emonb.book.instrument import count_alarms, read_rates
 from emonb.book.ledger import declarations, read_ledgers
 from emonb.book.saying import read_cell
@@ -204,8 +205,11 @@ _TABLE = re.compile(r"<table\b[^>]*>.*?</table>", re.DOTALL)
 _NOTHING = (  # is read between a caption and its table, but code and style
     r"(?:\s|<(?:/?div|/?section)\b[^>]*>|<(?P<code>details|pre|style)\b.*?</(?P=code)>)*"
 )
+_TYPED = re.compile(r"\*\*Table \d+\.\*\*(?:(?!\n\n).)*\Z", re.DOTALL)  # a caption, in a chapter's text
+_NUMBERED = re.compile(r"(?P<caption><caption><strong>Table)(?: (?P<own>\d+))?\.|\bTable (?P<other>\d+)\b")
 _CAPTION = re.compile(
-    rf"<p>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>(?P<between>{_NOTHING})(?P<table><table\b[^>]*>)", re.DOTALL
+    rf"<p\b[^>]*>(<strong>Table \d+\.</strong>(?:(?!</p>).)*)</p>(?P<between>{_NOTHING})(?P<table><table\b[^>]*>)",
+    re.DOTALL,
 )
 
 
@@ -226,15 +230,19 @@ def prepare_cells(notebook: dict[str, Any], page: str) -> dict[str, Any]:
         (:func:`name_code`), and no other code is shown until a reader asks for it; of a cell of
         prose (:mod:`emonb.book.saying`) only the prose stays; in an edition other than the
         published one, figures' names and references to them begin with the edition's name, and the
-        title ends with it.
+        title ends with it; a table says what the comment its cell begins with does, unless the
+        text before has a caption for it.
     """
     place = PurePosixPath(page)
     edition = place.parent.name if len(place.parts) == 3 else ""
     marked = edition not in ("", PLAIN)
     names = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in notebook["cells"]} - {None}
-    titled = False
+    titled, above = False, ""
     for cell in notebook["cells"]:
         text, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and not _TYPED.search(above):
+            caption_tables(cell, read_comment(text))
+        above = text if cell["cell_type"] == "markdown" else ""
         if cell["cell_type"] == "markdown" and marked:
             if not titled and text.startswith("# "):
                 text, titled = re.sub(r"^# (.*)$", rf"# \1 ({edition})", text, count=1, flags=re.MULTILINE), True
@@ -283,10 +291,44 @@ def name_code(code: str) -> str:
     >>> name_code("# Do masks differ? Unit:\n# the mask\ntest()"), name_code("test()")
     ('Test: Do masks differ?', 'Test')
     """
-    lines = itertools.takewhile(lambda line: line.startswith("#"), code.lstrip().splitlines())
-    comment = " ".join(line.lstrip("# ") for line in lines)
-    sentence = re.split(r"(?<=[?])\s|[.;:]\s|[.]$", comment)[0]
+    sentence = re.split(r"(?<=[?])\s|[.;:]\s|[.]$", read_comment(code))[0]
     return f"Test: {sentence}" if sentence else "Test"
+
+
+def read_comment(code: str) -> str:
+    """The comment that a cell begins with, in one line."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), code.lstrip().splitlines())
+    return " ".join(line.lstrip("# ") for line in lines)
+
+
+def caption_tables(cell: dict[str, Any], caption: str) -> None:
+    """Give the tables that a cell shows a caption, where they have none; :func:`number_tables` numbers it."""
+    named = f"<caption><strong>Table.</strong> {html.escape(caption, quote=False)}</caption>"
+    for data in (output.get("data", {}) for output in cell.get("outputs", [])) if caption else ():
+        shown = "".join(data.get("text/html", ""))
+        if "<table" in shown and "<caption" not in shown and INTERACTIVE not in shown:
+            data["text/html"] = re.sub(r"<table\b[^>]*>", lambda found: found[0] + named, shown)
+
+
+def number_tables(pages: Sequence[str]) -> list[str]:
+    """Number the tables of all pages through; what a page says of its own tables by number is said by the new one.
+
+    >>> table = "<table><caption><strong>Table{}.</strong></caption></table>"
+    >>> number_tables([table.format(""), f"See Table 1.{table.format(' 1')}"])[1]
+    'See Table 2.<table><caption><strong>Table 2.</strong></caption></table>'
+    """
+    count, numbered = itertools.count(1), []
+    for page in pages:
+        numbers = [(found["own"], str(next(count))) for found in _NUMBERED.finditer(page) if found["caption"]]
+        through, own = iter(numbers), dict(numbers)
+
+        def write(found: re.Match[str], through: Any = through, own: dict[str, str] = own) -> str:
+            if found["caption"]:
+                return f"{found['caption']} {next(through)[1]}."
+            return f"Table {own.get(found['other'], found['other'])}"
+
+        numbered.append(_NUMBERED.sub(write, page))
+    return numbered
 
 
 def offer_code(body: str, notebook: str) -> str:
@@ -431,16 +473,24 @@ def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:
     for other, ledger in ledgers.items():
         if other != edition and claim.id in ledger["claims"]:
             links[name_place(other)] = f"../{other}/{claim.chapter}.html#claim-{claim.id}"
+    facts = {"claim": claim.id, "edition": edition, "quantity": claim.evidence}
+    facts |= {"holds": ledgers[edition]["claims"][claim.id]["holds"], "study": ledgers[edition].get("study_hash", "")}
+    title = f"Verdict on {claim.id} ({edition})"
+    text = "".join(f"{name}: {value}\n" for name, value in facts.items()) + "\nWhat speaks against it: "
+    told = ""
     if repository := read_citation()["repository"]:
-        entry = ledgers[edition]["claims"][claim.id]
-        facts = {"claim": claim.id, "edition": edition, "quantity": claim.evidence, "holds": entry["holds"]}
-        facts["study"] = ledgers[edition].get("study_hash", "")
-        text = "".join(f"{name}: {value}\n" for name, value in facts.items())
-        asked = urlencode({"title": f"Verdict on {claim.id} ({edition})", "body": f"{text}\nWhat speaks against it: "})
-        links["dispute this verdict"] = f"{repository}/issues/new?{asked}"
-    linked = " · ".join(f'<a href="{target.replace("&", "&amp;")}">{text}</a>' for text, target in links.items())
-    command = f"emonb check {edition} --chapter {claim.chapter}"
-    return f'<p class="claim-links">{linked}</p><div class="highlight"><pre>{command}</pre></div>'
+        links["dispute this verdict"] = f"{repository}/issues/new?" + urlencode({"title": title, "body": text})
+    else:
+        told = "<p>Copy this, say what speaks against it, and send it as REVIEW.md says.</p>"
+        told += _write_box(title + "\n\n" + text)
+        told = f"<details><summary>Dispute this verdict</summary>{told}</details>"
+    linked = " · ".join(f'<a href="{target.replace("&", "&amp;")}">{name}</a>' for name, target in links.items())
+    return f'<p class="claim-links">{linked}</p>{_write_box(f"emonb check {edition} --chapter {claim.chapter}")}{told}'
+
+
+def _write_box(text: str) -> str:
+    """Text in a box with a button that copies it."""
+    return f'<div class="highlight"><pre>{html.escape(text, quote=False)}</pre></div>'
 
 
 INTERACTIVE = "data-interactive="
@@ -488,6 +538,10 @@ def finish_site(app: Any, failed: Exception | None) -> None:
         return
     static = Path(app.outdir) / "_static"
     pages = {path: mend_labels(path.read_text(encoding="utf-8")) for path in Path(app.outdir).rglob("*.html")}
+    order = [Path(app.outdir) / f"{name}.html" for name in list_pages((Path(app.srcdir) / "_toc.yml").read_text("utf-8"))]
+    for path, text in zip(order, number_tables([pages[path] for path in order]), strict=True):
+        pages[path] = text
+        write_text(text, path)
     write_icons(static, pages)
     shown = "".join(pages.values())
     for path in (Path(app.outdir) / "_sources").rglob("*.ipynb"):

@@ -14,7 +14,7 @@ from emonb.book import saying
 from emonb.book.cards import read_verdict
 from emonb.book.ledger import Ledger, group_undefined, judge_claim
 from emonb.book.parameters import check_injected
-from emonb.book.tables import Text
+from emonb.book.tables import Text, write_table
 from emonb.data import sources, weights
 from emonb.errors import ArtifactError, LabelError, SourceError, StudyError
 from emonb.paths import data_dir, runs_dir
@@ -266,17 +266,17 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({self.name})"
 
-    def _repr_markdown_(self) -> str:
+    def _repr_html_(self) -> str:
         s = self.study
         rows = [
-            ("study", f"`{s.name}`: {s.title}"),
+            ("study", f"<code>{s.name}</code>: {s.title}"),
             ("emotions, attributes", f"{len(s.emotions)}, {len(s.attributes)}"),
             ("seeds", ", ".join(map(str, s.seeds))),
             ("model", f"{s.layers} layer{'s' * (s.layers > 1)} × {s.neurons} FFN neurons"),
             ("distance, size N", f"{s.distance}, {s.size}"),
             ("made by", f"emonb {__version__}"),
         ]
-        return "\n".join(["| run with | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+        return write_table(("setting", "value"), rows, "What this page was run with.")
 
 
 class _Prefixed(dict[str, str]):

@@ -110,6 +110,10 @@ def test_the_paragraph_before_a_table_is_its_caption_and_headings_have_a_scope()
         shown.count("<caption>") == 1 and "<caption><strong>Table 2.</strong> What <em>is</em>.</caption><thead>" in shown
     )
     assert "<p><strong>Table" not in shown and shown.count('scope="col"') == shown.count('scope="row"') == 2
+    cell = {"outputs": [{"data": {"text/html": table}}, {"data": {"text/plain": "1"}}]}
+    site.caption_tables(cell, "Do masks differ? Unit: a < b")
+    told = cell["outputs"][0]["data"]["text/html"]
+    assert told.startswith("<table><caption><strong>Table.</strong> Do masks differ? Unit: a &lt; b</caption><thead>")
     apart = site.wrap_tables(f"<p><strong>Table 2.</strong> What.</p><p>So.</p>{table}")
     assert "<caption>" not in apart and "<p><strong>Table 2.</strong>" in apart
 
@@ -189,7 +193,7 @@ def _complete(alarms: dict[str, tuple[int, int]], page: str = "book/published/st
 
 def test_a_card_is_whole_in_its_chapter_and_leads_to_source_parameters_and_the_claim_elsewhere() -> None:
     said = _complete({"words": (4, 200)})
-    assert "4 of 200" in said and said.count("<div") == said.count("</div>") == 2
+    assert "4 of 200" in said and said.count("<div") == said.count("</div>") == 3
     links = re.findall(r'href="([^"]+)"', said)
     assert {"../control/structure.html#claim-words", "../index.html#row-words", "../../source/claims.html#words"} <= set(
         links
@@ -200,14 +204,21 @@ def test_a_card_is_whole_in_its_chapter_and_leads_to_source_parameters_and_the_c
     assert _complete({}, "book/index") == '<div class="claim-card" id="claim-words"><details>n = 27</details></div>'
 
 
-def test_a_verdict_can_be_disputed_where_the_repository_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "dispute" not in _complete({})
+def test_a_verdict_can_be_disputed_whether_or_not_the_repository_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "read_citation", lambda: {"repository": None})
+    unknown = _complete({})
+    (copied,) = re.findall(
+        r"<details><summary>Dispute this verdict</summary>.*?<pre>(.*?)</pre>.*?</details>", unknown, re.S
+    )
+    assert "issues/new" not in unknown and "REVIEW.md" in unknown
     monkeypatch.setattr(site, "read_citation", lambda: {"repository": "https://example.org/book"})
-    (asked,) = re.findall(r'href="(https://example.org/book/issues/new[^"]+)"', _complete({}))
+    known = _complete({})
+    (asked,) = re.findall(r'href="(https://example.org/book/issues/new[^"]+)"', known)
     given = parse_qs(urlsplit(html.unescape(asked)).query)
     ledger = read_ledgers()["published"]
-    assert given["title"] == ["Verdict on words (published)"]
-    for said in ("words.partial", ledger["study_hash"], ledger["claims"]["words"]["holds"]):
+    assert given["title"] == ["Verdict on words (published)"] and "Dispute this verdict" not in known
+    assert html.unescape(copied) == f"{given['title'][0]}\n\n{given['body'][0]}"
+    for said in ("claim: words\n", "words.partial", ledger["study_hash"], ledger["claims"]["words"]["holds"]):
         assert said in given["body"][0]
 
 

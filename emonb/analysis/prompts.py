@@ -1,7 +1,6 @@
 """Tuned prompts: how well they learned their task, and what the activations they give are like."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,15 +46,6 @@ def not_learned(accuracy: xr.DataArray) -> xr.DataArray:
 
 GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), method="bounded").fun)
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
-
-
-def layer_quantiles(
-    activations: xr.DataArray, levels: Sequence[float] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-) -> pd.DataFrame:
-    """Quantiles of all activations of a layer; one row a layer, one column a level."""
-    table = activations.quantile(levels, ("seed", "emotion", "neuron")).transpose("layer", "quantile").to_pandas()
-    table.columns.name = None
-    return table
 
 
 def variance_carried(activations: xr.DataArray) -> pd.Series:

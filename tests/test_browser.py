@@ -12,6 +12,9 @@ import browser as browsing
 import pytest
 from printing import print_book
 
+from emonb.book.cards import describe_effect
+from emonb.book.ledger import declarations, read_ledgers
+
 PAGES = sorted(path.relative_to(browsing.SITE).as_posix() for path in browsing.SITE.rglob("*.html"))
 READ = [page for page in PAGES if page.startswith("book/")] or ["book/index.html"]
 pytestmark = pytest.mark.skipif(bool(browsing.missing_site()), reason=browsing.missing_site())
@@ -75,6 +78,34 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert target.is_file(), link
         if parts.fragment and target.suffix == ".html":
             assert unquote(parts.fragment) in _anchors(target), link
+
+
+@pytest.mark.parametrize("claim", ["importance", "own"])
+def test_a_verdict_leads_to_its_number_the_code_of_its_test_and_the_command_that_makes_it_again(
+    browser: Any, claim: str
+) -> None:
+    """From the first page in two clicks, without leaving the site."""
+    declared, entry = declarations().claim(claim), read_ledgers()["published"]["claims"][claim]
+    with browsing.open_page(browser, browsing.SITE / "book" / "index.html") as opened:
+        opened.locator(f"#row-{claim} a[href*='published/']").click()
+        card = opened.locator(f"#claim-{claim}")
+        assert opened.evaluate("e => e.getBoundingClientRect().top < innerHeight", card.element_handle())
+        assert describe_effect(declared, entry) in card.inner_text()
+        assert f"emonb check published --chapter {declared.chapter}" in card.inner_text()
+        card.get_by_role("link", name="the test's source").click()
+        assert opened.url.startswith(browsing.SITE.as_uri()) and "def " in opened.locator("pre").inner_text()
+        assert not opened.faults
+
+
+@pytest.mark.parametrize("page", READ)
+def test_a_page_has_few_toggles_of_code_and_every_table_has_a_caption_and_a_number(browser: Any, page: str) -> None:
+    with browsing.open_page(browser, browsing.SITE / page) as opened:
+        assert opened.locator("article details.hide").count() <= 8
+        captions = [table.locator("caption").all_inner_texts() for table in opened.locator("article table").all()]
+    numbers = [re.match(r"Table (\d+)\. \S|What this page", *caption) for caption in captions]
+    assert all(numbers)
+    counted = [int(found[1]) for found in numbers if found and found[1]]
+    assert counted == list(range(counted[0], counted[0] + len(counted))) if counted else True
 
 
 def test_the_paper_is_five_a4_pages(tmp_path: Path) -> None:

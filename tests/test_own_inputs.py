@@ -13,11 +13,11 @@ import tiny
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from test_own_study import _change, _edit, _refused, example  # noqa: F401: a fixture
+from test_own_study import _change, _edit, _refused  # noqa: F401: a fixture
 
 from emonb.artifacts import file_digest
 from emonb.data.comments import find_moved_labels, name_emotions, read_goemotions
-from emonb.errors import EmonbError, LabelError, StudyError
+from emonb.errors import LabelError, StudyError
 from emonb.model.backbone import open_backbone
 from emonb.run import editions
 from emonb.run.runs import Run
@@ -154,7 +154,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_files_are_refused_in_one_line_before_any_kernel_and_left_as_they_are(
-    example: Path,  # noqa: F811
+    example: Path,
     monkeypatch,
     kind: str,
 ) -> None:
@@ -166,7 +166,7 @@ def test_files_are_refused_in_one_line_before_any_kernel_and_left_as_they_are(
     assert _digests(example.parent) == before
 
 
-def test_a_study_by_another_name_than_its_file_s_is_told_from_one_that_is_not_there(example: Path, monkeypatch) -> None:  # noqa: F811
+def test_a_study_by_another_name_than_its_file_s_is_told_from_one_that_is_not_there(example: Path, monkeypatch) -> None:
     monkeypatch.chdir(example.parent)
     example.rename("study.yaml.txt")
     for name, words in (
@@ -178,7 +178,7 @@ def test_a_study_by_another_name_than_its_file_s_is_told_from_one_that_is_not_th
             load_study(name)
 
 
-def test_what_is_odd_and_means_what_it_says_is_read(example: Path) -> None:  # noqa: F811
+def test_what_is_odd_and_means_what_it_says_is_read(example: Path) -> None:
     plain = Run(load_study(str(example)), progress=False).load("humans")
     _text("judgments.csv", lambda t: "\n".join(f"{line}," for line in t.splitlines()) + "\n")(example.parent)
     with pytest.raises(LabelError, match=r"Unnamed|do not match"):  # a last column without a name
@@ -271,7 +271,7 @@ def test_checkpoints_are_refused_by_what_is_wrong_with_them(tmp_path: Path, netw
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_a_checkpoint_beside_the_study_is_taken_as_the_page_says(
     example: Path, tmp_path: Path, family: str, monkeypatch
-) -> None:  # noqa: F811
+) -> None:
     """Of every family, with the fields that the page gives; and what may be a mistake is said before any kernel."""
     words = sorted(
         {w for split in SPLITS for w in re.findall(r"\w+", (example.parent / f"{split}.tsv").read_text().lower())}
@@ -303,7 +303,7 @@ def _read(folder: Path, labels: list[str]) -> dict[str, str]:
     return find_moved_labels(read_goemotions(emotions, files, labels), name_emotions(emotions))
 
 
-def test_labels_in_another_order_are_seen_by_the_emotions_names(example: Path) -> None:  # noqa: F811
+def test_labels_in_another_order_are_seen_by_the_emotions_names(example: Path) -> None:
     labels = list(load_study(str(example)).corpus.labels or ())
     assert _read(example.parent, labels) == {}
     swapped = [*reversed(labels[:2]), *labels[2:]]

@@ -33,14 +33,6 @@ GELU_FLOOR = float(minimize_scalar(lambda x: x * norm.cdf(x), bounds=(-2, 0), me
 """The lowest value GELU(x) = x * Phi(x) takes (about -0.17; Hendrycks & Gimpel 2016)."""
 
 
-def layer_quantiles(activations: xr.DataArray) -> pd.DataFrame:
-    """Quantiles of all activations of a layer; one row a layer, one column a level."""
-    levels = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-    table = activations.quantile(levels, ("seed", "emotion", "neuron")).transpose("layer", "quantile").to_pandas()
-    table.columns.name = None
-    return table
-
-
 def variance_carried(activations: xr.DataArray) -> pd.Series:
     """Share of each neuron in the variance between emotions of the seed means; indexed by layer and neuron, sum 1.
 

@@ -17,6 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
+from emonb.analysis.rdm import align_map, map_emotions, pair_labels
 from emonb.book import svg
 from emonb.book.cards import Entry, Ledgers, read_evidence
 from emonb.book.claims import Claim, Declarations
@@ -199,6 +200,66 @@ def group_effects(declared: Declarations, ledgers: Ledgers) -> list[tuple[Claim,
     return found
 
 
+def draw_cover(
+    people: xr.DataArray,
+    model: xr.DataArray,
+    valence: xr.DataArray,
+    rows: Mapping[str, tuple[str, str, Mapping[str, float]]],
+    narrow: bool = False,
+) -> Figure:
+    """Draw people's map over the network's, the same emotions joined, and below them what stands of each claim.
+
+    Each map is a classical scaling of rank percentiles, the network's turned onto the people's, both so that pleasantness
+    runs from left to right; positions lie half way between coordinate and rank, so that names do not cover each other.
+
+    Parameters
+    ----------
+    people, model : DataArray
+        RDMs (pair).
+    valence : DataArray
+        Pleasantness (emotion).
+    rows : dict of title to (verdict, estimate, effect)
+        Words, words, and ``low``, ``high``, ``low90``, ``high90``, ``estimate`` in units of the
+        smallest effect that would matter; a claim that has no interval has no numbers.
+    narrow : bool
+        As wide as a phone.
+    """
+    names = pair_labels(people)
+    pleasant = valence.sel(emotion=names).values
+    target = map_emotions(percentiles(people))
+    other = align_map(map_emotions(percentiles(model)), target)
+    slope = np.linalg.lstsq(target - target.mean(0), pleasant - pleasant.mean(), rcond=None)[0]
+    axis = slope / np.hypot(*slope)
+    turned = [points @ np.array([axis, [-axis[1], axis[0]]]).T for points in (target, other)]
+    upper, lower = ((spread_points(points) + [0, level]) for points, level in zip(turned, (2.6, 0), strict=True))
+    fig, (ax, below) = plt.subplots(2, 1, figsize=(3.3, 10.6) if narrow else (7.2, 8.2))
+    ax.set_position([0.02, 0.32, 0.9, 0.68] if narrow else [0, 0.28, 1, 0.72])
+    below.set_position([0.04, 0.06, 0.92, 0.24] if narrow else [0.15, 0.06, 0.34, 0.2])
+    colours = PLEASANT(rankdata(pleasant) / len(names))
+    for (x, y), (x2, y2), colour in zip(upper, lower, colours, strict=True):
+        ax.plot([x, x2], [y, y2], color=colour, lw=1.1, alpha=0.7, zorder=1)
+    for points, title in ((upper, "People"), (lower, "RoBERTa")):
+        ax.scatter(*points.T, s=42, c=colours, edgecolor="white", lw=0.8, zorder=3)
+        where = {"transform": ax.get_yaxis_transform(), "fontsize": 13, "fontweight": "bold"}
+        ax.text(0.005, points[:, 1].max() + 0.1 + 0.15 * narrow, title, **where)
+    both = np.concatenate([upper, lower])
+    name_points(ax, both[:, 0], both[:, 1], [*names, *names])
+    ax.axis("off")
+    for y, (title, (verdict, estimate, effect)) in enumerate(rows.items()):
+        at = (-2, -2, 6) if narrow else (-2.2, 6.3, 6.3)  # of title, estimate and verdict
+        below.text(at[0], y - 0.5 * narrow, title, ha="left" if narrow else "right", va="center", fontsize=10)
+        below.text(at[2], y - (0.5 if narrow else 0.2), verdict, ha="right" if narrow else "left", va="center", fontsize=10,
+                   fontweight="bold")  # fmt: skip
+        below.text(at[1], y - (0.22 if narrow else -0.22), estimate, va="center", fontsize=9)
+        if effect:
+            draw_line(below, y + 0.08 * narrow, effect, RANDOM, 6)
+    below.axvspan(-1, 1, color=FAINT, alpha=0.18, lw=0)
+    below.axvline(0, color=INTACT, lw=0.8)
+    below.set(xlim=(-2, 6), ylim=(len(rows) - 0.5, -0.8), yticks=[], xlabel="effect / smallest that would matter")
+    below.spines["left"].set_visible(False)
+    return finish(fig)
+
+
 def draw_places(mask: xr.DataArray, score: xr.DataArray) -> Figure:
     """Draw where in the network attributes' neurons lie: a ridge a layer, the best neuron of each attribute marked.
 
@@ -223,14 +284,8 @@ def draw_places(mask: xr.DataArray, score: xr.DataArray) -> Figure:
     best = best.assign(x=place[at], y=best["layer"] - height[at]).sort_values(["layer", "x"])
     ax.plot(best["x"], best["y"], "o", color=SELECTIVE, mec="white", ms=6.5)
     for layer, names in best.groupby("layer")["attribute"]:
-        ax.text(
-            held.shape[1],
-            layer - 0.12,
-            textwrap.fill(", ".join(names), 34, break_on_hyphens=False),
-            ha="right",
-            va="bottom",
-            fontsize=9,
-        )
+        for above, line in enumerate(reversed(textwrap.wrap(", ".join(names), 34, break_on_hyphens=False))):
+            ax.text(held.shape[1], layer - 0.12 - 0.32 * above, line, ha="right", va="bottom", fontsize=9)
     ax.set(xlabel="neurons of the layer, those that most attributes hold first", ylabel="layer", yticks=mask.layer.values)
     ax.set(xlim=(-0.01 * held.shape[1], held.shape[1]), ylim=(mask.layer.values[-1] + 0.4, mask.layer.values[0] - 1))
     return finish(fig)

@@ -11,6 +11,24 @@ from emonb.analysis.prompts import mean_accuracy, not_learned
 from emonb.book import figures
 
 
+def test_a_best_neuron_is_marked_in_its_layer_at_the_height_of_the_masks_that_hold_it() -> None:
+    rng = np.random.default_rng(0)
+    coords = {"attribute": ["a", "b", "c"], "layer": [1, 2], "neuron": range(50)}
+    mask = xr.DataArray(rng.random((3, 2, 50)) < 0.4, coords)
+    score = xr.DataArray(rng.normal(size=(3, 2, 50)), coords)
+    score[2] = np.nan  # follows nothing, and has no best neuron
+    ax = figures.draw_places(mask, score).axes[0]
+    marks = dict(zip(*(np.round(ends, 9).tolist() for ends in ax.lines[0].get_data()), strict=True))
+    for attribute in ("a", "b"):
+        best = score.sel(attribute=attribute).to_series().idxmax()
+        held = int(mask.sel(layer=best[0], neuron=best[1]).sum())
+        heights = mask.sel(layer=best[0]).sum("attribute").to_numpy()
+        reached = [x for x, y in marks.items() if y == round(best[0] - 0.8 * held / 3, 9)]
+        assert any((heights > held).sum() < x <= (heights >= held).sum() for x in reached)
+    named = ", ".join(text.get_text() for text in ax.texts)
+    assert len(marks) == 2 and sorted(named.split(", ")) == ["a", "b"]
+
+
 def test_a_share_is_coloured_from_zero_and_a_difference_around_its_centre() -> None:
     share = xr.DataArray(
         np.full((2, 1), 100.0), dims=("attribute", "layer"), coords={"attribute": ["a", "b"], "layer": [1]}

@@ -66,7 +66,7 @@ def test_committed_pages_are_their_sources_executed(page: str) -> None:
 def test_every_figure_has_alt_text_and_a_caption_without_numbers_of_results() -> None:
     for chapter in editions.CHAPTERS:
         for cell in nbformat.read(PUBLISHED / f"{chapter}.ipynb", 4).cells:
-            if any("image/png" in o.get("data", {}) for o in cell.get("outputs", [])):
+            if any("image/svg+xml" in o.get("data", {}) for o in cell.get("outputs", [])):
                 shown = cell.metadata["mystnb"]
                 assert shown["image"]["alt"]
                 assert shown["figure"]["caption"]

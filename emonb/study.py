@@ -521,24 +521,24 @@ def _parse(text: str, path: Path) -> Any:
     try:
         for event in yaml.parse(text, Loader=LOADER):
             deep += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if deep > 20 or isinstance(event, yaml.AliasEvent):
-                what = (
-                    "is nested too deeply"
-                    if deep > 20
-                    else f"repeats something by an alias (*{event.anchor}); write it out"
-                )
-                raise StudyError(f"{path}, line {event.start_mark.line + 1} {what}")
+            if isinstance(event, yaml.AliasEvent):
+                raise StudyError(f"{path}{_place(event.start_mark)} repeats something by an alias (*...); write it out")
+            if deep > 20:
+                raise StudyError(f"{path}{_place(event.start_mark)} is nested too deeply")
         loader = LOADER(text)
         node = loader.get_single_node()
         _check_keys(node, path)
         return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        line, column = (error.problem_mark.line, error.problem_mark.column) if error.problem_mark else (0, 0)
-        tab = text.split("\n")[line][column : column + 1] == "\t"
+        tab = "\t" in str(error.problem) or (error.problem_mark and text[error.problem_mark.index :][:1] == "\t")
         what = "a tab cannot indent, use spaces" if tab else " ".join(str(error.problem).split())
-        raise StudyError(f"{path}, line {line + 1} is not valid YAML: {what}") from None
+        raise StudyError(f"{path}{_place(error.problem_mark)} is not valid YAML: {what}") from None
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _place(mark: yaml.Mark | None) -> str:
+    return f", line {mark.line + 1}" if mark else ""
 
 
 def _check_keys(node: yaml.Node | None, path: Path) -> None:
@@ -547,10 +547,8 @@ def _check_keys(node: yaml.Node | None, path: Path) -> None:
     first: dict[str, int] = {}
     for key, value in pairs:
         line = key.start_mark.line + 1
-        if key.value in first and isinstance(key, yaml.ScalarNode):
+        if isinstance(key, yaml.ScalarNode) and first.setdefault(key.value, line) != line:
             raise StudyError(f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one")
-        if isinstance(key, yaml.ScalarNode):
-            first[key.value] = line
         _check_keys(value, path)
 
 

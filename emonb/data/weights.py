@@ -115,7 +115,7 @@ def _list_numbers(folder: Path) -> Iterator[tuple[str, str]]:
     """Name and number format of every weight in a folder's safetensors files, whose headers alone are read."""
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118: it is no dict
+            for name in file.keys():  # noqa: SIM118, it is no dict
                 if name.endswith((".weight", ".bias")):
                     yield name, str(file.get_slice(name).get_dtype())
 

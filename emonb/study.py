@@ -530,14 +530,15 @@ def _parse(text: str, path: Path) -> Any:
         _check_keys(node, path)
         return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        tab = "\t" in str(error.problem) or (error.problem_mark and text[error.problem_mark.index :][:1] == "\t")
-        what = "a tab cannot indent, use spaces" if tab else " ".join(str(error.problem).split())
-        raise StudyError(f"{path}{_place(error.problem_mark)} is not valid YAML: {what}") from None
+        mark, what = error.problem_mark, " ".join(str(error.problem).split())
+        if mark and "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1] == "\t":
+            what = "a tab cannot indent, use spaces"
+        raise StudyError(f"{path}{_place(mark)} is not valid YAML: {what}") from None
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _place(mark: yaml.Mark | None) -> str:
+def _place(mark: Any) -> str:
     return f", line {mark.line + 1}" if mark else ""
 
 
@@ -546,9 +547,13 @@ def _check_keys(node: yaml.Node | None, path: Path) -> None:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     first: dict[str, int] = {}
     for key, value in pairs:
-        line = key.start_mark.line + 1
-        if isinstance(key, yaml.ScalarNode) and first.setdefault(key.value, line) != line:
-            raise StudyError(f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one")
+        if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if key.value in first:
+                raise StudyError(
+                    f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one"
+                )
+            first[key.value] = line
         _check_keys(value, path)
 
 

@@ -65,6 +65,7 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
         _text("study.yml", lambda t: t.replace("tuning:\n", "tuning:\n  epochs: 1\n")),
         ["epochs again"],
     ),
+    "a key twice in a line": (_text("study.yml", lambda t: t + "released: {a: 1, a: 2}\n"), ["gives a again"]),
     "a tab": (_text("study.yml", lambda t: t.replace("  epochs", "\tepochs")), ["line", "a tab cannot indent"]),
     "aliases": (_text("study.yml", lambda t: t + BOMB), ["line", "by an alias", "write it out"]),
     "an endless alias": (_text("study.yml", lambda t: t + "baselines: &b {u: *b}\n"), ["by an alias"]),

@@ -506,24 +506,25 @@ def _parse(text: str, path: Path) -> Any:
     try:
         for event in yaml.parse(text, Loader=LOADER):
             deep += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if deep > 20 or isinstance(event, yaml.AliasEvent):
-                what = (
-                    "is nested too deeply"
-                    if deep > 20
-                    else f"repeats something by an alias (*{event.anchor}); write it out"
-                )
-                raise StudyError(f"{path}, line {event.start_mark.line + 1} {what}")
+            if isinstance(event, yaml.AliasEvent):
+                raise StudyError(f"{path}{_place(event.start_mark)} repeats something by an alias (*...); write it out")
+            if deep > 20:
+                raise StudyError(f"{path}{_place(event.start_mark)} is nested too deeply")
         loader = LOADER(text)
         node = loader.get_single_node()
         _check_keys(node, path)
         return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        line, column = (error.problem_mark.line, error.problem_mark.column) if error.problem_mark else (0, 0)
-        tab = text.split("\n")[line][column : column + 1] == "\t"
-        what = "a tab cannot indent, use spaces" if tab else " ".join(str(error.problem).split())
-        raise StudyError(f"{path}, line {line + 1} is not valid YAML: {what}") from None
+        mark, what = error.problem_mark, " ".join(str(error.problem).split())
+        if mark and "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1] == "\t":
+            what = "a tab cannot indent, use spaces"
+        raise StudyError(f"{path}{_place(mark)} is not valid YAML: {what}") from None
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _place(mark: Any) -> str:
+    return f", line {mark.line + 1}" if mark else ""
 
 
 def _check_keys(node: yaml.Node | None, path: Path) -> None:
@@ -531,10 +532,12 @@ def _check_keys(node: yaml.Node | None, path: Path) -> None:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     first: dict[str, int] = {}
     for key, value in pairs:
-        line = key.start_mark.line + 1
-        if key.value in first and isinstance(key, yaml.ScalarNode):
-            raise StudyError(f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one")
         if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if key.value in first:
+                raise StudyError(
+                    f"{path}, line {line} gives {key.value} again (first in line {first[key.value]}); keep one"
+                )
             first[key.value] = line
         _check_keys(value, path)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emonb.study import Study, load_study
+from emonb.study import Study, load_study, write_example
 
 EMOTIONS = ("calm", "dread", "glee", "gloom", "pique")
 ATTRIBUTES = ("bright", "loud")
@@ -17,6 +17,12 @@ def own_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMONB_RUNS", str(tmp_path_factory.mktemp("runs")))
         yield
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """Study file of a new study of somebody's own, as ``emonb new`` writes it."""
+    return write_example(tmp_path / "mine")
 
 
 @pytest.fixture

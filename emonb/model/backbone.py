@@ -84,8 +84,8 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
     except Exception as error:  # of many classes, which change from version to version
         what = " ".join(" ".join(str(error).splitlines()[:2]).split()) or type(error).__name__
         remedy = (
-            "A folder needs config.json, weights as safetensors and a tokenizer, as save_pretrained writes them: mend it, or "
-            "give another as backbone.name"
+            "A folder needs config.json, weights as safetensors and a tokenizer, as save_pretrained writes them: mend it, "
+            "or give another as backbone.name"
             if folder
             else "It is taken from the hub's cache or the network, or from a local folder with safetensors weights: give "
             "backbone.name=FOLDER"

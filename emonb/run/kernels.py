@@ -1,7 +1,7 @@
 """Kernels that are there at once: forked from a process that has imported the libraries which every chapter imports.
 
-A chapter runs for seconds, and so does what a new kernel imports before it. Nothing of ``emonb`` is imported beforehand,
-no thread is started, no random number drawn: a forked kernel computes what a fresh one would.
+A chapter runs for seconds, and so does what a new kernel imports before it. Before the fork nothing of ``emonb`` is
+imported, no thread started, no random number drawn: a forked kernel computes what a fresh one would.
 """
 
 import multiprocessing

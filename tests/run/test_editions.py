@@ -342,6 +342,17 @@ def test_a_failing_chapter_says_which_and_keeps_its_notebook(small: Path) -> Non
         _run_small()
 
 
+def test_kernels_are_forked_with_the_libraries_and_an_environment_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """import os, sys
+print(os.environ["EMONB_ASKED"], os.getpgid(0) == os.getpid(), "xarray" in sys.modules)
+os.environ["EMONB_ASKED"] = "changed here\""""
+    for asked in ("one", "another"):
+        monkeypatch.setenv("EMONB_ASKED", asked)
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        (output,) = notebooks.execute(notebook, {}).cells[-1].outputs
+        assert output.text == f"{asked} True True\n"
+
+
 @pytest.mark.usefixtures("in_process")
 def test_an_unknown_parameter_of_papermill_fails(small: Path, tmp_path: Path) -> None:
     import papermill

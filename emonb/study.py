@@ -318,7 +318,7 @@ class Study(Strict):
     tuning: Tuning = Tuning()
     lesions: LesionPlan = LesionPlan()
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda")
-    threads: int | None = Field(None, ge=1, description="PyTorch's CPU threads; a small model is fastest with 1")
+    threads: int | None = Field(None, ge=1, le=1024, description="PyTorch's CPU threads; a small model is fastest with 1")
     edition: bool = Field(True, description="its executed chapters belong in the book's folder")
     untrained_baseline: bool = Field(False, description="live studies: also tune on the network with random weights")
     baselines: Annotated[dict[str, dict[str, Any]], BeforeValidator(_drop_null)] = Field(
@@ -424,7 +424,7 @@ def list_studies() -> list[str]:
 def write_example(folder: Path) -> Path:
     """Write the small complete study of ``data/example`` to a new folder, whose name it takes; return its study file.
 
-    StudyError where the folder is there, or its name is none for a study.
+    StudyError where the folder is there, or cannot be written, or its name is none for a study.
     """
     folder = folder.expanduser().absolute()
     if folder.exists():
@@ -433,10 +433,17 @@ def write_example(folder: Path) -> Path:
         raise StudyError(
             f"'{folder.name}' is no name for a study of yours: small letters, digits and hyphens, and not taken"
         )
-    shutil.copytree(data_dir() / "example", folder)
-    path = folder / "study.yml"
-    path.write_text(path.read_text(encoding="utf-8").replace("name: my-study", f"name: {folder.name}", 1), encoding="utf-8")
-    return path
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        for source in (data_dir() / "example").iterdir():
+            text = source.read_text(encoding="utf-8")
+            (part / source.name).write_text(text.replace("name: my-study", f"name: {folder.name}", 1), encoding="utf-8")
+        part.rename(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise StudyError(f"{folder} cannot be written ({error.strerror}); nothing is left there") from None
+    return folder / "study.yml"
 
 
 def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:

@@ -79,6 +79,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(study: Path, tmp_path: Path,
     assert _emonb("artifact", str(study), "humans", EMONB_RUNS=str(runs)).returncode == 0
 
 
+@pytest.mark.parametrize("size", [0, 1, 4096])
+def test_a_new_study_is_whole_or_not_there(tmp_path: Path, size: int) -> None:
+    for folder in (tmp_path / "mine", Path(NOWHERE) / "mine"):
+        done = _emonb("new", str(folder), file_size=size, PYTHONPYCACHEPREFIX=NOWHERE)
+        _is_one_line(done, str(folder), "cannot be written", "nothing is left")
+    assert not list(tmp_path.iterdir())
+
+
 def test_paths_may_have_spaces_and_any_letters(tmp_path: Path) -> None:
     folder = tmp_path / "Grüße aus 東京 & co"
     folder.mkdir()

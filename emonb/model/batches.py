@@ -69,6 +69,8 @@ def pick_device(device: str) -> torch.device:
         raise StudyError(f"unknown device '{device}'; use auto, cpu or cuda") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise StudyError("device 'cuda' was asked for, but PyTorch finds no GPU; use device=cpu or device=auto")
+    if chosen.type == "cuda" and (chosen.index or 0) >= (n := torch.cuda.device_count()):
+        raise StudyError(f"device '{device}' was asked for, but PyTorch finds {n} (cuda:0 is the first); use device=auto")
     return chosen
 
 

@@ -546,6 +546,14 @@ def test_threads_are_limited_inside_a_block_only() -> None:
         assert torch.get_num_threads() == before
 
 
+def test_a_gpu_that_is_not_there_is_named_and_another_is_taken(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert batches.pick_device("auto").type == "cuda" and batches.pick_device("cuda:1").index == 1
+    with pytest.raises(StudyError, match=r"'cuda:2' was asked for, but PyTorch finds 2"):
+        batches.pick_device("cuda:2")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_said() -> None:
     with pytest.raises(StudyError, match="finds no GPU"):

@@ -388,7 +388,9 @@ def main(command: typer.Typer = app) -> None:
             raise
         where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            where += f" in {paths.store_dir()} or {paths.runs_dir()}; free some, or set EMONB_STORE and EMONB_RUNS to others"
+            where += (
+                f" in {paths.store_dir()} or {paths.runs_dir()}; free some, or set EMONB_STORE and EMONB_RUNS to others"
+            )
         what = f"{error.strerror or error}{where}" if isinstance(error, OSError) else error
         typer.echo(f"emonb: {what}", err=True)
         sys.exit(2)

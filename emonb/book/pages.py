@@ -231,6 +231,7 @@ def write_byline() -> str:
 MANIFEST_HEAD = """---
 # What a code checker reproduces (https://codecheck.org.uk); made from the ledgers by `emonb update --accept`.
 # Who checks adds codechecker, certificate and report, and says in the summary what came out; REVIEW.md says how.
+# An ORCID of an author is missing until a person is named as one. reference-other is the article whose claims are tested.
 """
 
 

@@ -196,7 +196,9 @@
         said.text(`: people find most of it in ${words(card.order.slice(0, 3))}, least in ${words(card.order.slice(-3))}.`);
         said.append("b").text(name).lower();
         panels.selectChildren().remove();
-        const rows = add(add(add(panels, "div"), "table", { class: "table" }), "tbody").selectAll("tr").data(card.numbers).join("tr");
+        const table = add(add(panels, "div"), "table", { class: "table" });
+        add(table, "caption").text(`The numbers of ${name}`);
+        const rows = add(table, "tbody").selectAll("tr").data(card.numbers).join("tr");
         add(rows, "th", { scope: "row" }).text(([heading]) => heading);
         add(rows, "td").text(([, value]) => value);
         addBars("neurons by layer", card.layers, 1);

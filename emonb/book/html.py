@@ -35,6 +35,8 @@ def build_html(clean: bool = False) -> Path:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         said = next((line for line in lines if re.search("WARNING|ERROR|Error", line)), lines[-1] if lines else "nothing")
         raise EmonbError(f"the book did not build: {said} (all of it: {log})")
+    # where no page is out of date, Sphinx leaves a stylesheet that was changed as it was
+    shutil.copytree(root / "book" / "_static", page.parent / "_static", dirs_exist_ok=True)
     write_text(key, _note())
     return page
 

@@ -66,7 +66,7 @@ def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: Non
     splits = ["train", "dev"] * (stages.prompts == "computed") + [study.lesions.split] * (stages.lesions == "computed")
     for split in dict.fromkeys(splits):
         check_comments(comments, study.emotions, split)
-    for name in ("prompts", "masks", "lesions"):
+    for name in ("prompts", *(("masks", "lesions") if "lesions" in chapters else ())):
         if (getattr(stages, name) or stages.lesions) == "committed":
             run.load(name)
     if study.kind == "live" and stages.prompts == "computed" and not run.has("prompts"):

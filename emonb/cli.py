@@ -147,6 +147,8 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise StudyError(f"parameter '{pair}' is not KEY=VALUE; for example -p size=4000")
+        if key in parameters:
+            raise StudyError(f"parameter '{key}' is given twice; give it once")
         try:
             parameters[key] = yaml.safe_load(value)
         except yaml.YAMLError:

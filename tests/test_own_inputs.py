@@ -307,9 +307,12 @@ def test_a_checkpoint_beside_the_study_is_taken_as_the_page_says(
     editions.run_edition(str(example), log=told.append)
     assert ran == list(editions.CHAPTERS) and not [line for line in told if "corpus" in line or "tuning" in line]
     labels = list(load_study(str(example)).corpus.labels or ())
+    own.change(example, backbone={"position_offset": "paper"})
     own.change(example, corpus={"labels": [labels[1], labels[0], *labels[2:]]}, tuning={"max_length": 8}, prompt_length=4)
     editions.run_edition(str(example), chapters=("prompts",), log=told.append)
     assert any(line.startswith("corpus.labels: comments labelled") for line in told)
+    of_roberta = any("positions from 2 (roberta)" in line for line in told)
+    assert of_roberta == (family != "bert")  # BERT's own positions go from 0
     assert any(line.startswith("tuning.max_length: ") and "have more than 8 tokens" in line for line in told)
 
 

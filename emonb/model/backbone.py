@@ -543,8 +543,7 @@ def open_backbone(
             f"{len(model.get_input_embeddings().weight)}: they do not belong together"
         )
     no, yes = (_verbalizer_id(tokenizer, word) for word in config.verbalizer)
-    own = (table.padding_idx + 1) if table.padding_idx is not None else 0
-    offset = 0 if config.position_offset == "paper" else own
+    offset = 0 if config.position_offset == "paper" else first_position(model)
     if offset + positions > table.num_embeddings:
         raise StudyError(
             f"`<mask>`, prompt and comment take up to {positions} positions from {offset}; the model has "
@@ -562,6 +561,12 @@ def open_backbone(
         )
     model = model.to(getattr(torch, dtype or config.dtype))
     return Backbone(model, tokenizer, (no, yes), offset, chosen, table.num_embeddings, words)
+
+
+def first_position(model: Any) -> int:
+    """Position id that a network itself gives to the first token: of RoBERTa's kind not 0."""
+    padding = model.base_model.embeddings.position_embeddings.padding_idx
+    return 0 if padding is None else int(padding) + 1
 
 
 class Live(NamedTuple):

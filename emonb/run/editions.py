@@ -10,12 +10,13 @@ beside it with the list of differences, and only ``accept`` puts it in the other
 import json
 import os
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import nbformat
+import pandas as pd
 
 from emonb import __version__, artifacts
 from emonb.book.ledger import (
@@ -38,13 +39,16 @@ from emonb.run.stages import stages_of, study_files
 from emonb.study import Study, load_study
 from emonb.world.world import World
 
+if TYPE_CHECKING:
+    from emonb.model.backbone import Backbone
+
 Log = Callable[[str], None]
 
 
 def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: None) -> None:
     """Before any kernel: read what people said, the comments and what is committed, open a network that is yet to be tuned.
 
-    ``log`` is told, in a line each, what may be meant and may be a mistake: labels in another order, comments cut short.
+    ``log`` is told of :func:`find_oddities`.
 
     Raises an error with what the chapters would stumble on, in one line that names the file or the field to set.
     """
@@ -59,28 +63,39 @@ def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: Non
     splits = ["train", "dev"] * (stages.prompts == "computed") + [study.lesions.split] * (stages.lesions == "computed")
     for split in dict.fromkeys(splits):
         check_comments(comments, study.emotions, split)
-    for name in ("prompts", "masks", "lesions"):
+    for name in ("prompts", *(("masks", "lesions") if "lesions" in chapters else ())):
         if (getattr(stages, name) or stages.lesions) == "committed":
             run.load(name)
     if study.kind == "live" and stages.prompts == "computed" and not run.has("prompts"):
         from emonb.model.backbone import open_backbone  # takes seconds, and only who tunes needs it
 
-        longest = study.tuning.max_length
-        backbone = open_backbone(
-            run.backbone(), study.layers, study.neurons, 1 + study.prompt_length + longest, study.device
+        positions = 1 + study.prompt_length + study.tuning.max_length
+        backbone = open_backbone(run.backbone(), study.layers, study.neurons, positions, study.device)
+        for line in find_oddities(study, comments, backbone):
+            log(line)
+
+
+def find_oddities(study: Study, comments: pd.DataFrame, backbone: "Backbone") -> Iterator[str]:
+    """What may be meant and may be a mistake, in a line each that begins with the field to look at."""
+    from emonb.model.backbone import first_position
+
+    if backbone.offset < (own := first_position(backbone.model)):
+        yield (
+            "backbone.position_offset: positions go from 0, as Li et al. have them; this network was trained with "
+            f"positions from {own} (roberta)"
         )
-        for emotion, other in find_moved_labels(comments, name_emotions(study.emotions)).items():
-            log(
-                f"corpus.labels: comments labelled {other} name {emotion} more often than those labelled {emotion} do; is "
-                "the list in the order of the files' ids?"
-            )
-        texts = list(comments.loc[comments["split"] == "train", "text"])
-        cut = sum(len(ids) > longest for ids in backbone.tokenizer.encode(texts, longest + 1))
-        if cut > 0.05 * len(texts):
-            log(
-                f"tuning.max_length: {cut:,} of {len(texts):,} training comments have more than {longest} tokens; what "
-                "comes after these is not read"
-            )
+    for emotion, other in find_moved_labels(comments, name_emotions(study.emotions)).items():
+        yield (
+            f"corpus.labels: comments labelled {other} name {emotion} more often than those labelled {emotion} do; is the "
+            "list in the order of the files' ids?"
+        )
+    texts, longest = list(comments.loc[comments["split"] == "train", "text"]), study.tuning.max_length
+    cut = sum(len(ids) > longest for ids in backbone.tokenizer.encode(texts, longest + 1))
+    if cut > 0.05 * len(texts):
+        yield (
+            f"tuning.max_length: {cut:,} of {len(texts):,} training comments have more than {longest} tokens; what comes "
+            "after these is not read"
+        )
 
 
 def check_released(study: Study) -> None:
@@ -145,11 +160,11 @@ def run_edition(
     parameters = parameters or {}
     run = Run(load_study(study, **parameters))
     paths = {chapter: chapters_dir() / f"{chapter}.md" for chapter in chapters}
-    for path in paths.values():
+    for chapter, path in paths.items():
+        if chapter not in CHAPTERS:
+            what = "is a page of the book and no" if path.is_file() else "is no"
+            raise StudyError(f"'{chapter}' {what} chapter of a study; known: {', '.join(CHAPTERS)}")
         notebooks.read_source(path)  # one that cannot be read is an error before anything runs
-    unknown = [chapter for chapter in chapters if chapter not in CHAPTERS]
-    if unknown:
-        raise StudyError(f"'{unknown[0]}' is a page of the book and no chapter of a study; known: {', '.join(CHAPTERS)}")
     check_released(run.study)
     out = out or run.folder / "book"
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}

@@ -103,7 +103,7 @@ def test_wrong_requests_fail_before_anything_runs(tmp_path: Path, monkeypatch: p
     for parameters in ({"nope": 1}, {"size": "many"}, {"seeds": []}):
         with pytest.raises(StudyError):
             editions.run_edition("published", parameters, out=tmp_path)
-    with pytest.raises(StudyError, match=r"unknown chapter 'nope'; known: .*structure"):
+    with pytest.raises(StudyError, match=r"'nope' is no chapter of a study; known: .*structure"):
         editions.run_edition("published", chapters=("prompts", "nope"), out=tmp_path)
     with pytest.raises(StudyError, match="'index' is a page of the book"):
         editions.run_edition("published", chapters=("index",), out=tmp_path)

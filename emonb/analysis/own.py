@@ -304,10 +304,11 @@ def _describe(surrogates: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     """Mean [n_y, n_pairs] and covariance [n_y, n_pairs, n_pairs] of the surrogates [n, n_pairs] of every y, at length 1."""
     centres, covariances = [], []
     for ranks in surrogates:
-        blocks = [unit_rows(ranks[start : start + _ROWS]) for start in range(0, len(ranks), _ROWS)]
-        centre = sum(block.sum(0) for block in blocks) / len(ranks)
+        blocks = [ranks[start : start + _ROWS] for start in range(0, len(ranks), _ROWS)]
+        centre = sum(unit_rows(block).sum(0) for block in blocks) / len(ranks)
+        apart = (unit_rows(block) - centre for block in blocks)
         centres.append(centre)
-        covariances.append(sum((block - centre).T @ (block - centre) for block in blocks) / len(ranks))
+        covariances.append(sum(rows.T @ rows for rows in apart) / len(ranks))
     return np.stack(centres), np.stack(covariances)
 
 

@@ -113,7 +113,10 @@ class Humans(Strict):
     @model_validator(mode="after")
     def _scores_once(self) -> "Humans":
         if self.ratings is not None and (self.scores or self.attribute_rdms or self.raw):
-            raise ValueError("give finished scores and attribute_rdms, or raw ratings, not both")
+            raise ValueError(
+                "give finished scores and attribute_rdms, or raw ratings, not both (null takes away what the study that "
+                "this one extends has)"
+            )
         if self.ratings is None and self.scores is None:
             raise ValueError("give scores, or ratings")
         return self

@@ -129,7 +129,10 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
         _table("ratings.csv", lambda t: t.assign(value=[f"{v},5" for v in t["value"]])),
         ["line 2: rater 0, joy, valence: expected a number or nothing"],
     ),
-    "a column without a name": (_text("judgments.csv", lambda t: t.replace("\n", ",3\n")[:-3]), ["do not match", "3"]),
+    "a heading that is a column short": (
+        _text("judgments.csv", lambda t: t.replace("joy|contentment,", "", 1)),
+        ["line 2: 15 cells for 14 columns"],
+    ),
     "N/A": (_table("ratings.csv", lambda t: t.assign(value=["N/A", *t["value"][1:]])), ["expected a number or nothing"]),
     "one score for all": (
         _table("ratings.csv", lambda t: t.assign(value=t["value"].where(t["attribute"] != "control", 5))),
@@ -142,8 +145,25 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
         _table("judgments.csv", lambda t: pd.DataFrame(np.eye(6), columns=["joy", "b", "c", "d", "e", "f"])),
         ["name its columns by their pairs", "humans.judgments"],
     ),
+    "a row cut short": (_text("judgments.csv", lambda t: t.rstrip()[:-4]), ["line 13: 13 cells for 15 columns"]),
     "a column of judges": (_table("judgments.csv", lambda t: t.reset_index(names="judge")), ["unknown judge"]),
     "one judge": (_table("judgments.csv", lambda t: t.head(1)), ["at least two judges"]),
+    "three emotions": (
+        lambda f: (
+            _fields(emotions=["joy", "anger", "fear"])(f),
+            _table("judgments.csv", lambda t: t[["joy|anger", "joy|fear", "anger|fear"]])(f),
+        ),
+        ["emotions: 3 have too few pairs", "four or more"],
+    ),
+    "one attribute that varies": (
+        lambda f: (
+            _fields(humans={"ratings": None, "scores": "local:scores.csv"})(f),
+            pd.DataFrame({"emotion": load_study(str(f / "study.yml")).emotions})
+            .assign(valence=np.linspace(0, 1, 6), arousal=0.3, control=1.0)
+            .to_csv(f / "scores.csv", index=False),
+        ),
+        ["humans.scores: every emotion has the same score on arousal, control", "two attributes at least"],
+    ),
     "a judge who said nothing": (
         _table("judgments.csv", lambda t: pd.concat([t, t.head(1) * np.nan])),
         ["judge 13: 0; leave this row out"],
@@ -157,7 +177,10 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
         ["no column attribute, value"],
     ),
     "capitals": (_table("ratings.csv", lambda t: t.assign(emotion=t["emotion"].str.title())), ["Joy", "no emotion of"]),
-    "an open quotation mark": (_text("ratings.csv", lambda t: t.replace("joy", '"joy', 1)), ["not a readable CSV"]),
+    "an open quotation mark": (
+        _text("ratings.csv", lambda t: t.replace("joy", '"joy', 1)),
+        ["not a readable CSV", "quotation mark"],
+    ),
 }
 
 

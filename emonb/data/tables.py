@@ -75,7 +75,7 @@ def read_csv_text(path: Path) -> str:
     """Text of a CSV, as :func:`read_text` reads it.
 
     A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries, or a row has
-    more cells than there are columns: what stands in the last ones would be lost.
+    more cells than there are columns, of which the last ones would be lost, or fewer, as where a file was cut short.
     """
     text = read_text(path)
     heading = text.partition("\n")[0]
@@ -83,16 +83,16 @@ def read_csv_text(path: Path) -> str:
         if mark in heading and "," not in heading:
             raise LabelError(f"{path}: columns are separated by {name}; {advise(path)} (commas, and decimals with a point)")
     try:
-        rows = csv.reader(io.StringIO(text))
+        rows = csv.reader(io.StringIO(text), strict=True)
         n = len(next(rows, []))
         for row in rows:
-            if any(row[n:]):
+            if row and (len(row) < n or any(row[n:])):
                 raise LabelError(
                     f"{path}, line {rows.line_num}: {len(row)} cells for {n} columns; {advise(path)} (decimals with a "
                     "point, text that holds a comma between quotation marks)"
                 )
     except csv.Error as error:
-        raise LabelError(f"{path}: not a readable CSV ({error}); {advise(path)}") from None
+        raise LabelError(f"{path}: not a readable CSV ({error}: a quotation mark?); {advise(path)}") from None
     return text
 
 

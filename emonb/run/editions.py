@@ -19,6 +19,7 @@ import nbformat
 import pandas as pd
 
 from emonb import __version__, artifacts
+from emonb.analysis.people import constant_attributes
 from emonb.book.ledger import (
     compare_ledgers,
     declarations,
@@ -53,9 +54,16 @@ def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: Non
     Raises an error with what the chapters would stumble on, in one line that names the file or the field to set.
     """
     study, stages = run.study, run.study.stages
+    if len(study.emotions) < 4:
+        raise StudyError(f"emotions: {len(study.emotions)} have too few pairs to compare maps by; give four or more")
     if study.world is not None:
         World(study.world, study.emotions, study.attributes)  # it has words for them
-    run.load("humans")
+    flat = constant_attributes(run.load("humans").score)
+    if len(study.attributes) - len(flat) < 2:
+        raise StudyError(
+            f"humans.scores: every emotion has the same score on {', '.join(flat)}; two attributes at least must tell "
+            "emotions apart"
+        )
     run.load("people")
     if set(chapters) <= {"people", "activations"}:
         return

@@ -596,3 +596,13 @@ def test_the_authors_orders_say_what_the_names_say(run: Run) -> None:
     pairs = [{asked[a], asked[b]} for a, b in zip(i, j, strict=True)]
     place = [int(k) - 1 for k in files["reorder_distance"].read_text().split()]
     assert [pairs[k] for k in place] == [{order[a], order[b]} for a, b in zip(i, j, strict=True)]
+
+
+def test_people_with_the_same_answers_throughout_are_found_and_no_others() -> None:
+    answers = np.array(
+        [[1.0, 2, 3, 4], [4, 3, 2, 1], [1, 2, 3, 4], [5, 5, 5, 5], [5, 5, 5, 5], [1, 2, 3, np.nan], [1, 2, 3, np.nan]]
+    )
+    judgment = xr.DataArray(answers, {"judge": np.arange(1, 8)}, ("judge", "pair"))
+    assert people.find_copies(judgment) == [(1, 3)]
+    rating = xr.DataArray(answers.reshape(7, 2, 2), {"rater": np.arange(7)}, ("rater", "emotion", "attribute"))
+    assert people.find_copies(rating.transpose("emotion", "rater", "attribute")) == [(0, 2)]

@@ -174,6 +174,25 @@ def test_labels_in_another_order_and_rows_that_were_copied_are_said(tmp_path: Pa
     assert "judged alike by judges 2 and 7" in text
 
 
+def test_one_attribute_and_one_prompt_are_told_in_the_singular() -> None:
+    """Cells that count, filled with ones."""
+    ones = {"neurons.count.value": 1.0, "own.count.value": 0.0, "neurons.alone": 1.0, "neurons.reached.most": 0.0,
+            "neurons.reached.least": 0.8, "attributes.count.paper": 0.0, "prompts.failed": 1.0, "prompts.failed.n": 12.0,
+            "prompts.failed.worst": 1.0, "reliance.human_count": 1.0, "attributes.of": 3.0}  # fmt: skip
+    helpers = {"verdict": lambda name: "undecided"}
+    notebook = {"ends": ["warm", "odd"], "names": "seed 3", "study": "live"}
+    text = ""
+    for chapter, words in (("attributes", r"readable \(95|populations"), ("prompts", "crossed;|Average over seeds")):
+        for cell in notebooks.read_source(chapters_dir() / f"{chapter}.md").cells:
+            said = saying.read_cell(cell.source) if cell.cell_type == "code" else None
+            if said is not None and re.search(words, said):
+                text += " " + saying.render(said, ones, notebook, **helpers)
+    text = re.sub(r"\s+", " ", text)
+    assert "1 attribute has" in text and "at least **1** is readable" in text and "One attribute can be told" in text
+    assert "1 of 12 prompts is crossed; it comes" in text and "one prompt did not learn its emotion" in text
+    assert not re.search(r"\b1 attributes|\b1 prompts|1 populations|\*\*1\*\* are", text)
+
+
 # ---------------------------------------------------------------- single statistics
 
 

@@ -58,6 +58,8 @@ def test_every_field_of_the_example_has_its_comment(example: Path) -> None:
     lines = (data_dir() / "example" / "study.yml").read_text().splitlines()
     fields = [k for k, line in enumerate(lines) if re.match(r"[a-z_]+:", line)]
     assert len(fields) > 15
+    given = re.findall(r"#   emonb run study\.yml -p (\w+)=(\S+)", "\n".join(lines))
+    assert given and all(load_study(str(example), **{key: yaml.safe_load(value)}) for key, value in given)
     assert not [lines[k] for k in fields if not any("#" in line for line in lines[max(0, k - 2) : k + 8])]
 
 

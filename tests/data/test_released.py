@@ -212,8 +212,8 @@ def test_label_ids_mean_what_is_declared_and_nothing_else(tiny_study: Study, tra
     [
         ("secret\t9\tid", "unknown label id '9'; known: 0 to 5"),
         ("secret\t0", "found 2 fields"),
-        ("secret\tsecret\tid", "label ids are not numbers"),
-        ("secret\t0,\tid", "label ids are not numbers"),
+        ("secret\tsecret\tid", "label ids are not whole numbers"),
+        ("secret\t0,\tid", "label ids are not whole numbers"),
     ],
 )
 def test_comments_that_do_not_fit_are_named_by_line_and_never_shown(tiny_study, train: Path, line: str, words: str) -> None:

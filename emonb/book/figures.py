@@ -277,7 +277,10 @@ def draw_places(mask: xr.DataArray, score: xr.DataArray) -> Figure:
     height, place = 0.8 * held / attributes, np.argsort(order, axis=1) + 1
     fig, ax = plt.subplots(figsize=(7.2, 0.52 * len(held) + 1.2))
     for layer, row, high in zip(mask.layer.values, order, height, strict=True):
-        ax.fill_between(np.arange(1, len(row) + 1), layer, layer - high[row], color=RANDOM, alpha=0.3, lw=0)
+        steps = high[row]
+        turns = np.diff(steps, prepend=-1, append=-1) != 0  # a ridge is drawn by its steps, not by thousands of points
+        ends = turns[:-1] | turns[1:]
+        ax.fill_between(np.flatnonzero(ends) + 1, layer, layer - steps[ends], color=RANDOM, alpha=0.3, lw=0)
     best = score.where(score == score.max(("layer", "neuron"))).stack(at=("layer", "neuron")).to_series().dropna()
     best = best.reset_index().drop_duplicates("attribute")
     at = tuple(mask.indexes[name].get_indexer(best[name]) for name in ("layer", "neuron"))

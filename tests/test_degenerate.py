@@ -182,10 +182,10 @@ def test_one_attribute_and_one_prompt_are_told_in_the_singular() -> None:
     helpers = {"verdict": lambda name: "undecided"}
     notebook = {"ends": ["warm", "odd"], "names": "seed 3", "study": "live"}
     text = ""
-    for chapter, words in (("attributes", r"readable \(95|populations"), ("prompts", "crossed;|Average over seeds")):
+    for chapter, sought in (("attributes", r"readable \(95|populations"), ("prompts", "crossed;|Average over seeds")):
         for cell in notebooks.read_source(chapters_dir() / f"{chapter}.md").cells:
             said = saying.read_cell(cell.source) if cell.cell_type == "code" else None
-            if said is not None and re.search(words, said):
+            if said is not None and re.search(sought, said):
                 text += " " + saying.render(said, ones, notebook, **helpers)
     text = re.sub(r"\s+", " ", text)
     assert "1 attribute has" in text and "at least **1** is readable" in text and "One attribute can be told" in text

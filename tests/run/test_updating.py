@@ -174,7 +174,8 @@ def test_an_unknown_edition_is_an_error_before_anything_runs(beside: list[dict[s
 
 def test_the_book_is_built_again_only_where_what_it_shows_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "book" / "chapters").mkdir(parents=True)
+    for folder in ("chapters", "_static"):
+        (tmp_path / "book" / folder).mkdir(parents=True)
     page, source = tmp_path / "book" / "index.ipynb", tmp_path / "book" / "chapters" / "index.md"
     page.write_text("one")
     built: list[str] = []

@@ -289,7 +289,7 @@ def _without_world(folder: Path) -> Path:
     fields = yaml.safe_load((data_dir() / "studies" / "control.yml").read_text())
     del fields["world"]
     path = folder / "worldless.yml"
-    path.write_text(yaml.safe_dump(fields))
+    path.write_text(yaml.safe_dump(fields | {"name": "worldless"}))
     return path
 
 

@@ -91,7 +91,7 @@ def test_the_page_s_own_commands_run(tmp_path: Path) -> None:
         if command == "emonb run my-study/study.yml":
             folder = Path(done.stdout.strip().splitlines()[-1])
             ledger = json.loads((folder / "claims.json").read_text())
-            assert ledger["quantities"]["prompts.accuracy"] > 0.6 and len(ledger["claims"]) == 7
+            assert ledger["quantities"]["prompts.accuracy"] > 0.55 and len(ledger["claims"]) == 7
             assert {p.stem for p in folder.glob("*.ipynb")} == set(editions.CHAPTERS)
             assert len(re.findall("undefined: ", done.stderr)) < 30
 

@@ -23,7 +23,7 @@ from numba import prange
 from tqdm import tqdm
 
 from emonb.analysis.compiled import njit
-from emonb.analysis.rdm import centred_ranks, pair_labels, pair_values, to_square
+from emonb.analysis.rdm import centred_ranks, match_pairs, pair_labels, to_square
 from emonb.analysis.statistics import TIE, benjamini_hochberg, draw_permutations, paper_q, parametric_tau_p, permute_rdm
 from emonb.analysis.tau import tau_b
 
@@ -61,7 +61,8 @@ def sum_kinds(rdms: np.ndarray) -> Sums:
     two the same, sharing none; a triangle; a star; a path; two that share an item, sharing none with the third; no item
     shared. The last of each follows from the others, for the sum over all is 0.
     """
-    parts = [_sum_kinds(rdms[start : start + _ROWS_SUMMED]) for start in range(0, len(rdms), _ROWS_SUMMED)]
+    blocks = (rdms[start : start + _ROWS_SUMMED] for start in range(0, len(rdms), _ROWS_SUMMED))
+    parts = [_sum_kinds(block.astype(np.float64)) for block in blocks]
     return Sums(*(np.concatenate(kind) for kind in zip(*parts, strict=True)))
 
 
@@ -301,9 +302,11 @@ def find_neurons(
         attribute that never varies) has a rho of NaN and a score of minus infinity, and its p and q are 1.
     """
     attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
-    pair_values(ranks, attribute_rdm)
+    match_pairs(ranks, attribute_rdm)
     x, y = flatten(ranks), centred_ranks(attribute_rdm.to_numpy())
-    sd, skew = relabelling_moments(unit_rows(x), unit_rows(y))
+    sd, skew = relabelling_moments(x, y)
+    size = _length(x)[:, None] * _length(y)[None]
+    sd = np.divide(sd, size, out=np.zeros_like(sd), where=size > 0)  # of correlations
     orders = draw_permutations(len(pair_labels(attribute_rdm)), permutations, seed)
     tail, side, rho = Tail(np.zeros_like(sd), sd, skew), take_side(x), correlate_ranks(x, y)
     parts = tqdm(
@@ -350,7 +353,8 @@ def search_neurons(ranks: xr.DataArray, humans: xr.Dataset) -> xr.Dataset:
         pairs as independent) and ``q_paper`` (p * N / rank over all tests), as the study has them.
     """
     attribute_rdm = humans.attribute_rdm.transpose("attribute", "pair")
-    neurons, attributes = pair_values(ranks.stack(unit=("layer", "neuron")).transpose("unit", "pair"), attribute_rdm)
+    match_pairs(ranks, attribute_rdm)
+    neurons, attributes = (rows.astype(np.float64) for rows in (flatten(ranks), attribute_rdm.to_numpy()))
     tau = tau_b(neurons, attributes)
     parametric = parametric_tau_p(tau, neurons, attributes)
     arrays = {"tau": tau.T, "rank": rank_neurons(tau.T), "p_parametric": parametric.T, "q_paper": paper_q(parametric).T}

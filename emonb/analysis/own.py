@@ -7,7 +7,8 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -28,7 +29,7 @@ from emonb.analysis.neurons import (
     take_side,
     unit_rows,
 )
-from emonb.analysis.rdm import centred_ranks, pair_index, pair_labels, pair_values
+from emonb.analysis.rdm import centred_ranks, match_pairs, pair_index, pair_labels
 from emonb.analysis.statistics import TIE, Estimate
 from emonb.errors import LabelError
 
@@ -36,6 +37,8 @@ SETS = 5
 """Sets of rotations by each of which the attributes are counted, beside all together: no count should hang on the draw."""
 ENOUGH = 50
 """Rotations of a set that must be as good as an attribute, for no more to be drawn."""
+Draw = Callable[[int], tuple[np.ndarray, float]]
+"""Gives so many more surrogates, as :func:`rotate_scores`."""
 _ROWS, _RANKED, _COLUMNS = 4096, 512, 2800  # neurons, and surrogates ranked and searched for, at a time: bounds the memory
 
 
@@ -101,7 +104,7 @@ def find_own_neurons(
     LabelError
         The two are about different emotions, or scores and RDMs about different attributes.
     """
-    pair_values(ranks, humans.attribute_rdm)
+    match_pairs(ranks, humans.attribute_rdm)
     names = humans.attribute_rdm.attribute.values
     if set(humans.score.attribute.values) != set(names):
         raise LabelError("scores and RDMs are of different attributes; both must come from one study")
@@ -112,7 +115,7 @@ def find_own_neurons(
     y[~(predicted < 1)] = 0  # but for rounding, all surrogates are the scores
     if null is None:
         rotated = describe_rotations(humans, rotations, seed) if rotated is None else rotated
-        pair_values(humans.attribute_rdm, rotated["centre"])
+        match_pairs(humans.attribute_rdm, rotated["centre"])
         mine = rotated.sel(attribute=names)
         tail = _moments(x, mine["centre"].to_numpy(), mine["covariance"].to_numpy())
     else:
@@ -120,8 +123,13 @@ def find_own_neurons(
     rho, side = correlate_ranks(x, y), take_side(x)
     score, peak = normal_scores(rho, *tail), np.full((SETS * rotations, len(names)), np.nan)
     kind = np.repeat(np.arange(len(names)), SETS)
-    turned = [rotate_scores(*sides[k], rotations, stream)[0] for k, own in enumerate(streams) for stream in own[1:]]
-    drawn = _draw_peaks(side, turned, kind, tail, score.max(0) - TIE, enough, progress)
+    # each set goes on where it stopped, and none is drawn further than is asked for
+    sets = [
+        partial(rotate_scores, *sides[k], seed=np.random.default_rng(stream))
+        for k, own in enumerate(streams)
+        for stream in own[1:]
+    ]
+    drawn = _draw_peaks(side, sets, rotations, kind, tail, score.max(0) - TIE, enough, progress)
     for number, (k, some) in enumerate(zip(kind, drawn, strict=True)):
         start = number % SETS * rotations
         peak[start : start + len(some), k] = some
@@ -243,7 +251,7 @@ def read_tail(null: xr.Dataset, ranks: xr.DataArray, names: np.ndarray) -> Tail:
 
 
 def rotate_scores(
-    score: np.ndarray, others: np.ndarray, n: int, seed: int | np.random.SeedSequence
+    score: np.ndarray, others: np.ndarray, n: int, seed: int | np.random.SeedSequence | np.random.Generator
 ) -> tuple[np.ndarray, float]:
     """Surrogates of scores to which other scores relate in the same way.
 
@@ -276,24 +284,24 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
 
 
 def _draw_peaks(
-    x: Side, sets: list[np.ndarray], kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
+    x: Side, sets: list[Draw], most: int, kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
 ) -> list[np.ndarray]:
     """Highest normal scores over x of each set's surrogates, until so many are as good as the best of the set's kind.
 
-    Sets hold scores [n, n_emotions] of one kind of y each. All are drawn from side by side, which makes large products.
+    A set draws surrogates of one kind of y, at most so many. All are drawn from side by side, which makes large products.
     """
     peaks, size, waiting = [np.empty(0)] * len(sets), enough, np.arange(len(sets))
     bar = tqdm(total=len(sets), unit="set", disable=not progress)
     while len(waiting):
         each = min(size, max(1, _COLUMNS // len(waiting)))
-        blocks = [sets[s][len(peaks[s]) :][:each] for s in waiting]
+        blocks = [sets[s](min(each, most - len(peaks[s])))[0] for s in waiting]
         ends = np.cumsum([len(block) for block in blocks])
         kinds = np.repeat(kind[waiting], [len(block) for block in blocks])
         found = find_peaks(x, rank_distances(np.concatenate(blocks)), kinds, tail)
         for s, some in zip(waiting, np.split(found, ends[:-1]), strict=True):
             peaks[s] = np.append(peaks[s], some)
         good = [np.flatnonzero(drawn >= best[k])[:enough] for drawn, k in zip(peaks, kind, strict=True)]
-        over = [len(good[s]) == enough or len(peaks[s]) == len(sets[s]) for s in waiting]
+        over = [len(good[s]) == enough or len(peaks[s]) == most for s in waiting]
         size, waiting = min(2 * size, CHUNK), waiting[~np.array(over)]
         bar.update(sum(over))
     bar.close()

@@ -118,12 +118,18 @@ def order_emotions(data: xr.DataArray, rdms: xr.DataArray | xr.Dataset) -> xr.Da
 
 
 def pair_values(*rdms: Rdm) -> tuple[np.ndarray, ...]:
-    """Values [..., n_pairs] of RDMs to compare; LabelError unless labelled ones name the same pairs in the same order."""
-    rows = [rdm.transpose(..., "pair") if isinstance(rdm, xr.DataArray) else np.asarray(rdm) for rdm in rdms]
-    named = [list(row["pair"].values) for row in rows if isinstance(row, xr.DataArray) and "pair" in row.coords]
-    if len({row.shape[-1] for row in rows}) > 1 or any(names != named[0] for names in named):
-        raise LabelError("RDMs of different pairs cannot be compared; put them on one pair axis")
+    """Values [..., n_pairs] of RDMs to compare, float64; LabelError as :func:`match_pairs` raises it."""
+    match_pairs(*rdms)
+    rows = (rdm.transpose(..., "pair") if isinstance(rdm, xr.DataArray) else rdm for rdm in rdms)
     return tuple(np.asarray(row, np.float64) for row in rows)
+
+
+def match_pairs(*rdms: Rdm) -> None:
+    """Raise a LabelError unless RDMs have as many pairs, and labelled ones name the same in the same order."""
+    sizes = {rdm.sizes["pair"] if isinstance(rdm, xr.DataArray) else np.shape(rdm)[-1] for rdm in rdms}
+    named = [list(rdm["pair"].values) for rdm in rdms if isinstance(rdm, xr.DataArray) and "pair" in rdm.coords]
+    if len(sizes) > 1 or any(names != named[0] for names in named):
+        raise LabelError("RDMs of different pairs cannot be compared; put them on one pair axis")
 
 
 def to_square(vector: np.ndarray) -> np.ndarray:
@@ -182,13 +188,10 @@ def rank_neuron_rdms(activations: xr.DataArray, rdms: xr.DataArray | xr.Dataset)
     ``activations`` (seed, emotion, layer, neuron); of ``rdms`` only the names of the pairs are read. Gives (layer, neuron,
     pair), int16.
     """
-    ordered = order_emotions(activations, rdms)
-    ranks = centred_ranks(average_neuron_rdms(ordered))
-    coords = {name: ordered[name].values for name in ("layer", "neuron")}
-    shape = [len(values) for values in coords.values()]
-    return xr.DataArray(
-        ranks.reshape(*shape, -1), {**coords, **pair_coords(list(ordered.emotion.values))}, (*coords, "pair")
-    )
+    layers = (activations.isel(layer=[k]) for k in range(activations.sizes["layer"]))  # which bounds the memory
+    ranks = [centred_ranks(average_neuron_rdms(order_emotions(layer, rdms))) for layer in layers]
+    coords = {name: activations[name].values for name in ("layer", "neuron")}
+    return xr.DataArray(np.stack(ranks), {**coords, **pair_coords(pair_labels(rdms))}, (*coords, "pair"))
 
 
 def rank_halves(activations: xr.Dataset, humans: xr.Dataset) -> xr.Dataset:

@@ -7,7 +7,7 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -284,7 +284,7 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
 
 
 def _draw_peaks(
-    x: Side, sets: list[Draw], most: int, kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
+    x: Side, sets: Sequence[Draw], most: int, kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
 ) -> list[np.ndarray]:
     """Highest normal scores over x of each set's surrogates, until so many are as good as the best of the set's kind.
 

@@ -55,7 +55,7 @@ def vector_reliability(activations: xr.DataArray) -> xr.Dataset:
     n_emotions, n_seeds = values.shape[:2]
     values = values.reshape(n_emotions, n_seeds, -1).astype(np.float64)
     scale = np.linalg.norm(values, axis=-1).max()
-    values = values - values.mean(0)
+    values -= values.mean(0)
     values -= values.mean(-1, keepdims=True)
     length = np.linalg.norm(values, axis=-1, keepdims=True)
     values /= np.where(length > ROUNDING * scale, length, np.nan)

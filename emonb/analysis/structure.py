@@ -185,11 +185,13 @@ def crossvalidated_rdms(activations: xr.DataArray, humans: xr.DataArray | xr.Dat
         between seeds that none is defined.
     """
     centred = _centred(activations, humans)
-    noise = np.sqrt(((centred - centred.mean(0)) ** 2).sum((0, 1)))
+    mean = centred.mean(0)
+    noise = np.sqrt(sum(((own - mean) ** 2).sum(0) for own in centred))
     products = _between_seeds(centred)
     own, (i, j) = np.diag(products), pair_index(centred.shape[1])
     agreeing = np.where(own > 0, own, np.nan)
-    scaled = _between_seeds(centred / np.where(noise > 0, noise / np.sqrt(centred[:, :, 0].size), 1))
+    centred /= np.where(noise > 0, noise / np.sqrt(centred[:, :, 0].size), 1)
+    scaled = _between_seeds(centred)
     rdms = {
         "euclidean": (own[i] + own[j] - 2 * products[i, j]),
         "crossnobis": np.diag(scaled)[i] + np.diag(scaled)[j] - 2 * scaled[i, j],
@@ -207,12 +209,13 @@ def seed_reliability(
     there is a single seed, or halves have no RDM. ``centre``: centre every neuron over emotions (:func:`centred_rdm`).
     """
     values = _centred(activations, humans) if centre else _patterns(activations, humans)
+    values -= values.mean(-1, keepdims=True)
     rng = np.random.default_rng(seed)
-    flat = values - values.mean(-1, keepdims=True)
-    n_seeds, n = flat.shape[:2]
+    n_seeds, n = values.shape[:2]
     if n_seeds < 2:
         return float("nan")
-    products = (flat.reshape(n_seeds * n, -1) @ flat.reshape(n_seeds * n, -1).T).reshape(n_seeds, n, n_seeds, n)
+    flat = values.reshape(n_seeds * n, -1)
+    products = (flat @ flat.T).reshape(n_seeds, n, n_seeds, n)
     i, j = pair_index(n)
     found = []
     for _ in range(n_splits):
@@ -252,15 +255,16 @@ def fit_without_noise(
 
 
 def _patterns(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> np.ndarray:
-    """Patterns [seed, emotion, neuron] in the order of the human pairs."""
+    """Patterns [seed, emotion, neuron] in the order of the human pairs; a copy."""
     ordered = order_emotions(activations, humans).transpose("seed", "emotion", "layer", "neuron")
-    values = ordered.to_numpy().astype(np.float64)
+    values = ordered.to_numpy().astype(np.float64, copy=False)
     return values.reshape(*values.shape[:2], -1)
 
 
 def _centred(activations: xr.DataArray, humans: xr.DataArray | xr.Dataset) -> np.ndarray:
     values = _patterns(activations, humans)
-    return values - values.mean(1, keepdims=True)
+    values -= values.mean(1, keepdims=True)
+    return values
 
 
 def _between_seeds(patterns: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ partial tau is not even zero where two variables depend on a third only; Korn 19
 attribute's *scores* are tested: their part that the other attributes' scores predict is kept, and what is left is rotated.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -124,7 +124,7 @@ def find_own_neurons(
     score, peak = normal_scores(rho, *tail), np.full((SETS * rotations, len(names)), np.nan)
     kind = np.repeat(np.arange(len(names)), SETS)
     # each set goes on where it stopped, and none is drawn further than is asked for
-    sets = [
+    sets: list[Draw] = [
         partial(rotate_scores, *sides[k], seed=np.random.default_rng(stream))
         for k, own in enumerate(streams)
         for stream in own[1:]
@@ -284,7 +284,7 @@ def rank_distances(scores: np.ndarray) -> np.ndarray:
 
 
 def _draw_peaks(
-    x: Side, sets: Sequence[Draw], most: int, kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
+    x: Side, sets: list[Draw], most: int, kind: np.ndarray, tail: Tail, best: np.ndarray, enough: int, progress: bool
 ) -> list[np.ndarray]:
     """Highest normal scores over x of each set's surrogates, until so many are as good as the best of the set's kind.
 

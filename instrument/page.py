@@ -251,7 +251,7 @@ def draw_worlds(table: pd.DataFrame, titles: Mapping[str, str], worlds: Mapping[
             mark = _MARKS[cell["truth"]]
             if cell["truth"] == "yes" and pd.notna(cell["true"]):
                 mark = f"true of {cell['true']:.0f}"
-            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=9, color="#444444")
+            ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=9)
     ax.set(xlim=(0, len(worlds)), ylim=(len(titles) - 0.4, -0.6))
     ax.set_yticks(range(len(titles)), list(titles.values()))
     ax.set_xticks([x + 0.5 for x in range(len(worlds))], list(worlds.values()))

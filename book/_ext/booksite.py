@@ -374,7 +374,7 @@ def _write_foot(claim: Claim, edition: str, ledgers: Ledgers) -> str:
         "the test's source": f"../../source/{claim.id}.html",
         "declaration": f"../../source/claims.html#{claim.id}",
         "parameters": f"../../source/{edition}.html",
-        "how often the test errs": "../instrument.html",
+        "how often the test errs": "../instrument.html#how-often-each-test-is-wrong",
     }
     for other, ledger in ledgers.items():
         if other != edition and claim.id in ledger["claims"]:

@@ -201,7 +201,7 @@
         const rows = add(table, "tbody").selectAll("tr").data(card.numbers).join("tr");
         add(rows, "th", { scope: "row" }).text(([heading]) => heading);
         add(rows, "td").text(([, value]) => value);
-        addBars("neurons by layer", card.layers, 1);
+        addBars("neurons by layer (%)", card.layers, 1);
         addBars("neurons in common with", card.overlap, 2);
       }
       update();

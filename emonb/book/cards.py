@@ -66,14 +66,14 @@ def write_card(claim: Claim, entry: Entry, said: str = "", alarm: Alarm = None, 
         "said": said,
         "effect": describe_effect(claim, entry),
         "reads": read_verdict(claim, entry),
+        "test": f"Test: {claim.test}. Unit: the {describe_unit(claim, entry)}.",
         "alarm": "" if foot is None else say_alarm(alarm),
     }
     written = {name: f'<p class="claim-{name}">{html.escape(text)}</p>' for name, text in lines.items() if text}
     written["effect"] = (draw_count if claim.is_count else draw_effect)(claim, entry) + written["effect"]
-    unit = html.escape(describe_unit(claim, entry))
     return (
         f'<div class="claim-card" id="claim-{claim.id}"><p class="claim-title">{html.escape(claim.title)} {badges}</p>'
-        f"{''.join(written.values())}<details><summary>Counted: the {unit}</summary>"
+        f"{''.join(written.values())}<details><summary>Population, bound and edge</summary>"
         f"<p>{html.escape(_foot(claim, entry))}</p></details>{foot or ''}</div>"
     )
 
@@ -277,7 +277,6 @@ def draw_count(claim: Claim, entry: Entry) -> str:
 def _foot(claim: Claim, entry: Entry) -> str:
     parts = [
         f"About: {claim.population}. Another study would draw other {' and '.join(claim.sampled)}; all else is kept.",
-        f"Test: {claim.test}.",
         f"Smallest effect that would matter: {entry['sesoi']:g} ({claim.smallest.because}).",
         describe_turn(claim, entry),
     ]

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
+from seaborn.utils import relative_luminance
 
 from emonb.analysis.rdm import align_map, map_emotions, pair_labels
 from emonb.book import svg
@@ -25,6 +26,7 @@ from emonb.book.networks import NAMES
 from emonb.book.tables import format_number
 
 SELECTIVE, RANDOM, INTACT, OTHER, FAINT = "#D55E00", "#0072B2", "#000000", "#009E73", "#9A9A9A"  # Okabe & Ito 2008
+DARK = "#010101"  # text on a light fill, dark also where the page is
 VERDICT_COLOURS = {
     "yes": "#0072B2",
     "yes, too small to matter": "#56B4E9",
@@ -64,6 +66,10 @@ def draw_matrix(
         vmin=min(0.0, float(values.min())) if centre is None else None,
         fmt="", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
+    fills = ax.collections[0].get_facecolors().reshape(rows, columns, 4)
+    for text in ax.texts:
+        column, row = (int(at) for at in text.get_position())
+        text.set_color(DARK if relative_luminance(fills[row, column]) > 0.179 else "white")  # of equal contrast there
     ax.set(xlabel=values.dims[1], ylabel=values.dims[0])
     ax.tick_params(axis="x", rotation=90)
     ax.tick_params(axis="y", rotation=0)

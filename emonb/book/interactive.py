@@ -205,9 +205,7 @@ def attribute_card(
             "overlap": _series(overlap, name, "other"),
         }
     data = {"emotions": [str(e) for e in score.emotion.values], "attributes": attributes, "cards": cards}
-    return Interactive(
-        "card", data, draw_card(numbers), "What was found about each attribute: people, neurons, layers, lesions"
-    )
+    return Interactive("card", data, draw_card(numbers), "What was found about each attribute: people, neurons, layers")
 
 
 def _positions(points: np.ndarray) -> list[list[float]]:

@@ -193,6 +193,8 @@ def say_paper(claim: Claim, declared: Declarations, ledger: Mapping[str, Any]) -
     if not where:
         return ""
     dropped = "" if where == declared.versions[-1].name else "; not in the journal's version"
+    if not claim.paper:
+        return f"The paper: {text} ({where}{dropped}). Its abstract has no number."
     number = saying.render(claim.paper, ledger["quantities"])
     printed = {"yes": "; its files give that number again", "no": "; its files do not give that number"}.get(
         ledger["claims"][claim.id]["reproduced"]

@@ -66,7 +66,7 @@ def draw_matrix(
         vmin=min(0.0, float(values.min())) if centre is None else None,
         fmt="", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
-    fills = ax.collections[0].get_facecolors().reshape(rows, columns, 4)
+    fills = np.asarray(ax.collections[0].get_facecolor()).reshape(rows, columns, 4)
     for text in ax.texts:
         column, row = (int(at) for at in text.get_position())
         text.set_color(DARK if relative_luminance(fills[row, column]) > 0.179 else "white")  # of equal contrast there

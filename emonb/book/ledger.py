@@ -396,7 +396,8 @@ class Ledger:
         Raises
         ------
         ClaimError
-            A value that is infinite, or NaN without a reason; a name recorded before with another value.
+            A value that is infinite, or NaN without a reason; a name recorded before with another value; what a claim
+            reads that was shown already.
         """
         if isinstance(values, Table):
             named = name_cells(values, prefix, suffix, main)
@@ -415,6 +416,10 @@ class Ledger:
             self.quantities[full] = value
             if reason is not None:
                 self.undefined[full] = reason
+        for name, shown in self.claims.items():
+            if not self._judge(self.declared.claim(name)).items() <= shown.items():
+                late = ", ".join(named)
+                raise ClaimError(f"claim '{name}' was shown before all that it reads: {late}; show it after that")
         self._save()
 
     def claim(self, name: str) -> Card:
@@ -425,12 +430,15 @@ class Ledger:
         claim = self.declared.claim(name)
         if claim.chapter != self.chapter:
             raise ClaimError(f"claim '{name}' belongs to chapter '{claim.chapter}', not '{self.chapter}'")
+        self.claims[name] = self._judge(claim) | know_truth(claim, self.study, self._truth)
+        self._save()
+        return Card(claim, self.claims[name])
+
+    def _judge(self, claim: Claim) -> dict[str, Any]:
         entry = judge_claim(claim, self.quantities, self.study)
         if self.measure == "auc" and "accuracy" in claim.scale:
             entry["scale"] = claim.scale.replace("accuracy", "AUC")
-        self.claims[name] = entry | know_truth(claim, self.study, self._truth)
-        self._save()
-        return Card(claim, self.claims[name])
+        return entry
 
     def grade(self, subject: str, found: xr.DataArray) -> Grade:
         """Compare what was found with what is true in the study's world (:func:`grade`), and record how well it agrees."""

@@ -221,6 +221,15 @@ def test_wrong_records_are_refused(tmp_path: Path) -> None:
         ledger.claim("nope")
 
 
+def test_a_claim_is_not_shown_before_all_that_it_reads(tmp_path: Path) -> None:
+    ledger = Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "attributes")
+    ledger.record({"own.count.value": 1.0, "own.count.p": 0.03, "attributes.of": 14})
+    ledger.claim("own")
+    ledger.record({"anything.else": 1.0})
+    with pytest.raises(ClaimError, match="'own' was shown before all that it reads: attributes"):
+        ledger.record({"attributes.rank_agreement": 0.99})
+
+
 def test_tables_name_their_cells_themselves(tmp_path: Path) -> None:
     ledger = Ledger(data_dir() / "claims.yml", tmp_path / "x.json", "structure")
     table = pd.DataFrame({"t": [9.0, 12.0], "p": [0.2, 0.1]}, index=pd.Index([1500, 4000], name="N"))

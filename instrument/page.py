@@ -243,14 +243,14 @@ def draw_worlds(table: pd.DataFrame, titles: Mapping[str, str], worlds: Mapping[
     worlds : dict of str to str
         World -> what its column is called.
     """
-    fig, ax = plt.subplots(figsize=(0.92 * len(worlds) + 2.4, 0.56 * len(titles) + 1.5))
+    fig, ax = plt.subplots(figsize=(0.62 * len(worlds) + 2.2, 0.56 * len(titles) + 1.5))
     for x, world in enumerate(worlds):
         for y, claim in enumerate(titles):
             cell = table.loc[(claim, world)]
             _draw_cell(ax, x, y, {name: int(cell[name]) for name in COLOURS if cell[name]})
             mark = _MARKS[cell["truth"]]
             if cell["truth"] == "yes" and pd.notna(cell["true"]):
-                mark = f"true of {cell['true']:.0f}"
+                mark = f"{cell['true']:.0f} true"
             ax.text(x + 0.5, y - 0.36, mark, ha="center", va="center", fontsize=9)
     ax.set(xlim=(0, len(worlds)), ylim=(len(titles) - 0.4, -0.6))
     ax.set_yticks(range(len(titles)), list(titles.values()))

@@ -3,6 +3,7 @@
 Every function returns a closed matplotlib figure, which a notebook shows when it is the last value of a cell.
 """
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -58,13 +59,14 @@ def draw_matrix(
 ) -> Figure:
     """Draw a labelled two-dimensional array as a heat map with its numbers in the cells."""
     rows, columns = values.shape
-    fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 8.8), height or 0.28 * rows + 1.6))
+    fig, ax = plt.subplots(figsize=(min(0.44 * columns + 2.6, 7.2), height or 0.28 * rows + 1.6))
     shown = (values if digits < 0 else values.where(abs(values) >= 0.5 * 10.0**-digits, 0)).to_pandas()  # no "-0"
-    numbers = shown.map(lambda value: format_number(float(value), digits)) if digits >= 0 else False
+    # ".45" has room where "0.45" has none
+    numbers = shown.map(lambda value: re.sub(r"\b0\.", ".", format_number(float(value), digits))) if digits >= 0 else False
     sns.heatmap(
         shown, ax=ax, cmap="cividis" if centre is None else "vlag", center=centre, annot=numbers,
         vmin=min(0.0, float(values.min())) if centre is None else None,
-        fmt="", annot_kws={"size": 8}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
+        fmt="", annot_kws={"size": 8.5}, cbar_kws={"label": label, "shrink": 0.8}, linewidths=0.3,
     )  # fmt: skip
     fills = np.asarray(ax.collections[0].get_facecolor()).reshape(rows, columns, 4)
     for text in ax.texts:

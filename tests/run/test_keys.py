@@ -3,6 +3,7 @@
 Which modules a stage runs is found out by tracing while it is made, for a small live study and for the planted control.
 """
 
+import gc
 import inspect
 import sys
 from collections import defaultdict
@@ -34,6 +35,7 @@ def _trace(run: Run, name: str, ran: set[str]) -> object:
         if module in MODULES and frame.f_code.co_name != "<module>":
             ran.add(module)
 
+    gc.collect()  # what earlier tests left running ends here, and not while this stage is made
     sys.setprofile(note)
     try:
         return function(**arguments)

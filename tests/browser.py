@@ -110,7 +110,38 @@ LAYOUT = """() => {
       const scale = drawing && drawing.viewBox.baseVal.width
         ? drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width : 1;
       const px = parseFloat(getComputedStyle(parent).fontSize) * scale;
-      if (px <= 8) faults.push(`text of ${px.toFixed(1)} px: ${node.data.trim().slice(0, 20)}`);
+      if (px < 11) faults.push(`text of ${px.toFixed(1)} px: ${node.data.trim().slice(0, 20)}`);
+    }
+  }
+  return [...new Set(faults)].slice(0, 12);
+}"""
+
+
+# Text in drawings against what is drawn under its middle, on the page's own background; WCAG 2.2, 1.4.3
+CONTRAST = """() => {
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const numbers = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
+  const page = numbers(getComputedStyle(document.body).backgroundColor).slice(0, 3), faults = [];
+  for (const drawing of document.querySelectorAll("article svg.picture")) {
+    if (!drawing.checkVisibility()) continue;
+    const drawn = [...drawing.querySelectorAll("path, rect, text")].filter((e) => !e.closest("defs, clipPath"));
+    for (const text of drawing.querySelectorAll("text")) {
+      const box = text.getBoundingClientRect(), x = box.left + box.width / 2, y = box.top + box.height / 2;
+      if (!text.textContent.trim()) continue;
+      let under = page;
+      for (const shape of drawn.slice(0, drawn.indexOf(text)).filter((e) => e.tagName !== "text")) {
+        const style = getComputedStyle(shape), fill = numbers(style.fill);
+        const at = new DOMPoint(x, y).matrixTransform(shape.getScreenCTM().inverse());
+        if (fill.length < 3 || !shape.isPointInFill(at)) continue;
+        const opaque = (fill[3] ?? 1) * style.fillOpacity * style.opacity;
+        under = under.map((v, k) => v * (1 - opaque) + fill[k] * opaque);
+      }
+      const [high, low] = [light(numbers(getComputedStyle(text).fill).slice(0, 3)), light(under)].sort((a, b) => b - a);
+      const ratio = (high + 0.05) / (low + 0.05);
+      if (ratio < 4.5) faults.push(`contrast ${ratio.toFixed(1)}: ${text.textContent.trim().slice(0, 20)}`);
     }
   }
   return [...new Set(faults)].slice(0, 12);
@@ -124,12 +155,10 @@ def look(page: Any) -> list[str]:
 
 
 def judge(page: Any) -> list[str]:
-    """Serious violations that axe-core finds, those of the theme's frame left out."""
+    """Serious violations that axe-core finds, those of the theme's frame left out, and faint text in drawings."""
     page.wait_for_timeout(250)  # colours of a theme fade in
     page.evaluate(axe())
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    return [
-        f"{rule['id']} ({len(rule['nodes'])}): {rule['nodes'][0]['html'][:100]}"
-        for rule in found
-        if rule["impact"] in ("serious", "critical") and rule["id"] not in NOT_OURS
-    ]
+    ours = [rule for rule in found if rule["impact"] in ("serious", "critical") and rule["id"] not in NOT_OURS]
+    said = [f"{rule['id']} ({len(rule['nodes'])}): {rule['nodes'][0]['html'][:100]}" for rule in ours]
+    return said + list(page.evaluate(CONTRAST))

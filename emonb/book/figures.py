@@ -86,7 +86,7 @@ def draw_intervals(
     A row may be in one group only. A dashed line marks a number that rows are to be compared with, and what it is.
     """
     names = list(dict.fromkeys(name for table in groups.values() for name in table.index))
-    fig, ax = plt.subplots(figsize=(6.8, 0.34 * len(names) + 1.3))
+    fig, ax = plt.subplots(figsize=(6.8, 0.34 * len(names) + 1.3), layout="constrained")
     offsets = np.linspace(-0.18, 0.18, len(groups)) if len(groups) > 1 else [0.0]
     for (group, table), offset, colour in zip(groups.items(), offsets, (RANDOM, SELECTIVE, OTHER, FAINT), strict=False):
         effects = table.rename(columns={"value": "estimate", "rho": "estimate"}).to_dict("index")

@@ -75,7 +75,10 @@ def _settle_page(page: str, accept: bool, log: Callable[[str], None]) -> bool:
         notebooks.write_stamp(stamp, key, fresh, {})
         state = "executed"
     notebook = nbformat.read(fresh, 4)
-    what = "it is not there" if not committed.is_file() else notebooks.differs(notebook, nbformat.read(committed, 4))
+    before = nbformat.read(committed, 4) if committed.is_file() else None
+    what = notebooks.differs(notebook, before) if before else "it is not there"
+    if accept and not what and notebook != before:
+        what = "a picture changed"
     if what and accept:
         notebooks.write(notebook, committed)
         if page == "index":

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,7 +115,8 @@ def export(
     """
     from emonb.run.export import export_study
 
-    typer.echo(export_study(_open(study, parameter), out))
+    given = shlex.join([study, *(word for pair in parameter or [] for word in ("-p", pair))])
+    typer.echo(export_study(_open(study, parameter), out, given))
 
 
 def store(
@@ -154,7 +156,9 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
         except yaml.YAMLError:
             raise StudyError(f"parameter '{key}': '{value}' is not a valid value; quote lists like \"[1, 3]\"") from None
         if parameters[key] is None:
-            raise StudyError(f"parameter '{key}' has no value")
+            if not value.strip():
+                raise StudyError(f"parameter '{key}' has no value")
+            parameters[key] = "null"  # None would leave the study's own value
     return parameters
 
 
@@ -162,11 +166,14 @@ def read_seeds(text: str) -> list[int]:
     """Read "10-19" or "1,4,7": whole numbers, each once."""
     first, dash, last = text.partition("-")
     try:
-        seeds = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        low, high = (int(first), int(last)) if dash else (0, -1)
+        seeds = list(range(low, min(high, low + 10_000) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or len({*seeds}) < len(seeds):
-        raise StudyError(f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11")
+    if not 0 < len({*seeds}) == len(seeds) <= 10_000:
+        raise StudyError(
+            f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11, of at most 10,000"
+        )
     return seeds
 
 

@@ -60,6 +60,7 @@ def artifact(
     `masks`: silenced (mask, layer, neuron). `lesions`: accuracy (kind, attribute, size, seed, emotion).
     `rdms`: all RDMs over one pair axis. Read it with xarray.open_dataset(path).
     """
+    from emonb.run.editions import check_stage
     from emonb.run.export import pull
     from emonb.run.parts import join_parts
 
@@ -71,6 +72,8 @@ def artifact(
     if source is not None:
         typer.echo(pull(run, name, source))
     else:
+        if not from_parts:
+            check_stage(run, name, log=_progress)
         typer.echo(join_parts(run, name, allow_mixed) if from_parts else run.path(name))
 
 
@@ -88,6 +91,7 @@ def part(
 
     What the stage is made from must be there. When all shares are made: emonb artifact STUDY STAGE --from-parts
     """
+    from emonb.run.editions import check_stage
     from emonb.run.parts import count_parts, make_part
 
     number, slash, of = (which or "").partition("/")
@@ -95,6 +99,7 @@ def part(
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
     run = _open(study, parameter, baseline)
     if which is not None:
+        check_stage(run, stage, log=_progress)
         made = make_part(run, stage, int(number), int(of))
         typer.echo(f"{stage} {which}: {len(made)} units made")
         return

@@ -275,6 +275,16 @@ def test_null_is_given_on_the_command_line_where_a_field_may_be_null(example: Pa
         cli.parse(["size="])
 
 
+@pytest.mark.parametrize("command", [("artifact", "prompts"), ("part", "prompts", "1/2"), ("artifact", "lesions")])
+def test_a_single_stage_is_computed_of_what_a_run_would_take_only(example: Path, monkeypatch, capsys, command) -> None:
+    _table("ratings.csv", lambda t: t[t["rater"] == "r1"])(example.parent)
+    monkeypatch.setattr(Run, "store", lambda *a: pytest.fail("something was computed"))
+    monkeypatch.setattr("sys.argv", ["emonb", command[0], str(example), *command[1:]])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert "at least two raters" in capsys.readouterr().err
+
+
 def test_a_range_of_seeds_has_an_end() -> None:
     assert cli.read_seeds("10-12") == [10, 11, 12] and cli.read_seeds("4,1") == [4, 1]
     for text in ("1-99999999999", "3-1", "1,1", "x", "1-"):

@@ -36,7 +36,7 @@ from emonb.errors import StudyError
 from emonb.paths import book_dir, chapters_dir, data_dir
 from emonb.run import notebooks
 from emonb.run.runs import RECORD, Run
-from emonb.run.stages import stages_of, study_files
+from emonb.run.stages import LIVE, stage_of, stages_of, study_files
 from emonb.study import Study, load_study
 from emonb.world.world import World
 
@@ -81,6 +81,12 @@ def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: Non
         backbone = open_backbone(run.backbone(), study.layers, study.neurons, positions, study.device)
         for line in find_oddities(study, comments, backbone):
             log(line)
+
+
+def check_stage(run: Run, name: str, log: Log = lambda line: None) -> None:
+    """Before a stage is computed that is not there: as :func:`check_study`."""
+    if name in LIVE and stage_of(name, run.study) is LIVE[name] and not run.has(name):
+        check_study(run, {name}, log)
 
 
 def find_oddities(study: Study, comments: pd.DataFrame, backbone: "Backbone") -> Iterator[str]:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +60,7 @@ def artifact(
     `masks`: silenced (mask, layer, neuron). `lesions`: accuracy (kind, attribute, size, seed, emotion).
     `rdms`: all RDMs over one pair axis. Read it with xarray.open_dataset(path).
     """
+    from emonb.run.editions import check_stage
     from emonb.run.export import pull
     from emonb.run.parts import join_parts
 
@@ -70,6 +72,8 @@ def artifact(
     if source is not None:
         typer.echo(pull(run, name, source))
     else:
+        if not from_parts:
+            check_stage(run, name, log=_progress)
         typer.echo(join_parts(run, name, allow_mixed) if from_parts else run.path(name))
 
 
@@ -87,6 +91,7 @@ def part(
 
     What the stage is made from must be there. When all shares are made: emonb artifact STUDY STAGE --from-parts
     """
+    from emonb.run.editions import check_stage
     from emonb.run.parts import count_parts, make_part
 
     number, slash, of = (which or "").partition("/")
@@ -94,6 +99,7 @@ def part(
         raise StudyError(f"share '{which}' is not I/N, such as 1/4")
     run = _open(study, parameter, baseline)
     if which is not None:
+        check_stage(run, stage, log=_progress)
         made = make_part(run, stage, int(number), int(of))
         typer.echo(f"{stage} {which}: {len(made)} units made")
         return
@@ -114,7 +120,8 @@ def export(
     """
     from emonb.run.export import export_study
 
-    typer.echo(export_study(_open(study, parameter), out))
+    given = shlex.join([study, *(word for pair in parameter or [] for word in ("-p", pair))])
+    typer.echo(export_study(_open(study, parameter), out, given))
 
 
 def store(
@@ -154,7 +161,9 @@ def parse(pairs: list[str] | None) -> dict[str, Any]:
         except yaml.YAMLError:
             raise StudyError(f"parameter '{key}': '{value}' is not a valid value; quote lists like \"[1, 3]\"") from None
         if parameters[key] is None:
-            raise StudyError(f"parameter '{key}' has no value")
+            if not value.strip():
+                raise StudyError(f"parameter '{key}' has no value")
+            parameters[key] = "null"  # None would leave the study's own value
     return parameters
 
 
@@ -162,11 +171,14 @@ def read_seeds(text: str) -> list[int]:
     """Read "10-19" or "1,4,7": whole numbers, each once."""
     first, dash, last = text.partition("-")
     try:
-        seeds = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        low, high = (int(first), int(last)) if dash else (0, -1)
+        seeds = list(range(low, min(high, low + 10_000) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or len({*seeds}) < len(seeds):
-        raise StudyError(f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11")
+    if not 0 < len({*seeds}) == len(seeds) <= 10_000:
+        raise StudyError(
+            f"seeds '{text}' are not a range from low to high, such as 10-19, or a list such as 10,11, of at most 10,000"
+        )
     return seeds
 
 

@@ -23,6 +23,8 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )  # fmt: skip
 
@@ -61,6 +63,16 @@ class Strict(BaseModel):
     """No unknown fields, no changes after validation, no number that is none or without end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where numbers are asked: Python takes them for 1 and 0."""
+        given = value if isinstance(value, list | tuple) else [value]
+        asked = str(cls.model_fields[str(info.field_name)].annotation)
+        if any(isinstance(one, bool) for one in given) and re.search(r"\b(int|float)\b", asked):
+            raise ValueError("true and false are no numbers")
+        return value
 
 
 class Stages(Strict):
@@ -142,13 +154,18 @@ class Corpus(Strict):
     dev: str
     test: str
     labels: tuple[str, ...] | None = Field(
-        None, description="names of label ids 0, 1, ...; if not given, the study's emotions in their order, then neutral"
+        None,
+        min_length=1,
+        description="names of label ids 0, 1, ...; null: the study's emotions in their order, then neutral",
     )
 
     @model_validator(mode="after")
     def _three_files(self) -> "Corpus":
         if len({self.train, self.dev, self.test}) < 3:
             raise ValueError("train, dev and test are three files; a comment that prompts are tuned on is no test")
+        own = any(name.startswith("local:") for name in (self.train, self.dev, self.test))
+        if own and "labels" not in self.model_fields_set:  # what ids mean is said, never guessed
+            raise ValueError(LABELS)
         return self
 
 
@@ -453,7 +470,7 @@ def load_study(name: "str | Path | Study", /, **parameters: Any) -> Study:
     """Load a study by name or YAML path, with parameters changed.
 
     ``name``: from :func:`list_studies`, the path of a YAML file, or a study to change; ``parameters``: fields to replace,
-    of which ``None`` leaves the study's own value. Nested ones are written with a dot or a double underscore:
+    of which ``None`` leaves the study's own value and "null" takes it away. Nested ones have a dot or a double underscore:
     ``inference.permutations`` or ``inference__permutations``. StudyError for an unknown study, an unknown parameter or a
     wrong type, in one line that says what would have been right.
     """
@@ -567,6 +584,8 @@ def _check_replaced(base: dict[str, Any], changes: dict[str, Any], label: str) -
 
 def _find(name: str, folder: Path) -> Path:
     """Path of a study: a file, relative to ``folder``, or one that ships with the package."""
+    if not name.strip():
+        raise StudyError("no study was named; give the name of one, or the path of its .yml file")
     if name.endswith((".yml", ".yaml")):
         path = (folder / Path(name).expanduser()).resolve()
         if not path.is_file():
@@ -629,12 +648,12 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
 
 
 def parse_text(value: Any) -> Any:
-    """Read a list or mapping given as text, as papermill's command line gives it; anything else is left as it is.
+    """Read a list, a mapping or null given as text, as command lines give it; anything else is left as it is.
 
     >>> parse_text("[1, 3]"), parse_text("cpu")
     ([1, 3], 'cpu')
     """
-    if isinstance(value, str) and value[:1] in ("[", "{"):
+    if isinstance(value, str) and (value == "null" or value[:1] in ("[", "{")):
         try:
             return yaml.safe_load(value)
         except yaml.YAMLError:
@@ -647,6 +666,7 @@ FORMS = {
     "name": "small letters, digits and hyphens, a letter first",
     "device": "auto, cpu, cuda or cuda:1",
     "committed": "the name of a folder of data",
+    "corpus.labels": "the names of label ids 0, 1, ...; null: the emotions, then neutral",
     "humans.scale": "a scale is [lowest, highest] answer, or of each kind of file, {judgments: [1, 7], ratings: [0, 100]}",
 }
 """What fields look like whose type says too little."""
@@ -666,6 +686,9 @@ def _describe(error: ValidationError) -> str:
             "Tuple", "List"
         )
         said = f"{plain.removeprefix('Value error, ').replace(' after validation', '')}{got}"
+        if item["type"] == "model_type" and item["input"] is None:
+            optional = where in Study.model_fields and not Study.model_fields[where].is_required()
+            said = f"give its fields{', or leave it out' if optional else ''}"
         if item["type"] == "extra_forbidden":
             close = difflib.get_close_matches(where, known_parameters(), n=1)
             said = f"there is no such field{f'; did you mean {close[0]}?' if close else ''}"

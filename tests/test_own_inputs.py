@@ -15,6 +15,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from emonb import cli
 from emonb.artifacts import file_digest
 from emonb.data.comments import find_moved_labels, name_emotions, read_goemotions
 from emonb.errors import LabelError, StudyError
@@ -91,6 +92,12 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
     "a scale of another kind": (_fields(humans={"scale": {"rating": [1, 9]}}), ["humans.scale: a scale is"]),
     "another device": (_fields(device="gpu"), ["device: auto, cpu, cuda or cuda:1 (got 'gpu')"]),
     "a title of two lines": (_fields(title="one\n# two"), ["title: one line of text"]),
+    "an empty section": (_fields(stages=None), ["stages: give its fields"]),
+    "an empty section that may be left out": (_fields(tuning=None), ["tuning: give its fields, or leave it out"]),
+    "a switch among seeds": (_fields(seeds=[True, 3]), ["seeds: true and false are no numbers (got [True, 3])"]),
+    "a switch for a number": (_fields(layers=True), ["layers: true and false are no numbers"]),
+    "no meaning of ids": (_text("study.yml", lambda t: re.sub("  labels: .*", "", t)), ["corpus: say what label ids 0, 1"]),
+    "no labels": (_fields(corpus={"labels": []}), ["corpus.labels: the names of label ids", "null: the emotions"]),
     "a path without local:": (_fields(humans={"judgments": "judgments.csv"}), ["local:PATH", "humans.judgments"]),
     "an address": (_fields(corpus={"dev": "https://example.org/dev.tsv"}), ["local:PATH", "corpus.dev"]),
     "one file by two names": (
@@ -176,6 +183,49 @@ FILES: dict[str, tuple[Edit, list[str]]] = {
         _table("ratings.csv", lambda t: t.pivot_table("value", ["rater", "emotion"], "attribute").reset_index()),
         ["no column attribute, value"],
     ),
+    "a column twice": (
+        _text("ratings.csv", lambda t: re.sub("(?m)$", ",", t).replace("value,", "value,value", 1).rstrip(",")),
+        ["the heading has the column value twice", "humans.ratings"],
+    ),
+    "a column without a heading": (
+        _text("judgments.csv", lambda t: "\n".join(f"{line},{k or ''}" for k, line in enumerate(t.splitlines()))),
+        ["column 16 has no heading"],
+    ),
+    "one rater by two spellings": (
+        _text("ratings.csv", lambda t: t + "r1 ,joy,valence,5\n"),
+        ["line 182: rater 0, joy, valence: rated twice"],
+    ),
+    "a rater without a name": (_text("ratings.csv", lambda t: t.replace("\nr1,", "\n ,", 1)), ["line 2: the rater is not"]),
+    "a blank after a label": (_text("ratings.csv", lambda t: t.replace("joy,", "joy ,", 1)), ["'joy ' is no emotion of"]),
+    "switches in place of judgments": (
+        _table("judgments.csv", lambda t: t.assign(**{"joy|fear": True})),
+        ["line 2, column joy|fear: the cell is not a finite number"],
+    ),
+    "scores off the scale": (
+        lambda f: (
+            _fields(humans={"ratings": None, "scores": "local:scores.csv"})(f),
+            pd.DataFrame({"emotion": [*load_study(str(f / "study.yml")).emotions][::-1]})
+            .assign(valence=[0, 0.2, 0.4, 0.6, 0.8, 1.2], arousal=np.linspace(0, 1, 6), control=np.linspace(1, 0, 6))
+            .to_csv(f / "scores.csv", index=False),
+        ),
+        ["scores.csv, line 7, joy, column valence: the cell is not on the scale of 0 to 1", "humans.scale"],
+    ),
+    "an impossible kappa": (
+        lambda f: (
+            _fields(humans={"agreement": "local:kappa.csv"})(f),
+            pd.DataFrame(
+                {"emotion": load_study(str(f / "study.yml")).emotions, "kappa": [0.5, 0.5, 5, 0.5, 0.5, 0.5]}
+            ).to_csv(f / "kappa.csv", index=False),
+        ),
+        ["kappa.csv, line 4, affection: Cohen's kappa does not lie within -1 and 1", "humans.agreement"],
+    ),
+    "a table of agreement on others": (
+        lambda f: (
+            _fields(humans={"agreement": "local:kappa.csv"})(f),
+            (f / "kappa.csv").write_text("emotion,kappa\nawe,0.5\n"),
+        ),
+        ["emotions do not match the study", "or give a file of yours as humans.agreement, or null"],
+    ),
     "capitals": (_table("ratings.csv", lambda t: t.assign(emotion=t["emotion"].str.title())), ["Joy", "no emotion of"]),
     "an open quotation mark": (
         _text("ratings.csv", lambda t: t.replace("joy", '"joy', 1)),
@@ -209,15 +259,53 @@ def test_a_study_by_another_name_than_its_file_s_is_told_from_one_that_is_not_th
         ("study.yaml.txt", r"ends in \.yml"),
         ("study.yml", "there is no file"),
         ("study", "unknown study"),
+        ("", "no study was named"),
     ):
         with pytest.raises(StudyError, match=words):
             load_study(name)
 
 
+def test_null_is_given_on_the_command_line_where_a_field_may_be_null(example: Path) -> None:
+    given = cli.parse(["corpus.labels=null", "size=1500"])
+    study = load_study(str(example), **given)
+    assert study.corpus.labels is None and study.size == 1500
+    with pytest.raises(StudyError, match="size: Input should be a valid integer"):
+        load_study(str(example), **cli.parse(["size=null"]))
+    with pytest.raises(StudyError, match="'size' has no value"):
+        cli.parse(["size="])
+
+
+@pytest.mark.parametrize("command", [("artifact", "prompts"), ("part", "prompts", "1/2"), ("artifact", "lesions")])
+def test_a_single_stage_is_computed_of_what_a_run_would_take_only(example: Path, monkeypatch, capsys, command) -> None:
+    _table("ratings.csv", lambda t: t[t["rater"] == "r1"])(example.parent)
+    monkeypatch.setattr(Run, "store", lambda *a: pytest.fail("something was computed"))
+    monkeypatch.setattr("sys.argv", ["emonb", command[0], str(example), *command[1:]])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert "at least two raters" in capsys.readouterr().err
+
+
+def test_a_range_of_seeds_has_an_end() -> None:
+    assert cli.read_seeds("10-12") == [10, 11, 12] and cli.read_seeds("4,1") == [4, 1]
+    for text in ("1-99999999999", "3-1", "1,1", "x", "1-"):
+        with pytest.raises(StudyError, match="not a range from low to high"):
+            cli.read_seeds(text)
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_read(example: Path, monkeypatch) -> None:
+    monkeypatch.setattr(editions, "check_study", lambda *a: pytest.fail("the study was read"))
+    for out in (example, example / "deep" / "er"):
+        with pytest.raises(StudyError, match=rf"cannot be written to {out}: {example} is a file; give another folder"):
+            editions.run_edition(str(example), out=out)
+    monkeypatch.setattr(editions.os, "access", lambda *a: False)
+    with pytest.raises(StudyError, match="a folder in which you may not write"):
+        editions.run_edition(str(example), out=example.parent / "new")
+
+
 def test_what_is_odd_and_means_what_it_says_is_read(example: Path) -> None:
     plain = Run(load_study(str(example)), progress=False).load("humans")
     _text("judgments.csv", lambda t: "\n".join(f"{line}," for line in t.splitlines()) + "\n")(example.parent)
-    with pytest.raises(LabelError, match=r"Unnamed|do not match"):  # a last column without a name
+    with pytest.raises(LabelError, match="column 16 has no heading"):  # a last column without a name
         Run(load_study(str(example)), progress=False).load("humans")
     _text("judgments.csv", lambda t: t.replace(",\n", "\n", 1))(example.parent)  # cells in none of the columns, all empty
     _text("study.yml", lambda t: "# JSON is YAML\n" + json.dumps(yaml.safe_load(t)))(example.parent)
@@ -253,6 +341,10 @@ def _pickle(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
+def _added(name: str) -> Edit:
+    return lambda folder: (folder / name).write_bytes(b"x")
+
+
 def _without(*names: str) -> Edit:
     return lambda folder: [(folder / name).unlink() for name in names]
 
@@ -274,6 +366,10 @@ NETWORKS: dict[str, tuple[Edit, list[str]]] = {
         lambda f: (f / "quantize_config.json").write_text("{}"),
         ["are quantised (quantize_config.json)"],
     ),
+    "whole numbers beside a damaged file": (
+        lambda f: (_weights(lambda name, w: (10 * w).to(torch.int8))(f), (f / "a.safetensors").write_bytes(b"x")),
+        ["damaged or cut short (a.safetensors"],
+    ),
     "nothing but zeros": (_weights(lambda name, w: torch.zeros_like(w)), ["nothing but zeros", "backbone.name"]),
     "weights too large": (_weights(lambda name, w: 1e20 * w), ["no finite numbers", "backbone.name"]),
     "weights as a pickle": (_pickle, ["cannot be loaded", "model.safetensors", "weights as safetensors"]),
@@ -282,6 +378,14 @@ NETWORKS: dict[str, tuple[Edit, list[str]]] = {
         ["damaged or cut"],
     ),
     "an adapter's weights": (lambda f: shutil.copy(f / "model.safetensors", f / "adapter_model.safetensors"), ["merge it"]),
+    "an adapter in a folder": (
+        lambda f: ((f / "german").mkdir(), (f / "german" / "adapter_config.json").write_text("{}")),
+        ["holds an adapter (german/adapter_config.json)"],
+    ),
+    **{
+        f"an adapter by the name {name}": (_added(name), [f"holds an adapter ({name})"])
+        for name in ("adapters.safetensors", "pytorch_adapter.bin", "pytorch_lora_weights.safetensors")
+    },
     "no tokenizer": (_without("tokenizer.json", "tokenizer_config.json"), ["holds no tokenizer", "save_pretrained"]),
     "a tokenizer cut short": (_bytes("tokenizer.json", lambda b: b[:20]), ["cannot be loaded", "a tokenizer"]),
     "code": (

@@ -91,7 +91,7 @@ def save_study(folder: Path, **changes: object) -> Path:
         "attributes": ATTRIBUTES, "seeds": [1, 3, 5], "layers": 2, "neurons": 24, "prompt_length": 3, "sizes": [8, 16],
         "size": 8, "stages": {"prompts": "computed", "activations": "computed", "lesions": "computed"},
         "humans": {k: where[k] for k in ("order", "judgments", "mean_judgments", "scores", "attribute_rdms", "agreement")},
-        "corpus": {k: where[k] for k in ("train", "dev", "test")}, "device": "cpu",
+        "corpus": {k: where[k] for k in ("train", "dev", "test")} | {"labels": None}, "device": "cpu",
         "backbone": {"name": "local:model"},
         "tuning": {"learning_rate": 0.05, "epochs": 2, "batch": 8, "max_length": 10, "tokens_per_batch": 2000},
         "lesions": {"draws": 3},

@@ -202,14 +202,19 @@ def read_long(path: Path, emotions: Sequence[str], attributes: Sequence[str], sc
     """
     columns = ["rater", "emotion", "attribute", "value"]
     table = _read_columns(path, columns)[columns]
-    table["rater"] = pd.factorize(table["rater"])[0]
+    for row in np.flatnonzero(table["rater"].str.strip() == "")[:1]:
+        raise LabelError(f"{path}, line {row + 2}: the rater is not named; correct the file")
+    table["rater"] = pd.factorize(table["rater"].str.strip())[0]
 
     def place(row: int) -> str:
         return f"line {row + 2}: rater {table['rater'][row]}, {table['emotion'][row]}, {table['attribute'][row]}"
 
     for column, known in (("emotion", emotions), ("attribute", attributes)):
         for row in np.flatnonzero(~table[column].isin(known))[:1]:
-            raise LabelError(f"{path}, {place(row)}: no {column} of the study; correct the file or the study's labels")
+            raise LabelError(
+                f"{path}, {place(row)}: '{table[column][row]}' is no {column} of the study; correct the file or the "
+                "study's labels"
+            )
     for row in np.flatnonzero(table.duplicated(columns[:3]))[:1]:
         raise LabelError(f"{path}, {place(row)}: rated twice; keep one rating")
     empty = (table["value"].str.strip() == "").to_numpy()
@@ -242,7 +247,7 @@ def check_scores(rating: xr.DataArray, score: xr.DataArray) -> None:
 def _read_columns(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
     """Read these columns of a CSV as text, and no other; pandas' own messages are not passed on, as they quote cells."""
     texts = {name: str for name in columns if name not in options.get("converters", ())}
-    content = read_csv_text(path)
+    content = read_csv_text(path, columns)
     try:
         return pd.read_csv(io.StringIO(content), usecols=columns, dtype=texts, keep_default_na=False, **options)
     except ValueError:
@@ -365,10 +370,18 @@ def _read_scores(path: Path, attributes: Sequence[str], order: Sequence[str], or
     table = read_table(path)
     if "emotion" in table:
         check_labels(table["emotion"], order, "emotions", path)
-        table = table.set_index("emotion", drop=True).loc[list(order)]
+        table = _arrange(table, "emotion", order).drop(columns="emotion")
     else:
         _check_ordered(ordered, path, "its rows by a column emotion")
     return _check_rows(table, path, attributes, len(order), scale)
+
+
+def _arrange(table: pd.DataFrame, column: str, order: Sequence[str]) -> pd.DataFrame:
+    """Rows by their emotions in order; the index says line and emotion."""
+    names = list(table[column])
+    return table.set_axis([f"{line}, {n}" for line, n in zip(table.index, names, strict=True)]).iloc[
+        [names.index(emotion) for emotion in order]
+    ]
 
 
 def _check_ordered(ordered: bool, path: Path, remedy: str) -> None:
@@ -383,10 +396,14 @@ def _read_agreement(path: Path, order: Sequence[str]) -> dict[str, np.ndarray]:
     columns = [kappa, *([MODEL_ACCURACY] if MODEL_ACCURACY in table else [])]
     if missing := [column for column in ("Emotion", kappa) if column not in table]:
         raise LabelError(f"{path}: no column {missing[0]} (or {missing[0].split()[-1].lower()}); {advise(path)}")
-    check_labels(table["Emotion"], order, "emotions", path)
-    values = numeric(table[columns], path)[[list(table["Emotion"]).index(emotion) for emotion in order]]
-    if is_off(values, (-1, 1)).any():
-        raise LabelError(f"{path}: a kappa or an accuracy does not lie within -1 and 1; {advise(path)}")
+    try:
+        check_labels(table["Emotion"], order, "emotions", path)
+    except LabelError as error:
+        raise LabelError(f"{error}; or give a file of yours as humans.agreement, or null") from None
+    table = _arrange(table, "Emotion", order)
+    values = numeric(table[columns], path)
+    for row, column in np.argwhere(is_off(values, (-1, 1)))[:1]:
+        raise LabelError(f"{path}, line {table.index[row]}: {columns[column]} does not lie within -1 and 1; {advise(path)}")
     return dict(zip(["kappa", "model_accuracy"], values.T, strict=False))
 
 

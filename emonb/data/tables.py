@@ -34,7 +34,7 @@ def check_labels(found: Iterable[object], expected: Iterable[object], what: str,
     found, expected = list(found), list(expected)
     twice = sorted({str(label) for label in found if found.count(label) > 1})
     missing = [str(label) for label in expected if label not in found]
-    unknown = [str(label) for label in found if label not in expected]
+    unknown = [repr(n) if (n := str(label)) != n.strip() else n for label in found if label not in expected]
     problems = [
         f"{problem} {', '.join(labels[:5])}{' ...' * (len(labels) > 5)}"
         for problem, labels in (("missing", missing), ("unknown", unknown), ("twice", twice))
@@ -71,11 +71,12 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_csv_text(path: Path) -> str:
+def read_csv_text(path: Path, columns: Sequence[str] | None = None) -> str:
     """Text of a CSV, as :func:`read_text` reads it.
 
-    A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries, or a row has
-    more cells than there are columns, of which the last ones would be lost, or fewer, as where a file was cut short.
+    A LabelError where columns are not separated by commas, as in what spreadsheets save in many countries, one (of
+    ``columns``, if given) stands twice, or a row has more cells than there are columns, of which the last ones would be
+    lost, or fewer, as where a file was cut short.
     """
     text = read_text(path)
     heading = text.partition("\n")[0]
@@ -84,7 +85,10 @@ def read_csv_text(path: Path) -> str:
             raise LabelError(f"{path}: columns are separated by {name}; {advise(path)} (commas, and decimals with a point)")
     try:
         rows = csv.reader(io.StringIO(text), strict=True)
-        n = len(next(rows, []))
+        names = next(rows, [])
+        n, twice = len(names), [name for name in columns or names if name and names.count(name) > 1]
+        if twice:
+            raise LabelError(f"{path}: the heading has the column {twice[0]} twice; {advise(path)} (keep one)")
         for row in rows:
             if row and (len(row) < n or any(row[n:])):
                 raise LabelError(
@@ -112,6 +116,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, blank: bool = F
         table.index = pd.Index(lines)
     if blank:
         table = table.dropna(axis=0, how="all").dropna(axis=1, how="all")
+    for name in table.columns[table.columns.str.fullmatch(r"Unnamed: \d+")]:  # as pandas calls it
+        raise LabelError(f"{path}: column {int(name[9:]) + 1} has no heading; {advise(path)} (name it, or leave it out)")
     if columns is not None:
         check_labels(table.columns, columns, "columns", path)
         table = table[list(columns)]
@@ -123,7 +129,8 @@ def numeric(table: pd.DataFrame, path: Path, missing: bool = False, scale: Ends 
 
     A LabelError names line and column of a cell that is text, not finite, empty where it may not be, or off the scale.
     """
-    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    texts = table.apply(lambda cells: cells.astype(str) if cells.dtype in (bool, object) else cells)  # True is no number
+    values = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     empty = missing & table.isna().to_numpy()
     kinds = [("a finite number", ~np.isfinite(values), advise(path))]
     if scale is not None:

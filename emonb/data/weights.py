@@ -10,7 +10,6 @@ archive (``pieces:ARCHIVE/PATH``), and each piece (``pieces/ARCHIVE.001``, ...) 
 """
 
 import errno
-import json
 import re
 import shutil
 import subprocess
@@ -83,18 +82,16 @@ def local_folder(backbone: BackboneConfig) -> Path | None:
 def _check_whole(folder: Path) -> None:
     """Refuse a folder whose weights are not what its network computes with."""
     names = sorted(path.name for path in folder.iterdir())
-    if adapters := [name for name in names if name.startswith("adapter_")]:
+    adapters = [name for name in names if ADAPTER.search(name)]
+    if adapters := adapters or [str(path.relative_to(folder)) for path in sorted(folder.rglob("adapter_config.json"))]:
         raise StudyError(
             f"the backbone's folder {folder} holds an adapter ({adapters[0]}), which would not be read: merge it "
             "into the weights (PEFT: merge_and_unload) and give that folder as backbone.name"
         )
     why = [name for name in names if name in ("quantize_config.json", "quant_config.json")]
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        why += ["quantization_config in config.json"] if "quantization_config" in config else []
-        why += [f"{tensor} is {kind}" for tensor, kind in _list_numbers(folder) if kind not in WHOLE]
-    except (OSError, ValueError, SafetensorError):
-        return  # who loads it says so
+    if (config := folder / "config.json").is_file() and b'"quantization_config"' in config.read_bytes():
+        why.append("quantization_config in config.json")
+    why += [f"{tensor} is {kind}" for tensor, kind in _list_numbers(folder) if kind not in WHOLE]
     if why:
         raise StudyError(
             f"the weights in {folder} are quantised ({why[0]}), and silencing needs whole ones: "
@@ -107,17 +104,24 @@ def _check_whole(folder: Path) -> None:
         )
 
 
+ADAPTER = re.compile(r"(adapter|(?<![a-z])lora(?![a-z])).*\.(json|safetensors|bin|pt|pth)$", re.IGNORECASE)
+"""Names of files that hold weights to be added to others."""
 WHOLE = ("F64", "F32", "F16", "BF16")
 """Number formats of weights that are not quantised, as safetensors calls them."""
 
 
 def _list_numbers(folder: Path) -> Iterator[tuple[str, str]]:
     """Name and number format of every weight in a folder's safetensors files, whose headers alone are read."""
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118, it is no dict
-                if name.endswith((".weight", ".bias")):
-                    yield name, str(file.get_slice(name).get_dtype())
+    for path in sorted(folder.glob("[!.]*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                for name in file.keys():  # noqa: SIM118, it is no dict
+                    if name.endswith((".weight", ".bias")):
+                        yield name, str(file.get_slice(name).get_dtype())
+        except SafetensorError as error:
+            raise StudyError(
+                f"the weights of '{folder}' are damaged or cut short ({path.name}: {error}); copy or fetch them again"
+            ) from None
 
 
 @cache
@@ -143,6 +147,7 @@ def find_commit(backbone: BackboneConfig) -> str:
         found = huggingface_hub.HfApi().model_info(backbone.name, revision=revision, timeout=20).sha
     except Exception as error:  # the hub's own classes change from version to version
         raise StudyError(
+            f"there is no folder '{backbone.name}' beside the study's file or in {Path.cwd()}, "
             f"the commit of '{backbone.name}' ({revision}) is not in the hub's cache, and the hub does not tell it "
             f"({str(error).splitlines()[0]}); give backbone.revision=COMMIT (40 hex digits), or the path of a folder that "
             "is there as backbone.name"

@@ -11,6 +11,7 @@ Shapes: B rows, T positions, d dimensions, F FFN neurons.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,8 +88,8 @@ def load_checkpoint(config: BackboneConfig) -> tuple[Any, Tokenizer]:
             "A folder needs config.json, weights as safetensors and a tokenizer, as save_pretrained writes them: mend it, "
             "or give another as backbone.name"
             if folder
-            else "It is taken from the hub's cache or the network, or from a local folder with safetensors weights: give "
-            "backbone.name=FOLDER"
+            else f"There is no folder of this name beside the study's file or in {Path.cwd()}, and so it is taken from "
+            "the hub's cache or the network: give backbone.name=FOLDER"
         )
         raise StudyError(f"the backbone '{config.name}' cannot be loaded ({what:.200}). {remedy}") from None
     if other_shape:

@@ -36,7 +36,7 @@ from emonb.errors import StudyError
 from emonb.paths import book_dir, chapters_dir, data_dir
 from emonb.run import notebooks
 from emonb.run.runs import RECORD, Run
-from emonb.run.stages import stages_of, study_files
+from emonb.run.stages import LIVE, stage_of, stages_of, study_files
 from emonb.study import Study, load_study
 from emonb.world.world import World
 
@@ -81,6 +81,12 @@ def check_study(run: Run, chapters: Collection[str], log: Log = lambda line: Non
         backbone = open_backbone(run.backbone(), study.layers, study.neurons, positions, study.device)
         for line in find_oddities(study, comments, backbone):
             log(line)
+
+
+def check_stage(run: Run, name: str, log: Log = lambda line: None) -> None:
+    """Before a stage is computed that is not there: as :func:`check_study`."""
+    if name in LIVE and stage_of(name, run.study) is LIVE[name] and not run.has(name):
+        check_study(run, {name}, log)
 
 
 def find_oddities(study: Study, comments: pd.DataFrame, backbone: "Backbone") -> Iterator[str]:
@@ -174,9 +180,10 @@ def run_edition(
             raise StudyError(f"'{chapter}' {what} chapter of a study; known: {', '.join(CHAPTERS)}")
         notebooks.read_source(path)  # one that cannot be read is an error before anything runs
     check_released(run.study)
-    out = out or run.folder / "book"
+    out = (out or run.folder / "book").expanduser()
     injected = {"study": str(Path(study).resolve()) if study.endswith((".yml", ".yaml")) else study, **parameters}
     if force or not all(_is_current(run, chapter, _key(run, chapter, injected), out) for chapter in chapters):
+        _check_writable(out)
         check_study(run, chapters, log)
     run.note()
     for number, (chapter, path) in enumerate(paths.items(), 1):
@@ -194,6 +201,14 @@ def run_edition(
         record = merge_records(read_record(run, chapter) for chapter in chapters)
         artifacts.write_text(json.dumps({**head, **record}, indent=1) + "\n", out / "claims.json")
     return out
+
+
+def _check_writable(out: Path) -> None:
+    """Raise unless a folder can be made and files written in it; nothing is."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "a folder in which you may not write" if there.is_dir() else "a file"
+        raise StudyError(f"chapters cannot be written to {out}: {there} is {what}; give another folder (--out)")
 
 
 def is_current(study: str) -> bool:

@@ -32,20 +32,25 @@ if TYPE_CHECKING:
 KEYS = "keys.json"
 SMALL = 50_000_000
 """Bytes of the largest result that a crate takes."""
+_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _LICENCES = ["https://spdx.org/licenses/BSD-3-Clause", "https://creativecommons.org/licenses/by/4.0/"]
 
 
-def export_study(run: "Run", out: Path | None = None) -> Path:
+def export_study(run: "Run", out: Path | None = None, given: str = "") -> Path:
     """Write a study's edition as a research object; nothing is computed.
 
     ``out`` is a folder, which must not be there yet, or a ``.zip``; default is ``crate`` in the run directory, written
-    anew. A StudyError where the study was not run, or ``out`` is there.
+    anew. ``given`` is how the study is called on the command line. A StudyError where it was not run, or ``out`` is there
+    or is another archive or an address.
     """
     from rocrate.rocrate import ROCrate
 
     edition = next((f for f in (run.folder / "book", book_dir() / run.name) if (f / "claims.json").is_file()), None)
     if edition is None:
-        raise StudyError(f"'{run.name}' has no executed chapters to export; first: emonb run {run.study.name}")
+        raise StudyError(f"'{run.name}' has no executed chapters to export; first: emonb run {given or run.study.name}")
+    out = out and out.expanduser()
+    if out is not None and (out.suffix.lower() in _ARCHIVES or re.match(r"\w\w+:/", str(out))):  # Path makes one / of two
+        raise StudyError(f"{out} cannot be written: --out is a new folder, or a file that ends in .zip")
     if out is not None and out.exists():
         raise StudyError(f"{out} is there already; give another name")
     ledger = json.loads((edition / "claims.json").read_text(encoding="utf-8"))
@@ -79,7 +84,8 @@ def export_study(run: "Run", out: Path | None = None) -> Path:
         target = out or run.folder / "crate"
         if out is None:
             shutil.rmtree(target, ignore_errors=True)
-        write = crate.write_zip if target.suffix == ".zip" else crate.write
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write = crate.write_zip if target.suffix.lower() == ".zip" else crate.write
         write(target)
     return target
 
@@ -99,8 +105,11 @@ def pull(run: "Run", name: str, source: str) -> Path:
     read = _open_crate(source)
     try:
         keys = json.loads(read(KEYS).decode())["results"]
-    except (ValueError, LookupError, TypeError):
-        raise ArtifactError(f"{source} is no research object that emonb export wrote: its {KEYS} has no results") from None
+        whole = all(isinstance(entry[field], str) for entry in keys.values() for field in ("key", "file", "sha256"))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise ArtifactError(f"{source} is no research object that emonb export wrote: its {KEYS} has no results")
     if name not in keys:
         raise ArtifactError(f"{source} has no {name}; it has {', '.join(keys) or 'no results'}")
     entry: dict[str, Any] = keys[name]
@@ -120,7 +129,13 @@ def pull(run: "Run", name: str, source: str) -> Path:
 def _open_crate(source: str) -> Callable[[str], bytes]:
     """How the files of a crate are read, by their names in it."""
     folder = Path(source).expanduser()
-    remote = source.startswith(("https://", "http://"))
+    remote = source.lower().startswith(("https://", "http://"))
+    if "://" in source and not remote:
+        raise ArtifactError(f"{source}: {source.partition(':')[0]}:// is not fetched; give an https address or a path")
+    if not source.strip() or not (remote or folder.exists()):
+        raise ArtifactError(
+            f"{source or 'what --from names'} is not there; give a folder, a .zip or an address of what emonb export wrote"
+        )
     packed = bool(re.search(r"\.zip(/content)?$", urlsplit(source).path)) if remote else zipfile.is_zipfile(folder)
     archive = io.BytesIO(_download(source)) if remote and packed else folder  # so end addresses of archives, Zenodo's too
 

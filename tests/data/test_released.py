@@ -46,7 +46,7 @@ def test_humans_follow_names(tiny_study: Study, human_paths: dict[str, Path]) ->
         ("judgments", lambda t: t.replace("V3", "W3"), ["missing V3", "unknown W3"]),
         ("judgments", lambda t: re.sub(r"\n\d\.0", "\ninf", t, count=1), ["line 2, column V1", "not a finite number"]),
         ("judgments", lambda t: re.sub(r"\n\d\.0", "\n\noften", t, count=1), ["line 3, column V1", "(1 of 40 are not)"]),
-        ("agreement", lambda t: t.replace("0.3,0.8", "0.3,"), ["line 4, column Accuracy"]),
+        ("agreement", lambda t: t.replace("0.3,0.8", "0.3,"), ["line 4, glee, column Accuracy"]),
         ("mean_judgments", lambda t: "mean\n" + "1.0\n" * 10, ["is not the mean"]),
         ("attribute_rdms", lambda t: "\n".join([t.split("\n")[0], *reversed(t.strip().split("\n")[1:])]), ["rows moved"]),
         ("agreement", lambda t: t.replace("glee", "glea"), ["missing glee"]),

@@ -62,11 +62,17 @@ def test_a_crate_has_what_was_computed_here_and_nothing_that_others_released(run
         assert described["./"].get(needed), needed
 
 
-def test_a_crate_is_an_archive_where_one_asks_for_one_and_replaces_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_crate_is_an_archive_where_one_asks_for_one_and_replaces_nothing(run: Run, tmp_path: Path, monkeypatch) -> None:
     path = export_study(run, tmp_path / "study.zip")
     assert "ro-crate-metadata.json" in zipfile.ZipFile(path).namelist()
     with pytest.raises(StudyError, match="is there already"):
         export_study(run, path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert export_study(run, Path("~/a/b/STUDY.ZIP")) == tmp_path / "a/b/STUDY.ZIP"
+    assert zipfile.is_zipfile(tmp_path / "a/b/STUDY.ZIP")
+    for name in ("x.tar.gz", "x.tar", "x.7z", "https://example.org/x.zip"):
+        with pytest.raises(StudyError, match="--out is a new folder, or a file"):
+            export_study(run, Path(name))
 
 
 def test_a_result_is_taken_by_key_and_hash_and_computed_nowhere(run: Run, tmp_path: Path, monkeypatch) -> None:
@@ -116,9 +122,20 @@ def test_what_is_no_crate_is_named(run: Run, tmp_path: Path, address: str) -> No
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("notes.txt", "x")
     (tmp_path / "broken.zip").write_bytes((tmp_path / "other.zip").read_bytes()[:20])
-    for name in ("other", "other.zip", "broken.zip", "nothing", "login", "list"):
+    for name in ("other", "other.zip", "broken.zip", "login", "list"):
         with pytest.raises(ArtifactError, match=f"{name} is no research object that emonb export wrote"):
             pull(run, "masks", str(tmp_path / name))
+    for results in ("[1]", "null", '{"masks": "x"}', '{"masks": {"sha256": "x"}}', '{"masks": {"key": 1}}'):
+        (tmp_path / "list" / "keys.json").write_text(f'{{"results": {results}}}')
+        with pytest.raises(ArtifactError, match="list is no research object that emonb export wrote"):
+            pull(run, "masks", str(tmp_path / "list"))
+    for source, said in {
+        "nosuch.zip": "nosuch.zip is not there",
+        "": "is not there",
+        "ftp://x/y.zip": "ftp:// is not",
+    }.items():
+        with pytest.raises(ArtifactError, match=said):
+            pull(run, "masks", source)
     for name in ("other.zip", "broken.zip"):
         with pytest.raises(ArtifactError, match=f"{name} is no research object"):
             pull(run, "masks", f"{address}/{name}")
@@ -154,6 +171,8 @@ def test_what_was_never_run_cannot_be_exported(tmp_path: Path, monkeypatch) -> N
     monkeypatch.setenv("EMONB_RUNS", str(tmp_path))
     with pytest.raises(StudyError, match=r"no executed chapters to export; first: emonb run roberta-base"):
         export_study(Run(load_study("roberta-base", seeds=[1, 3]), progress=False))
+    with pytest.raises(StudyError, match=r"first: emonb run my/study\.yml$"):
+        export_study(Run(load_study("roberta-base"), progress=False), given="my/study.yml")
 
 
 def test_what_is_committed_is_ours_and_what_others_released_is_not(tmp_path: Path) -> None:

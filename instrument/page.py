@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emonb.book.claims import ALPHA, Claim, Declarations
-from emonb.book.figures import FAINT, RANDOM, SELECTIVE, VERDICT_COLOURS, finish
+from emonb.book.figures import DARK, FAINT, RANDOM, SELECTIVE, VERDICT_COLOURS, finish
 from emonb.book.instrument import JUDGED, YES, count_simulated, make_errors, say_rate
 from emonb.book.ledger import Truths, find_truth
 
@@ -222,7 +222,8 @@ def _say_range(values: Sequence[float]) -> str:
     return f"{np.mean(values):.2f}" + (f" [{min(values):.2f}, {max(values):.2f}]" if len(values) > 1 else "")
 
 
-COLOURS = {**VERDICT_COLOURS, "not tested": "#FFFFFF", "not run": "#FFFFFF"}
+# a blue that a dark page does not lighten, as white numbers stand on it
+COLOURS = {**VERDICT_COLOURS, "yes": "#00699F", "not tested": "#FFFFFF", "not run": "#FFFFFF"}
 
 
 _HATCHES = {"not tested": "////", "not run": "...."}
@@ -273,7 +274,7 @@ def _draw_cell(ax: Axes, x: float, y: float, counts: Mapping[str, int]) -> None:
         edge = FAINT if blank else "white"
         ax.barh(y, width, 0.5, left, color=COLOURS[name], edgecolor=edge, hatch=_HATCHES.get(name, ""), lw=0.5)
         if not blank:
-            colour = "white" if name == "yes" else "black"
+            colour = "white" if name == "yes" else DARK
             ax.text(left + width / 2, y, str(count), ha="center", va="center", fontsize=9, color=colour)
         left += width
 
